@@ -1,0 +1,97 @@
+"""A learned MentorNet, loaded from its folder and frozen (ICML alg. 1 step 11).
+
+The folder holds ``mentornet.weights.h5`` (Keras' weight format, no code) and ``card.json``: the network's shape under
+"network", and what it was learned from.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from mentornet.curricula.base import Curriculum
+from mentornet.network import MentorNetwork, NetworkConfig, build
+
+WEIGHTS_FILE = "mentornet.weights.h5"
+CARD_FILE = "card.json"
+ARCHITECTURE = "mentornet"
+
+
+class LearnedCurriculum(Curriculum):
+    """A frozen MentorNet behind the call of every curriculum."""
+
+    def __init__(self, network: MentorNetwork, card: dict[str, Any] | None = None, name: str = "mentornet"):
+        network.trainable = False
+        self.network, self.card, self.name = network, card or {}, name
+        self.history = network.config.history
+
+    def __call__(self, loss: tf.Tensor, difference: tf.Tensor, label: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        loss, difference = tf.convert_to_tensor(loss), tf.convert_to_tensor(difference)
+        if loss.shape.rank == 1:
+            loss, difference = loss[:, tf.newaxis], difference[:, tf.newaxis]
+        epoch = tf.broadcast_to(tf.cast(epoch, tf.int32), tf.shape(label))
+        inputs = {"loss": loss, "difference": difference, "label": label, "epoch": epoch}
+        return tf.stop_gradient(self.network(inputs, training=False))
+
+    @property
+    def frozen_variables(self) -> list[tf.Variable]:
+        """The network's weights, so that a checkpoint carries the curriculum in force."""
+        return list(self.network.variables)
+
+
+def save(network: MentorNetwork, folder: str | Path, card: dict[str, Any]) -> None:
+    """Writes a MentorNet as a folder that ``load`` (and ``--curriculum=<folder>``) reads.
+
+    Args:
+        network: the built network.
+        folder: made if missing.
+        card: plain JSON values: source, error, percentile, seed, versions.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    network.save_weights(str(target / WEIGHTS_FILE))
+    content = {"architecture": ARCHITECTURE, "network": asdict(network.config), **card}
+    (target / CARD_FILE).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculum:
+    """Loads a learned MentorNet, frozen.
+
+    Args:
+        folder: what ``save`` wrote.
+        fixed_label: feed this label instead of the sample's own (0 carries a MentorNet to other classes, app. E.3).
+
+    Raises:
+        FileNotFoundError: the folder or one of its two files is missing.
+        ValueError: the card is not a MentorNet's, or the weights do not fit it.
+    """
+    source = Path(folder)
+    if not source.is_dir():
+        raise FileNotFoundError(f"no learned MentorNet at {str(folder)!r}: the folder does not exist")
+    for name in (CARD_FILE, WEIGHTS_FILE):
+        if not (source / name).is_file():
+            raise FileNotFoundError(f"{str(folder)!r} is not a learned MentorNet: it has no {name}")
+    try:
+        card = json.loads((source / CARD_FILE).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(source / CARD_FILE)!r} is not a JSON file: {error}") from None
+    shape = card.get("network") if isinstance(card, dict) else None
+    if not isinstance(shape, dict) or card.get("architecture") != ARCHITECTURE:
+        found = card.get("architecture") if isinstance(card, dict) else None
+        raise ValueError(f"{str(folder)!r} holds architecture {found!r}, a curriculum needs {ARCHITECTURE!r}")
+    unknown = set(shape) - {field.name for field in fields(NetworkConfig)}
+    if unknown:
+        raise ValueError(f"{str(source / CARD_FILE)!r} names unknown network settings: {', '.join(sorted(unknown))}")
+    if fixed_label is not None:
+        shape = {**shape, "fixed_label": fixed_label}
+    network = build(NetworkConfig(**shape))
+    try:
+        network.load_weights(str(source / WEIGHTS_FILE))
+    except (ValueError, OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the weights in {str(folder)!r} do not fit the network of its card: {reason}") from None
+    return LearnedCurriculum(network, card, name=str(card.get("name", source.name)))
