@@ -1,0 +1,146 @@
+"""Writing files so that a reader never meets half of one.
+
+A file is written under a hidden temporary name next to its place, flushed to the disk and then renamed over
+it. A process killed at any moment leaves either the old file or the new one, which is what resuming a run
+relies on. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PARTIAL_SUFFIX = ".partial"  # the name is hidden too: ".<name>.partial"
+
+
+class RunFolderError(ValueError):
+    """A run folder, or a file in it, that cannot be used as asked; the text is one sentence for the user."""
+
+
+@contextlib.contextmanager
+def explained(path: str | os.PathLike[str], doing: str = "write") -> Iterator[None]:
+    """Turns the operating system's errors about `path` into a `RunFolderError` of one clear sentence."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOENT: "the folder does not exist",
+            errno.ENOSPC: "the disk is full; free some space and start again",
+            errno.EDQUOT: "the disk quota is used up; free some space and start again",
+            errno.EACCES: "permission is denied; choose a folder you may write to",
+            errno.EPERM: "permission is denied; choose a folder you may write to",
+            errno.EROFS: "the file system is read-only; choose another folder",
+            errno.EEXIST: "a file of that name is in the way; choose another folder or move the file",
+            errno.ENOTDIR: "a part of that path is a file, not a folder; choose another folder",
+            errno.EISDIR: "a folder of that name is in the way; move it or choose another folder",
+            errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+        }
+        if doing == "read":
+            reasons |= {errno.EACCES: "permission is denied", errno.EPERM: "permission is denied"}
+            reasons |= {errno.ENOENT: "there is no such file", errno.EISDIR: "it is a folder, not a file"}
+        reason = reasons.get(error.errno or 0, error.strerror or type(error).__name__)
+        raise RunFolderError(f"Cannot {doing} {os.fspath(path)}: {reason}.") from error
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Opens a binary file that takes the place of `path` if the block ends well, and vanishes if not.
+
+    Raises:
+      RunFolderError: the file cannot be written (full disk, no permission, a folder in the way, ...).
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
+    with explained(path):
+        try:
+            with open(partial, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+    _sync_folder(path.parent)
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Writes `content` to `path`, all or nothing."""
+    with replacing(path) as stream:
+        stream.write(content)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes `text` in UTF-8 with the line ends it has, all or nothing."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Writes a mapping as indented JSON, all or nothing. NaN and infinity, which JSON lacks, become null."""
+    write_text(path, json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays as a compressed npz, all or nothing.
+
+    Raises:
+      ValueError: an array of Python objects, which could only be stored as a pickle.
+    """
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"Array {name!r} holds Python objects; store numbers or strings only.")
+    with replacing(path) as stream:
+        np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
+
+
+def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a JSON object.
+
+    Raises:
+      RunFolderError: the file is missing, unreadable, or not a JSON object.
+    """
+    with explained(path, "read"):
+        raw = Path(path).read_bytes()
+    try:
+        content = json.loads(raw.decode("utf-8"))
+    except ValueError as error:
+        raise RunFolderError(f"Cannot read {os.fspath(path)}: it is not valid JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise RunFolderError(f"Cannot read {os.fspath(path)}: it holds a {type(content).__name__}, not an object.")
+    return content
+
+
+def plain(value: Any) -> Any:
+    """The same value in terms of JSON: NumPy scalars and arrays, tuples and paths unwrapped, NaN as None."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename survive a power cut; not every system can open a folder, and those need not."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,266 @@
+"""The run folder: what belongs to which run, what is in it, and that nothing of an earlier run gets lost.
+
+A folder is claimed once, by the settings that change the result (its identity). Started again with the same
+settings it is continued, with others it is refused. Everything but metrics.csv is written all or nothing, so
+a run can be killed at any moment. Nothing here imports TensorFlow.
+
+  flags.txt     the settings, as a flagfile that starts the run again
+  run.json      identity, command, versions, git commit and host; one more entry for every time it was resumed
+  labels.npz    the labels really used, and the clean ones if known
+  metrics.csv   one row an evaluation interval
+  result.json   the figures of the finished run; its presence means "finished"
+  samples.csv   every training sample with its weight and its rank as a suspect
+  *.png         pictures of the above
+  checkpoints/, events/   for resuming, and for TensorBoard
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mentornet.training import files
+from mentornet.training.files import RunFolderError
+from mentornet.training.metrics_table import METRIC_COLUMNS, MetricsTable
+
+__all__ = ["RunFolderError", "Workdir", "run_record"]
+
+_PACKAGES = (
+    "mentornet", "tensorflow", "tensorflow-cpu", "tf_keras", "tensorflow-datasets", "numpy", "scikit-learn",
+    "absl-py", "pillow", "matplotlib",
+)  # fmt: skip
+_SHOWN_DIFFERENCES = 6
+
+
+class Workdir:
+    """The files of one run folder.
+
+    Args:
+      path: the folder. It need not exist; nothing is touched before `claim`.
+      metric_columns: columns of a new metrics.csv.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], metric_columns: Sequence[str] = METRIC_COLUMNS):
+        self.path = Path(path)
+        self.flags_file = self.path / "flags.txt"
+        self.run_file = self.path / "run.json"
+        self.labels_file = self.path / "labels.npz"
+        self.result_file = self.path / "result.json"
+        self.samples_file = self.path / "samples.csv"
+        self.suspects_file = self.path / "suspects.png"
+        self.checkpoints = self.path / "checkpoints"
+        self.events = self.path / "events"
+        self.metrics = MetricsTable(self.path / "metrics.csv", metric_columns)
+
+    def claim(self, flags_text: str, identity: Mapping[str, Any]) -> bool:
+        """Makes the folder this run's own, or finds that it already is.
+
+        Args:
+          flags_text: the settings as a flagfile; written to flags.txt of a new folder.
+          identity: all the settings that change the result, as values JSON can hold.
+
+        Returns:
+          True for a new run, False when an earlier start of the same run is continued.
+
+        Raises:
+          RunFolderError: (a ValueError) the folder cannot be written, belongs to a run with another
+            identity, is no run folder but has content, or is in use by another process. Nothing of it is
+            changed then.
+        """
+        with files.explained(self.path, "create the run folder"):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.run_file.exists():
+                self._refuse_foreign_content()
+            self._lock()
+        if not self.run_file.exists():
+            files.write_json(self.run_file, {**run_record(), "identity": identity, "resumed": []})
+            files.write_text(self.flags_file, flags_text)
+            return True
+        record = self.read_run()
+        self._check_identity(record["identity"], identity)
+        if not self.finished():
+            record["resumed"] = [*record.get("resumed", []), run_record()]
+            files.write_json(self.run_file, record)
+        if not self.flags_file.exists():  # killed between the two writes above
+            files.write_text(self.flags_file, flags_text)
+        return False
+
+    def is_run_folder(self) -> bool:
+        """Whether a run has claimed this folder."""
+        return self.run_file.is_file()
+
+    def finished(self) -> bool:
+        """Whether the run in this folder came to its end and wrote its result."""
+        return self.result_file.is_file()
+
+    def read_run(self) -> dict[str, Any]:
+        """run.json: what `run_record` gives at the first start, plus `identity` and a list `resumed`."""
+        record = files.read_json(self.run_file)
+        if not isinstance(record.get("identity"), dict):
+            raise RunFolderError(f"{self.run_file} does not say which run it belongs to; choose another folder.")
+        return record
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Writes result.json, which marks the run as finished: write it last. NaN becomes null."""
+        files.write_json(self.result_file, result)
+
+    def read_result(self) -> dict[str, Any]:
+        """The content of result.json."""
+        return files.read_json(self.result_file)
+
+    def save_labels(
+        self, given: np.ndarray, clean: np.ndarray | None = None, index: np.ndarray | None = None, **meta: Any
+    ) -> None:
+        """Writes the labels really used in training to labels.npz.
+
+        Args:
+          given: int [n], the labels the run trains on.
+          clean: int [n], the true labels, when known.
+          index: int [n], position of each sample in the original data set; 0..n-1 by default.
+          **meta: numbers and strings that tell where the labels come from (noise_type, seed, ...).
+
+        Raises:
+          ValueError: arrays that are not integers or not of the same length.
+        """
+        count = len(given)
+        arrays = {"given": given, "index": np.arange(count) if index is None else index}
+        if clean is not None:
+            arrays["clean"] = clean
+        for name, values in arrays.items():
+            values = np.asarray(values)
+            if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
+                raise ValueError(
+                    f"Labels array {name!r} must hold {count} integers; it is {values.dtype} of shape {values.shape}."
+                )
+            arrays[name] = values.astype(np.int64 if name == "index" else np.int32)
+        clash = sorted(set(meta) & {"given", "clean", "index"})
+        if clash:
+            raise ValueError(f"Names {clash} are taken by the label arrays.")
+        files.write_npz(self.labels_file, arrays | {name: np.asarray(value) for name, value in meta.items()})
+
+    def read_labels(self) -> dict[str, np.ndarray]:
+        """The arrays of labels.npz.
+
+        Raises:
+          RunFolderError: the file is missing or no npz of plain arrays.
+        """
+        try:
+            with (
+                files.explained(self.labels_file, "read"),
+                np.load(self.labels_file, allow_pickle=False) as stored,
+            ):
+                return {name: stored[name] for name in stored.files}
+        except RunFolderError:
+            raise
+        except Exception as error:  # NumPy and zipfile raise a dozen types for a damaged archive
+            raise RunFolderError(f"Cannot read {self.labels_file}: it is not a valid npz file.") from error
+
+    def _refuse_foreign_content(self) -> None:
+        # Hidden files are partial writes of a killed start, or a desktop's own notes.
+        foreign = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+        if foreign:
+            raise RunFolderError(
+                f"Folder {self.path} is not a run folder but has other content ({_some(foreign)}); "
+                "choose a new or an empty folder."
+            )
+
+    def _lock(self) -> None:
+        """Keeps a second process off the folder until this one ends, however it ends."""
+        try:
+            import fcntl
+        except ImportError:  # not a POSIX system
+            return
+        # The descriptor stays open on purpose: the system drops the lock with the process, SIGKILL included.
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise RunFolderError(
+                    f"Another process is writing to {self.path} right now; wait for it or choose another folder."
+                ) from error
+            # Some network file systems have no locks; then the user must take care.
+
+    def _check_identity(self, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+        stored, given = files.plain(stored), files.plain(given)
+        differences = [
+            f"{name} was {_shown(stored, name)} and is now {_shown(given, name)}"
+            for name in sorted(set(stored) | set(given))
+            if _shown(stored, name) != _shown(given, name)
+        ]
+        if differences:
+            raise RunFolderError(
+                f"Folder {self.path} belongs to a run with other settings: {_some(differences, '; ')}; "
+                f"choose another folder, or start it with the settings in {self.flags_file}."
+            )
+
+
+def run_record() -> dict[str, Any]:
+    """Who runs what, where: command, time (UTC), git commit, versions of Python and the packages used, host.
+
+    `git_commit` and `git_changed` (tracked files differ from the commit) are None outside a git checkout.
+    """
+    commit, changed = _git_state(Path(__file__).resolve().parents[2])
+    return {
+        "command": shlex.join(sys.orig_argv),
+        "folder": os.getcwd(),
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "git_commit": commit,
+        "git_changed": changed,
+        "python": platform.python_version(),
+        "versions": package_versions(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+    }
+
+
+def package_versions() -> dict[str, str]:
+    """Version by name of the packages that matter for a result and are installed; none is imported."""
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git_state(root: Path) -> tuple[str | None, bool | None]:
+    """Commit and "has changes" of the checkout at `root`; (None, None) if it is none, even inside another."""
+    if not (root / ".git").exists():
+        return None, None
+
+    def git(*arguments: str) -> str:
+        # Optional locks off: looking must not disturb somebody else's git command.
+        command = ["git", "--no-optional-locks", "-C", os.fspath(root), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):  # no git, no commit yet, an owner git does not trust
+        return None, None
+
+
+def _shown(settings: Mapping[str, Any], name: str) -> str:
+    return json.dumps(settings[name], sort_keys=True) if name in settings else "not set"
+
+
+def _some(items: Sequence[str], separator: str = ", ") -> str:
+    """The first few items in one string, and how many there are beyond."""
+    more = len(items) - _SHOWN_DIFFERENCES
+    shown = separator.join(items[:_SHOWN_DIFFERENCES])
+    return f"{shown}{separator}and {more} more" if more > 0 else shown
