@@ -1,0 +1,30 @@
+"""Set-up shared by all tests: quiet TensorFlow, parsed flags, and the folder of offline data sets."""
+
+import os
+import pathlib
+
+# Read when TensorFlow is first imported, so it is set before any test module is collected.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# The tests describe the CPU; a GPU on the machine would change rounding and hide the determinism that is tested.
+os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+# Plots are written to files: no test may need a display.
+os.environ["MPLBACKEND"] = "Agg"
+
+import pytest
+from absl import flags
+
+SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Parses the flags with their defaults: under pytest nobody else does, and sys.argv belongs to pytest."""
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(["pytest"])
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> pathlib.Path:
+    """The folder `shared` beside the repository, with prepared data sets and human labels; skips where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("there is no folder 'shared' beside the repository with the offline data sets")
+    return SHARED
