@@ -1,0 +1,146 @@
+"""Student networks: `get(name)` returns a Keras model from images to logits; `names()` lists what there is.
+
+A student knows nothing of noise, curricula or weight decay. Importing this package does not import
+TensorFlow; getting a student does. Families, with the paper each comes from, are one file each.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tf_keras as keras
+
+__all__ = ["get", "names"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """One student: the module whose `build` makes it, what is fixed for it, its paper's keep probability."""
+
+    module: str
+    minimum_side: int
+    dropout_keep_probability: float = 1.0
+    preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+# Keep probabilities: MentorNet appendix E.3 (resnet101, inception), its release (cifarnet), L2RW (wrn28_10).
+_STUDENTS = {
+    "cifarnet": _Entry("cifarnet", 4, 0.8),
+    "inception": _Entry("inception", 4, 0.5),
+    "lenet": _Entry("lenet", 4),
+    "preact_resnet18": _Entry("preact_resnet18", 8),
+    "resnet101": _Entry("resnet101", 4, preset={"widths": (160, 320, 640), "units": 9}),
+    "resnet20": _Entry("resnet_cifar", 4, preset={"units": 3}),
+    "resnet32": _Entry("resnet_cifar", 4, preset={"units": 5}),
+    "resnet8": _Entry("resnet_cifar", 4, preset={"units": 1}),
+    "s2e_mlp": _Entry("s2e", 1, preset={"network": "mlp"}),
+    "s2e_model1": _Entry("s2e", 16, preset={"network": "model1"}),
+    "s2e_model2": _Entry("s2e", 8, preset={"network": "model2"}),
+    "small_cnn": _Entry("small_cnn", 4),
+    "wrn28_10": _Entry("wrn", 4, 0.7, preset={"units": 4, "width": 10}),
+}
+
+# Users' names of the batch norm options, and what building.BatchNormOptions calls them.
+_BATCH_NORM_OPTIONS = {
+    "batch_norm_momentum": "momentum",
+    "batch_norm_epsilon": "epsilon",
+    "batch_norm_scale": "scale",
+    "synchronized": "synchronized",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names `get` knows, sorted."""
+    return tuple(sorted(_STUDENTS))
+
+
+def get(
+    name: str,
+    num_classes: int = 10,
+    *,
+    input_shape: Sequence[int] = (32, 32, 3),
+    dropout_keep_probability: float | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> "keras.Model":
+    """Returns a new student, a functional model: images [b, h, w, c] -> logits [b, num_classes].
+
+    Images and logits are float32, under mixed precision too. Equal arguments give equal weights and equal
+    dropout masks. The model holds no regulariser and is not compiled.
+
+    Args:
+        name: one of `names()`.
+        num_classes: number of classes, at least 2.
+        input_shape: (height, width, channels) of an image.
+        dropout_keep_probability: in (0, 1]; 1 means no dropout, None the value the student was published
+            with.
+        seed: of the initial weights and of the dropout masks.
+        **options: what the family offers beyond that. Families with batch normalisation take
+            batch_norm_momentum, batch_norm_epsilon, batch_norm_scale and synchronized (statistics over all
+            replicas); for the rest (such as variant) see the `build` function of the family's file.
+
+    Raises:
+        ValueError: unknown name or option, or an argument out of range.
+    """
+    if name not in _STUDENTS:
+        raise ValueError(f"There is no student network {name!r}; choose one of {', '.join(names())}.")
+    entry = _STUDENTS[name]
+    if num_classes < 2:
+        raise ValueError(f"A student needs at least 2 classes, but num_classes is {num_classes}.")
+    keep_probability = dropout_keep_probability
+    if keep_probability is None:
+        keep_probability = entry.dropout_keep_probability
+    if not 0.0 < keep_probability <= 1.0:
+        raise ValueError(f"The dropout keep probability is {keep_probability}; it must be in (0, 1].")
+    build = importlib.import_module(f"{__name__}.{entry.module}").build
+    return build(
+        num_classes,
+        input_shape=_checked_shape(name, input_shape, entry.minimum_side),
+        dropout_keep_probability=keep_probability,
+        seed=seed,
+        name=name,
+        **entry.preset,
+        **_checked_options(name, options, build, entry.preset),
+    )
+
+
+def _checked_shape(name: str, input_shape: Sequence[int], minimum_side: int) -> tuple[int, int, int]:
+    problem = f"The input shape is {tuple(input_shape)}; it must be (height, width, channels), all above 0."
+    try:
+        height, width, channels = map(operator.index, input_shape)
+    except (TypeError, ValueError):
+        raise ValueError(problem) from None
+    if min(height, width, channels) < 1:
+        raise ValueError(problem)
+    if min(height, width) < minimum_side:
+        raise ValueError(
+            f"{name} needs images of at least {minimum_side}x{minimum_side} pixels, but these have "
+            f"{height}x{width}; resize them or choose another student."
+        )
+    return height, width, channels
+
+
+def _checked_options(
+    name: str,
+    options: Mapping[str, Any],
+    build: Callable[..., "keras.Model"],
+    preset: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns the options as arguments of `build`; those of batch norm become the mapping `batch_norm`."""
+    common = {"num_classes", "input_shape", "dropout_keep_probability", "seed", "name", "batch_norm"}
+    parameters = inspect.signature(build).parameters
+    own = sorted(set(parameters) - common - set(preset))
+    norm = list(_BATCH_NORM_OPTIONS) if "batch_norm" in parameters else []
+    unknown = sorted(set(options) - set(own) - set(norm))
+    if unknown:
+        allowed = ", ".join(own + norm) or "none"
+        raise ValueError(f"{name} has no option {', '.join(unknown)}; its options are: {allowed}.")
+    arguments = {option: options[option] for option in own if option in options}
+    if norm:
+        given = [option for option in norm if option in options]
+        arguments["batch_norm"] = {_BATCH_NORM_OPTIONS[option]: options[option] for option in given}
+    return arguments

@@ -1,0 +1,153 @@
+"""Layers Keras does not have: reproducible dropout, a shortcut without parameters, response normalisation.
+
+All are registered under the package "student_nets", so a student saved with `model.save("student.keras")`
+loads with `keras.models.load_model` alone, and all compile under XLA.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+
+@keras.saving.register_keras_serializable(package="student_nets")
+class SeededDropout(keras.layers.Layer):
+    """Dropout whose mask depends on the seed, the number of training calls so far and the replica alone.
+
+    Each element is kept with probability 1 - rate and then divided by it, or set to zero. Keras' own dropout
+    draws from a generator that a checkpoint does not hold; here the count of training calls is a variable of
+    the layer, so that a run that was killed and resumed draws the masks the uninterrupted run would have
+    drawn. Replicas of one step draw different masks. XLA numbers its draws in another order, so a step
+    compiled with jit_compile=True has other masks than one that is not, and they are as reproducible.
+
+    Args:
+        rate: share of the elements dropped, in [0, 1).
+        seed: integer in [0, 2**31); different for every dropout layer of a model.
+
+    Raises:
+        ValueError: rate or seed out of range.
+    """
+
+    def __init__(self, rate: float, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0.0 <= rate < 1.0:
+            raise ValueError(f"The dropout rate is {rate}; it must be at least 0 and below 1.")
+        if not 0 <= seed < 2**31:
+            raise ValueError(f"The dropout seed is {seed}; it must be an integer from 0 to 2**31 - 1.")
+        self.rate = float(rate)
+        self.seed = int(seed)
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        # Replicas step together, so the first one speaks for all; without aggregation they would drift apart.
+        self.calls = self.add_weight(
+            name="calls",
+            shape=(),
+            dtype=tf.int64,
+            initializer="zeros",
+            trainable=False,
+            experimental_autocast=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if not training or self.rate == 0.0:
+            return inputs
+        context = tf.distribute.get_replica_context()
+        replica = tf.cast(0 if context is None else context.replica_id_in_sync_group, tf.int64)
+        # The seed has 31 bits, so replica * 2**32 keeps the streams of replicas apart.
+        key = tf.stack([self.seed + replica * 2**32, tf.identity(self.calls)])
+        self.calls.assign_add(1)
+        # Named, because the generator chosen by default depends on the device.
+        draws = tf.random.stateless_uniform(tf.shape(inputs), seed=key, dtype=tf.float32, alg="philox")
+        keep_probability = 1.0 - self.rate
+        kept = inputs / tf.cast(keep_probability, inputs.dtype)
+        return tf.where(draws < keep_probability, kept, tf.zeros_like(inputs))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="student_nets")
+class ParameterFreeShortcut(keras.layers.Layer):
+    """Parameter-free shortcut of a residual unit: [b, h, w, c] -> [b, ceil(h/s), ceil(w/s), filters].
+
+    The picture shrinks by averaging windows of s x s ("average": MentorNet, L2RW) or by keeping every s-th
+    pixel ("subsample": option A of He et al. 2016), with s = strides. New channels are zeros: half of them
+    before the old channels, half behind (an odd one goes behind).
+
+    Args:
+        filters: channels of the output, at least those of the input.
+        strides: factor the sides shrink by, at least 1.
+        reduction: "average" or "subsample".
+
+    Raises:
+        ValueError: unknown reduction, or (when built) fewer filters than input channels.
+    """
+
+    def __init__(self, filters: int, strides: int, reduction: str = "average", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if reduction not in ("average", "subsample"):
+            raise ValueError(f"The reduction is {reduction!r}; allowed are 'average' and 'subsample'.")
+        self.filters = filters
+        self.strides = strides
+        self.reduction = reduction
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        missing = self.filters - input_shape[-1]
+        if missing < 0:
+            raise ValueError(
+                f"A shortcut without parameters cannot go from {input_shape[-1]} channels to {self.filters}; "
+                "it can only add channels."
+            )
+        self._padding = (missing // 2, missing - missing // 2)
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        outputs = inputs
+        if self.strides > 1 and self.reduction == "average":
+            outputs = tf.nn.avg_pool2d(outputs, self.strides, self.strides, "SAME")
+        elif self.strides > 1:
+            outputs = outputs[:, :: self.strides, :: self.strides, :]
+        return tf.pad(outputs, [(0, 0), (0, 0), (0, 0), self._padding])
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"filters": self.filters, "strides": self.strides, "reduction": self.reduction}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="student_nets")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides x[b, h, w, c] by (bias + alpha * s)**beta, s = sum of squares of channels c-radius to c+radius.
+
+    Krizhevsky et al. 2012, section 3.3; the defaults are those of TF-Slim's CifarNet. Computed in float32
+    under every precision policy, since the squares overflow half precision.
+    """
+
+    def __init__(
+        self,
+        radius: int = 4,
+        bias: float = 1.0,
+        alpha: float = 0.001 / 9.0,
+        beta: float = 0.75,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.radius = radius
+        self.bias = bias
+        self.alpha = alpha
+        self.beta = beta
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        outputs = tf.nn.local_response_normalization(
+            tf.cast(inputs, tf.float32),
+            depth_radius=self.radius,
+            bias=self.bias,
+            alpha=self.alpha,
+            beta=self.beta,
+        )
+        return tf.cast(outputs, inputs.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"radius": self.radius, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
+        return {**super().get_config(), **own}
