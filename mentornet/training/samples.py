@@ -40,8 +40,11 @@ def rank_suspects(mean_weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
 
 
 def top_suspects(mean_weight: np.ndarray, loss: np.ndarray, count: int = 48) -> np.ndarray:
-    """Positions int64 [<= count] of the most suspect samples that were visited, the most suspect first."""
-    visited = int(np.isfinite(mean_weight).sum())
+    """Positions int64 [<= count] of the most suspect samples, the most suspect first.
+
+    Samples that were not visited are left out, unless that is all of them; then the highest losses remain.
+    """
+    visited = int(np.isfinite(mean_weight).sum()) or len(mean_weight)
     return np.argsort(rank_suspects(mean_weight, loss))[: min(count, visited)]
 
 

@@ -44,7 +44,7 @@ def suspect_sheet(
       images: uint8 [k, h, w, c], or k arrays [h, w, c], with c = 1, 3 or 4 or left out; small ones are enlarged.
       given: int [k], the labels trained on.
       predicted: int [k], the student's answers.
-      mean_weight: float [k].
+      mean_weight: float [k], NaN where unknown.
       index: int [k], shown as "#index".
       clean: int [k], the true labels.
       class_names: name of every label; numbers are shown without.
@@ -63,13 +63,14 @@ def suspect_sheet(
         if values is not None and class_names is not None and fact in ("given", "predicted", "clean"):
             check_names(values, class_names)
 
-    side = 128 if max((max(picture.size) for picture in pictures), default=0) <= 64 else 192
+    side = 160 if max((max(picture.size) for picture in pictures), default=0) <= 64 else 192
     tile = side + 2 * _BORDER
     step_x, step_y = tile + _GAP, tile + (4 if clean is not None else 3) * _LINE + _GAP + 6
     rows = max(1, -(-len(pictures) // columns))
     sheet = Image.new("RGB", (columns * step_x + _GAP, _HEAD + rows * step_y), "white")
     draw = ImageDraw.Draw(sheet)
-    note = "lowest mean weight over the last tenth of training first"
+    weighted = bool(np.isfinite(mean_weight).any())
+    note = "lowest mean weight over the last tenth of training first" if weighted else "highest loss first"
     if clean is not None:
         wrong = int(np.sum(np.asarray(clean) != np.asarray(given)))
         note += f"; orange frame: the given label is really wrong ({wrong} of {len(pictures)})"
@@ -85,9 +86,9 @@ def suspect_sheet(
         picture = _scaled(picture, side)
         sheet.paste(picture, (left + (tile - picture.width) // 2, top + (tile - picture.height) // 2))
 
-        number = f"#{index[k]}  " if index is not None else ""
+        number = f"#{index[k]}" if index is not None else ""
         lines = [
-            (f"{number}weight {_short(float(mean_weight[k]))}", False, _FAINT),
+            (f"{number}  {_weight(float(mean_weight[k]))}".strip(), False, _FAINT),
             (f"given: {_name(given[k], class_names)}", True, _WRONG if is_wrong else _INK),
             (f"predicted: {_name(predicted[k], class_names)}", False, _INK),
         ]
@@ -147,7 +148,7 @@ def _name(label: int, class_names: Sequence[str] | None) -> str:
     return str(class_names[label] if class_names is not None else label)
 
 
-def _short(weight: float) -> str:
-    if weight == 0 or weight >= 0.0005:
-        return f"{weight:.3f}"
-    return f"{weight:.0e}"
+def _weight(value: float) -> str:
+    if np.isnan(value):
+        return ""
+    return "weight < 0.001" if 0 < value < 0.001 else f"weight {value:.3f}"

@@ -1,0 +1,351 @@
+"""The run folder: claiming, whole files, metrics.csv after a kill, labels. Oracles are hand-made files and literals."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mentornet.training import files, workdir
+from mentornet.training.metrics_table import METRIC_COLUMNS, MetricsTable, summarise
+from mentornet.training.workdir import RunFolderError, Workdir
+
+IDENTITY = {"seed": 1, "learning_rate": 0.1, "rates": (0.5, 17), "curriculum": "mentornet_pd"}
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+
+
+class TestClaim:
+    def test_new_folder_is_recorded(self, tmp_path):
+        folder = tmp_path / "a" / "run"
+        assert Workdir(folder).claim("--seed=1\n", IDENTITY) is True
+        record = json.loads((folder / "run.json").read_text())
+        assert (folder / "flags.txt").read_text() == "--seed=1\n"
+        assert record["identity"] == {"seed": 1, "learning_rate": 0.1, "rates": [0.5, 17], "curriculum": "mentornet_pd"}
+        assert record["resumed"] == []
+        assert record["cpu_count"] == os.cpu_count()
+        assert record["versions"]["numpy"] == np.__version__
+        assert record["python"] == ".".join(map(str, sys.version_info[:3]))
+
+    def test_same_run_is_continued_and_each_start_is_noted(self, tmp_path):
+        Workdir(tmp_path).claim("--first\n", IDENTITY)
+        started = json.loads((tmp_path / "run.json").read_text())["started"]
+        for starts in (1, 2):
+            assert Workdir(tmp_path).claim("--again\n", IDENTITY) is False
+            record = json.loads((tmp_path / "run.json").read_text())
+            assert len(record["resumed"]) == starts
+            assert "command" in record["resumed"][-1]
+        assert record["started"] == started
+        assert (tmp_path / "flags.txt").read_text() == "--first\n"
+
+    def test_other_settings_are_refused_and_nothing_changes(self, tmp_path):
+        Workdir(tmp_path).claim("", IDENTITY)
+        before = (tmp_path / "run.json").read_bytes()
+        other = {**IDENTITY, "seed": 2, "batch_size": 128}
+        del other["curriculum"]
+        with pytest.raises(ValueError) as caught:
+            Workdir(tmp_path).claim("", other)
+        text = str(caught.value)
+        assert "seed was 1 and is now 2" in text
+        assert "batch_size was not set and is now 128" in text
+        assert 'curriculum was "mentornet_pd" and is now not set' in text
+        assert "learning_rate" not in text
+        assert str(tmp_path) in text
+        assert (tmp_path / "run.json").read_bytes() == before
+
+    def test_many_differences_are_cut_short(self, tmp_path):
+        Workdir(tmp_path).claim("", {f"setting{k:02}": 0 for k in range(20)})
+        with pytest.raises(RunFolderError, match="setting05 .*; and 14 more;") as caught:
+            Workdir(tmp_path).claim("", {f"setting{k:02}": 1 for k in range(20)})
+        assert "setting06" not in str(caught.value)
+
+    def test_foreign_content_is_refused(self, tmp_path):
+        (tmp_path / "thesis.tex").write_text("precious")
+        with pytest.raises(RunFolderError, match=r"not a run folder .*thesis\.tex"):
+            Workdir(tmp_path).claim("", IDENTITY)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.tex"]
+
+    def test_start_killed_while_claiming_can_be_repeated(self, tmp_path):
+        (tmp_path / ".run.json.partial").write_text('{"comm')
+        assert Workdir(tmp_path).claim("--x\n", IDENTITY) is True
+        (tmp_path / "flags.txt").unlink()
+        assert Workdir(tmp_path).claim("--x\n", IDENTITY) is False
+        assert (tmp_path / "flags.txt").read_text() == "--x\n"
+
+    def test_damaged_run_json_is_named(self, tmp_path):
+        (tmp_path / "run.json").write_text("{")
+        with pytest.raises(RunFolderError, match=r"run\.json: it is not valid JSON"):
+            Workdir(tmp_path).claim("", IDENTITY)
+        (tmp_path / "run.json").write_text("{}")
+        with pytest.raises(RunFolderError, match="does not say which run"):
+            Workdir(tmp_path).claim("", IDENTITY)
+
+    def test_file_in_the_way(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(RunFolderError, match="a file of that name is in the way"):
+            Workdir(tmp_path / "file").claim("", IDENTITY)
+        with pytest.raises(RunFolderError, match="a part of that path is a file"):
+            Workdir(tmp_path / "file" / "run").claim("", IDENTITY)
+
+    def test_finished_run_is_not_noted_as_resumed(self, tmp_path):
+        Workdir(tmp_path).claim("", IDENTITY)
+        assert not Workdir(tmp_path).finished()
+        Workdir(tmp_path).write_result({"accuracy_last": float("nan"), "steps": np.int64(3)})
+        assert Workdir(tmp_path).finished()
+        before = (tmp_path / "run.json").read_bytes()
+        assert Workdir(tmp_path).claim("", IDENTITY) is False
+        assert (tmp_path / "run.json").read_bytes() == before
+        assert Workdir(tmp_path).read_result() == {"accuracy_last": None, "steps": 3}
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="POSIX locks")
+    def test_folder_in_use_by_another_process(self, tmp_path):
+        code = """
+            import sys
+            from mentornet.training.workdir import Workdir
+            try:
+                Workdir(sys.argv[1]).claim("", {"seed": 1})
+            except ValueError as error:
+                sys.exit(str(error))
+        """
+        Workdir(tmp_path).claim("", {"seed": 1})
+        refused = run_python(code, tmp_path)
+        assert refused.returncode == 1
+        assert "Another process is writing to" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        other = tmp_path / "other"
+        assert run_python(code, other).returncode == 0
+        assert run_python(code, other).returncode == 0  # the first one has ended, and its lock with it
+
+
+class TestWholeFiles:
+    def test_full_disk_keeps_the_old_file(self, tmp_path, monkeypatch):
+        target = tmp_path / "result.json"
+        files.write_json(target, {"a": 1})
+
+        def full(descriptor: int) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(RunFolderError, match=r"result\.json: the disk is full"):
+            files.write_json(target, {"a": 2})
+        assert json.loads(target.read_text()) == {"a": 1}
+        assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+    def test_really_full_device(self):
+        table = MetricsTable("/dev/full", ["step"])
+        table._last_step, table._checked = 0, True  # as after a first row
+        with pytest.raises(RunFolderError, match="the disk is full"):
+            table.append_row({"step": 1})
+
+    def test_objects_are_refused_in_npz(self, tmp_path):
+        with pytest.raises(ValueError, match="Python objects"):
+            files.write_npz(tmp_path / "a.npz", {"x": np.array([{}], dtype=object)})
+
+    def test_json_is_plain(self, tmp_path):
+        files.write_json(tmp_path / "a", {"x": np.float32(0.5), "y": [np.inf, (1, np.arange(2))], "p": Path("q")})
+        assert json.loads((tmp_path / "a").read_text()) == {"x": 0.5, "y": [None, [1, [0, 1]]], "p": "q"}
+
+
+class TestMetrics:
+    def test_values_come_back_exactly(self, tmp_path):
+        rng = np.random.default_rng(0)
+        table = MetricsTable(tmp_path / "metrics.csv")
+        losses = [*rng.normal(size=50), 1 / 3, 5e-324, np.inf]
+        for k, loss in enumerate(losses):
+            table.append_row(
+                {"step": np.int64(k), "raw_loss": loss, "eval_loss": np.float32(loss), "eval_accuracy": None}
+            )
+        with open(tmp_path / "metrics.csv", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert tuple(rows[0]) == METRIC_COLUMNS
+        assert [float(row["raw_loss"]) for row in rows] == losses
+        assert rows[0]["step"] == "0"
+        assert rows[0]["eval_accuracy"] == rows[0]["weights_auc"] == ""
+        read = table.read()
+        np.testing.assert_array_equal(read["eval_loss"], np.asarray(losses, np.float32).astype(np.float64))
+        assert np.isnan(read["eval_accuracy"]).all()
+
+    def test_resumed_file_equals_the_uninterrupted_one(self, tmp_path):
+        rows = [{"step": 10 * k, "raw_loss": 1 / k, "eval_accuracy": None if k == 2 else k / 7} for k in range(1, 6)]
+        whole, resumed = tmp_path / "whole.csv", tmp_path / "resumed.csv"
+        for row in rows:
+            MetricsTable(whole).append_row(row)
+        table = MetricsTable(resumed)
+        for row in rows[:4]:
+            table.append_row(row)
+        with open(resumed, "a") as stream:
+            stream.write("50,0.3")  # killed while writing
+        table = MetricsTable(resumed)
+        assert table.truncate_after(25) == 2
+        for row in rows[2:]:
+            table.append_row(row)
+        assert resumed.read_bytes() == whole.read_bytes()
+
+    @pytest.mark.parametrize("cut", [1, 5, 40])
+    def test_unfinished_last_line_is_dropped(self, tmp_path, cut):
+        path = tmp_path / "metrics.csv"
+        for step in (1, 2, 3):
+            MetricsTable(path).append_row({"step": step, "eval_accuracy": 0.123456789})
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines)[:-cut])  # also by the line end alone: the number may be cut too
+        kept = 2 if cut < len(lines[-1]) else 1
+        assert MetricsTable(path).read()["step"].tolist() == [1, 2][:kept]
+        MetricsTable(path).append_row({"step": 9})
+        assert MetricsTable(path).read()["step"].tolist() == [*[1, 2][:kept], 9]
+
+    def test_truncating_to_nothing_and_without_a_file(self, tmp_path):
+        table = MetricsTable(tmp_path / "metrics.csv")
+        assert table.truncate_after(5) == 0
+        assert table.read()["step"].shape == (0,)
+        table.append_row({"step": 10})
+        assert table.truncate_after(5) == 0
+        assert (tmp_path / "metrics.csv").read_text() == ",".join(METRIC_COLUMNS) + "\n"
+        table.append_row({"step": 3})
+        assert table.read()["step"].tolist() == [3]
+
+    def test_file_without_a_whole_header(self, tmp_path):
+        (tmp_path / "metrics.csv").write_text("step,epo")
+        table = MetricsTable(tmp_path / "metrics.csv")
+        assert table.read()["raw_loss"].shape == (0,)
+        table.append_row({"step": 1})
+        assert table.read()["step"].tolist() == [1]
+
+    def test_steps_must_increase(self, tmp_path):
+        MetricsTable(tmp_path / "m").append_row({"step": 10})
+        with pytest.raises(ValueError, match="already has step 10, so step 10 cannot follow"):
+            MetricsTable(tmp_path / "m").append_row({"step": 10})
+
+    def test_unknown_column(self, tmp_path):
+        with pytest.raises(ValueError, match=r"Unknown metrics \['acuracy'\]"):
+            MetricsTable(tmp_path / "m").append_row({"step": 10, "acuracy": 1})
+
+    def test_damaged_line_is_named(self, tmp_path):
+        (tmp_path / "m").write_text("step,a\n1,2\n2,x\n3,4\n")
+        with pytest.raises(RunFolderError, match="damaged in line 3"):
+            MetricsTable(tmp_path / "m", ["step", "a"]).read()
+        (tmp_path / "m").write_text("step,a\n1,2\n2\n3,4\n")
+        with pytest.raises(RunFolderError, match="damaged in line 3"):
+            MetricsTable(tmp_path / "m", ["step", "a"]).read()
+
+    def test_other_columns_are_refused(self, tmp_path):
+        (tmp_path / "m").write_text("step,a\n1,2\n")
+        with pytest.raises(RunFolderError, match="other columns"):
+            MetricsTable(tmp_path / "m", ["step", "b"]).append_row({"step": 2})
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+    def test_killed_writer_leaves_whole_rows(self, tmp_path):
+        code = """
+            import os, signal, sys
+            from mentornet.training.metrics_table import MetricsTable
+            table = MetricsTable(sys.argv[1])
+            for step in range(1, 30):
+                table.append_row({"step": step, "raw_loss": 1 / step})
+            with open(sys.argv[1], "ab", buffering=0) as stream:
+                stream.write(b"30,0.03")
+            os.kill(os.getpid(), signal.SIGKILL)
+        """
+        killed = run_python(code, tmp_path / "metrics.csv")
+        assert killed.returncode == -signal.SIGKILL
+        read = MetricsTable(tmp_path / "metrics.csv").read()
+        assert read["raw_loss"].tolist() == [1 / step for step in range(1, 30)]
+
+
+class TestSummary:
+    def test_by_hand(self):
+        nan = np.nan
+        metrics = {
+            "step": np.arange(1, 14) * 100.0,
+            "seconds": np.arange(1, 14) * 4.0,
+            "eval_accuracy": np.array([0.9, nan, *[0.1 * k for k in range(10)], nan]),
+            "weights_auc": np.array([*[0.5] * 11, 0.75, nan]),
+            "data_utilisation": np.full(13, nan),
+        }
+        found = summarise(metrics)
+        assert found.pop("accuracy_mean_last_10") == pytest.approx(0.45)
+        assert found == {
+            "accuracy_last": 0.9,
+            "accuracy_best": 0.9,
+            "accuracy_best_step": 100,
+            "steps": 1300,
+            "seconds": 52.0,
+            "steps_per_second": 25.0,
+            "weights_auc": 0.75,
+            "data_utilisation": None,
+        }
+
+    def test_nothing_yet(self, tmp_path):
+        found = summarise(MetricsTable(tmp_path / "m").read())
+        assert found.pop("steps") == 0
+        assert set(found.values()) == {None}
+
+
+class TestLabels:
+    def test_round_trip(self, tmp_path):
+        given, clean = np.array([1, 2, 3], np.int64), np.array([1, 0, 3], np.uint8)
+        Workdir(tmp_path).save_labels(given, clean, noise_type="uniform", noise_fraction=0.4)
+        with np.load(tmp_path / "labels.npz", allow_pickle=False) as stored:
+            assert {name: stored[name].dtype.name for name in ("given", "clean", "index")} == {
+                "given": "int32",
+                "clean": "int32",
+                "index": "int64",
+            }
+            assert stored["index"].tolist() == [0, 1, 2]
+            assert stored["noise_type"].shape == ()
+            assert str(stored["noise_type"]) == "uniform"
+        read = Workdir(tmp_path).read_labels()
+        assert read["given"].tolist() == [1, 2, 3]
+        assert read["clean"].tolist() == [1, 0, 3]
+        assert float(read["noise_fraction"]) == 0.4
+
+    def test_bad_arrays(self, tmp_path):
+        with pytest.raises(ValueError, match="'clean' must hold 3 integers"):
+            Workdir(tmp_path).save_labels(np.arange(3), np.arange(2))
+        with pytest.raises(ValueError, match="'given' must hold 3 integers"):
+            Workdir(tmp_path).save_labels(np.ones(3))
+
+    def test_damaged_and_missing(self, tmp_path):
+        with pytest.raises(RunFolderError, match="no such file"):
+            Workdir(tmp_path).read_labels()
+        (tmp_path / "labels.npz").write_bytes(b"PK\x03\x04 not really")
+        with pytest.raises(RunFolderError, match="not a valid npz"):
+            Workdir(tmp_path).read_labels()
+
+
+class TestRecord:
+    def test_git_commit_is_that_of_the_checkout(self, tmp_path):
+        def git(*arguments: str) -> str:
+            command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+        git("init", "-q")
+        assert workdir._git_state(tmp_path) == (None, None)  # nothing committed yet
+        (tmp_path / "code.py").write_text("1")
+        git("add", "code.py")
+        git("commit", "-q", "-m", "one")
+        assert workdir._git_state(tmp_path) == (git("rev-parse", "HEAD"), False)
+        (tmp_path / "code.py").write_text("2")
+        assert workdir._git_state(tmp_path) == (git("rev-parse", "HEAD"), True)
+        (tmp_path / "inside").mkdir()
+        assert workdir._git_state(tmp_path / "inside") == (None, None)  # installed inside somebody's checkout
+
+    def test_no_tensorflow_is_imported(self):
+        code = """
+            import sys
+            import mentornet.training.report
+            sys.exit("tensorflow" in sys.modules or "matplotlib.pyplot" in sys.modules or "sklearn" in sys.modules)
+        """
+        assert run_python(code).returncode == 0
