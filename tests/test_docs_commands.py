@@ -154,9 +154,7 @@ def test_commands_are_found_in_fenced_blocks_only() -> None:
 
 
 def test_commands_are_found_in_the_head_of_a_recipe_only() -> None:
-    recipe = (
-        "# Table 2.\n#   python train_cifar.py \\\n#     --flagfile=x.flags\n\n--seed=1\n# python train_cifar.py --y\n"
-    )
+    recipe = "# Table 2.\n#   python train_cifar.py \\\n#     --flagfile=x\n\n--seed=1\n# python train_cifar.py --y\n"
     assert commands(head_comment(recipe)) == [["train_cifar.py", "--flagfile=x"]]
 
 
