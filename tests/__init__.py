@@ -1,0 +1,1 @@
+"""Tests; a package, so that an installed one called `tests` cannot take its name."""
