@@ -1,0 +1,136 @@
+"""Flags of the method and its curriculum (names of the release where it has them)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from absl import flags
+
+from flags.presets import Preset
+from mentornet import curricula, features, methods
+
+_METHOD = flags.DEFINE_string(
+    "method", None, f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else standard."
+)
+_CURRICULUM = flags.DEFINE_string(
+    "curriculum",
+    None,
+    f"A predefined curriculum ({', '.join(curricula.names())}; parameters as in focal_loss:gamma=3), or the folder of a "
+    "learned MentorNet. Default with --method=spade: mentornet_pd.",
+)
+_TRAINED_DIR = flags.DEFINE_string("trained_mentornet_dir", None, "The release's name of --curriculum.")
+_FIXED_LABEL = flags.DEFINE_integer(
+    "fixed_label", None, "Feed this label to a learned MentorNet (0 carries it to a data set of other classes)."
+)
+_PERCENTILE = flags.DEFINE_string(
+    "loss_p_percentile", None, "p of the moving loss percentile: a number, or value,epochs,... that sum to 100 epochs."
+)
+_PRECENTILE = flags.DEFINE_string("loss_p_precentile", None, "The release's spelling of --loss_p_percentile.")
+_PERCENTILE_METHOD = flags.DEFINE_enum("percentile_method", None, features.PERCENTILE_METHODS, "How p is read off.")
+_MOVING_DECAY = flags.DEFINE_float("loss_moving_average_decay", None, "Decay of the moving percentile.")
+_BURN_IN = flags.DEFINE_integer(
+    "burn_in_epoch", None, "Percent of training before the curriculum decides.", lower_bound=0, upper_bound=100
+)
+_BURN_IN_MODE = flags.DEFINE_enum(
+    "burn_in_mode", None, ["bernoulli", "ones"], "Burn-in weights: random (paper) or all 1 (release)."
+)
+_FIXED_EPOCH = flags.DEFINE_boolean(
+    "fixed_epoch_after_burn_in", False, "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD)."
+)
+_DROP_RATES = flags.DEFINE_string(
+    "example_dropout_rates", None, "Share of samples dropped: a number, or rate,epochs,... that sum to 100 epochs."
+)
+_DROPOUT_MODE = flags.DEFINE_enum("example_dropout_mode", None, features.DROPOUT_MODES, "How kept samples are drawn.")
+_EXPLICIT = flags.DEFINE_boolean(
+    "explicit_curriculum", False, "Descend the curriculum's G, keeping v per sample (alg. 1 step 9)."
+)
+_WEIGHT_STEP = flags.DEFINE_float("weight_step_size", None, "Step size on v then; default: the learning rate.")
+
+# Flags that only SPADE reads: (name, holder, value when unset).
+_SPADE_ONLY: tuple[tuple[str, Any, Any], ...] = (
+    ("curriculum", _CURRICULUM, None),
+    ("trained_mentornet_dir", _TRAINED_DIR, None),
+    ("fixed_label", _FIXED_LABEL, None),
+    ("loss_p_percentile", _PERCENTILE, None),
+    ("loss_p_precentile", _PRECENTILE, None),
+    ("percentile_method", _PERCENTILE_METHOD, None),
+    ("loss_moving_average_decay", _MOVING_DECAY, None),
+    ("burn_in_epoch", _BURN_IN, None),
+    ("burn_in_mode", _BURN_IN_MODE, None),
+    ("fixed_epoch_after_burn_in", _FIXED_EPOCH, False),
+    ("example_dropout_rates", _DROP_RATES, None),
+    ("example_dropout_mode", _DROPOUT_MODE, None),
+    ("explicit_curriculum", _EXPLICIT, False),
+    ("weight_step_size", _WEIGHT_STEP, None),
+)
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """Plain values of the method flags.
+
+    Attributes:
+        name: a method's name.
+        curriculum: a name or folder; None for methods without one.
+        fixed_label: label fed to a learned curriculum, None for the sample's own.
+        options: keyword arguments of the method's class.
+    """
+
+    name: str
+    curriculum: str | None
+    fixed_label: int | None
+    options: dict[str, Any]
+
+
+def method_config(preset: Preset) -> MethodConfig:
+    """Reads and checks the method flags.
+
+    Raises:
+        ValueError: an unknown method or curriculum, a value out of range, or flags that contradict each other.
+    """
+    curriculum = _same("curriculum", _CURRICULUM.value, "trained_mentornet_dir", _TRAINED_DIR.value)
+    name = _METHOD.value or ("spade" if curriculum else "standard")
+    methods.get(name)
+    if name != "spade":
+        given = [f"--{flag}" for flag, holder, unset in _SPADE_ONLY if holder.value != unset]
+        if given and _METHOD.value:
+            raise ValueError(f"--method={name} does not use {', '.join(given)}: leave it out or use --method=spade")
+        if given:
+            raise ValueError(f"{', '.join(given)} needs a curriculum: give --curriculum or --method=spade")
+        return MethodConfig(name, None, None, {})
+    percentile = _same("loss_p_percentile", _PERCENTILE.value, "loss_p_precentile", _PRECENTILE.value)
+
+    def either(value: Any, default: Any) -> Any:
+        return default if value is None else value
+
+    options = {
+        "loss_percentile": features.per_epoch_table(
+            either(percentile, preset.loss_p_percentile), "--loss_p_percentile"
+        ),
+        "loss_moving_average_decay": either(_MOVING_DECAY.value, preset.loss_moving_average_decay),
+        "percentile_method": either(_PERCENTILE_METHOD.value, preset.percentile_method),
+        "burn_in_epoch": either(_BURN_IN.value, preset.burn_in_epoch),
+        "burn_in_mode": either(_BURN_IN_MODE.value, preset.burn_in_mode),
+        "fixed_epoch_after_burn_in": _FIXED_EPOCH.value,
+        "example_dropout_rates": features.per_epoch_table(
+            either(_DROP_RATES.value, preset.example_dropout_rates), "--example_dropout_rates"
+        ),
+        "example_dropout_mode": either(_DROPOUT_MODE.value, preset.example_dropout_mode),
+        "explicit": _EXPLICIT.value,
+        "weight_step_size": _WEIGHT_STEP.value,
+    }
+    if not 0.0 <= options["loss_moving_average_decay"] < 1.0:
+        raise ValueError(f"--loss_moving_average_decay={options['loss_moving_average_decay']:g} must lie in [0, 1)")
+    if _WEIGHT_STEP.value is not None and not _EXPLICIT.value:
+        raise ValueError("--weight_step_size is only used with --explicit_curriculum")
+    return MethodConfig(name, curriculum or "mentornet_pd", _FIXED_LABEL.value, options)
+
+
+def _same(first: str, first_value: str | None, second: str, second_value: str | None) -> str | None:
+    """The value of two names of one flag."""
+    if first_value and second_value and first_value != second_value:
+        raise ValueError(
+            f"--{first}={first_value} and --{second}={second_value} contradict each other: give one of them"
+        )
+    return first_value or second_value

@@ -1,0 +1,107 @@
+"""Flags of the data: which images, which labels, how batches are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from absl import flags
+
+from data import noise, pipeline
+
+_DATASET = flags.DEFINE_string(
+    "dataset_name",
+    "cifar10",
+    "cifar10, cifar100, mnist, fashion_mnist, digits (embedded, 8x8), tfds:<builder> for any image classification "
+    "set of tensorflow-datasets, or folder (data_dir holds train/<class>/ and test/<class>/ with jpg or png files).",
+)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets are (or are downloaded to), or the folder.")
+_DOWNLOAD = flags.DEFINE_boolean("download", True, "Download a data set that is not in data_dir.")
+_IMAGE_SIZE = flags.DEFINE_integer(
+    "image_size", None, "Resize images to this many pixels a side (folder and tfds: data sets).", lower_bound=4
+)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Samples in a mini-batch.", lower_bound=1)
+_TRAIN_EXAMPLES = flags.DEFINE_integer(
+    "train_examples", 0, "Train on a fixed random subset of this many samples (0: all of them).", lower_bound=0
+)
+_NOISE_TYPE = flags.DEFINE_string(
+    "noise_type",
+    "none",
+    f"How training labels are corrupted: {', '.join(noise.NOISE_TYPES)}, or human:<aggregate|worse|random1|random2|"
+    "random3> for the CIFAR-N labels that people gave (human:noisy for cifar100).",
+)
+_NOISE_FRACTION = flags.DEFINE_float("noise_fraction", 0.0, "Noise fraction p in [0, 1].")
+_NOISE_SEED = flags.DEFINE_integer("noise_seed", None, "Seed of noise and subset alone; default: --seed.")
+_LABELS_FILE = flags.DEFINE_string(
+    "labels_file", None, "Train on these labels (labels.npz of another run, or a csv) instead of injected noise."
+)
+_HUMAN_LABELS = flags.DEFINE_string("human_labels_file", None, "The CIFAR-N npz; default: looked for beside data_dir.")
+_AUGMENTATION = flags.DEFINE_enum(
+    "augmentation",
+    "auto",
+    ["auto", *pipeline.AUGMENTATIONS],
+    "auto: the preset's for natural images (cifar: pad 4, crop, flip; release: pad 2), none for digits and MNIST.",
+)
+
+_PLAIN_IMAGES = ("digits", "mnist", "fashion_mnist")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Plain values of the data flags; ``augmentation`` is resolved, ``noise_seed`` too."""
+
+    dataset_name: str
+    data_dir: str | None
+    download: bool
+    image_size: int | None
+    batch_size: int
+    train_examples: int
+    noise_type: str
+    noise_fraction: float
+    noise_seed: int
+    labels_file: str | None
+    human_labels_file: str | None
+    augmentation: str
+
+
+def data_config(seed: int, preset_augmentation: str) -> DataConfig:
+    """Reads and checks the data flags.
+
+    Raises:
+        ValueError: a fraction outside [0, 1], an unknown noise type, or settings that contradict each other.
+    """
+    kind, fraction = _NOISE_TYPE.value, _NOISE_FRACTION.value
+    human = kind.startswith("human:")
+    if not 0.0 <= fraction <= 1.0:
+        raise ValueError(f"--noise_fraction={fraction:g} must lie in [0, 1]")
+    if kind not in noise.NOISE_TYPES and not human:
+        raise ValueError(f"--noise_type={kind!r}: use one of {', '.join(noise.NOISE_TYPES)}, or human:<kind>")
+    if fraction and (kind == "none" or human):
+        raise ValueError(
+            f"--noise_fraction={fraction:g} has no meaning with --noise_type={kind}: leave one of them out"
+        )
+    if not fraction and kind != "none" and not human:
+        raise ValueError(f"--noise_type={kind} needs --noise_fraction greater than 0")
+    if _LABELS_FILE.value and kind != "none":
+        raise ValueError(f"--labels_file and --noise_type={kind} both decide the labels: give one of them")
+    if _HUMAN_LABELS.value and not human:
+        raise ValueError(f"--human_labels_file is given, but --noise_type={kind} does not use it: use human:<kind>")
+    name = _DATASET.value
+    if name == "folder" and not _DATA_DIR.value:
+        raise ValueError("--dataset_name=folder needs --data_dir with train/<class>/ and test/<class>/ inside")
+    augmentation = _AUGMENTATION.value
+    if augmentation == "auto":
+        augmentation = "none" if name in _PLAIN_IMAGES else preset_augmentation
+    return DataConfig(
+        dataset_name=name,
+        data_dir=_DATA_DIR.value,
+        download=_DOWNLOAD.value,
+        image_size=_IMAGE_SIZE.value,
+        batch_size=_BATCH_SIZE.value,
+        train_examples=_TRAIN_EXAMPLES.value,
+        noise_type=kind,
+        noise_fraction=fraction,
+        noise_seed=seed if _NOISE_SEED.value is None else _NOISE_SEED.value,
+        labels_file=_LABELS_FILE.value,
+        human_labels_file=_HUMAN_LABELS.value,
+        augmentation=augmentation,
+    )

@@ -1,0 +1,74 @@
+"""The two behaviours wherever the paper and the authors' release differ; any flag given by the user wins over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PRESETS = ("paper", "release")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Defaults that depend on the preset (spec: every place marked *differs*).
+
+    Attributes:
+        students: student names that mean another network (the release calls slim's CifarNet "inception").
+        augmentation: of natural images; the release pads 2 pixels a side, the paper 4.
+        loss_p_percentile: p of the moving percentile.
+        loss_moving_average_decay: of the moving percentile.
+        percentile_method: interpolated, or the nearest sample.
+        burn_in_epoch: percent of training before the curriculum decides.
+        burn_in_mode: Bernoulli weights (paper sec. 3.1), or weights raised to 1.
+        example_dropout_rates: drop rate over training.
+        example_dropout_mode: how the kept samples are drawn.
+        weight_decay: by student; "" is everybody else.
+        dropout_keep_probability: by student; "" is everybody else.
+    """
+
+    students: dict[str, str]
+    augmentation: str
+    loss_p_percentile: str
+    loss_moving_average_decay: float
+    percentile_method: str
+    burn_in_epoch: int
+    burn_in_mode: str
+    example_dropout_rates: str
+    example_dropout_mode: str
+    weight_decay: dict[str, float]
+    dropout_keep_probability: dict[str, float]
+
+
+_SMALL_DECAY = {"lenet": 0.0, "small_cnn": 0.0}
+
+PAPER = Preset(
+    students={},
+    augmentation="cifar",
+    loss_p_percentile="0.75",
+    loss_moving_average_decay=0.95,
+    percentile_method="linear",
+    burn_in_epoch=20,
+    burn_in_mode="bernoulli",
+    example_dropout_rates="0.5,20,0.05,80",
+    example_dropout_mode="uniform",
+    weight_decay={"inception": 4e-3, "cifarnet": 4e-3, **_SMALL_DECAY, "": 2e-4},
+    dropout_keep_probability={"inception": 0.5, "cifarnet": 0.5, "": 1.0},
+)
+
+RELEASE = Preset(
+    students={"inception": "cifarnet"},
+    augmentation="release",
+    loss_p_percentile="0.7",
+    loss_moving_average_decay=0.5,
+    percentile_method="nearest",
+    burn_in_epoch=0,
+    burn_in_mode="ones",
+    example_dropout_rates="0.5,17,0.05,78,1.0,5",
+    example_dropout_mode="uniform",
+    weight_decay={"cifarnet": 0.0, **_SMALL_DECAY, "": 2e-4},
+    dropout_keep_probability={"cifarnet": 0.8, "": 1.0},
+)
+
+
+def get(name: str) -> Preset:
+    """The preset of that name, one of ``PRESETS``."""
+    return {"paper": PAPER, "release": RELEASE}[name]

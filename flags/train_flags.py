@@ -1,0 +1,130 @@
+"""All flags of a training script together: parsing, the checked configuration, the replayable record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from absl import flags
+from absl.testing import flagsaver
+
+from flags import curriculum_flags, data_flags, presets, released_flags, run_flags, student_flags
+from flags.curriculum_flags import MethodConfig
+from flags.data_flags import DataConfig
+from flags.run_flags import RunConfig
+from flags.student_flags import StudentConfig
+
+FLAGS = flags.FLAGS
+MODULES = (run_flags, data_flags, student_flags, curriculum_flags, released_flags)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run as plain values."""
+
+    run: RunConfig
+    data: DataConfig
+    student: StudentConfig
+    method: MethodConfig
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the result: two runs with the same ones give the same numbers."""
+        data = dataclasses.asdict(self.data)
+        for irrelevant in (
+            "download",
+            "human_labels_file",
+            *(() if data["dataset_name"] == "folder" else ("data_dir",)),
+        ):
+            del data[irrelevant]
+        run = {
+            name: getattr(self.run, name)
+            for name in (
+                "mode",
+                "seed",
+                "max_steps",
+                "eval_every_steps",
+                "mixed_precision",
+                "jit_compile",
+                "deterministic",
+            )
+        }
+        student = dataclasses.asdict(self.student)
+        student["studentnet"] = student.pop("name")
+        method = {
+            "method": self.method.name,
+            "curriculum": self.method.curriculum,
+            "fixed_label": self.method.fixed_label,
+        }
+        return {**run, **data, **student, **method, **self.method.options}
+
+
+def config() -> Config:
+    """The configuration of the parsed flags.
+
+    Raises:
+        ValueError: values out of range or flags that contradict each other.
+    """
+    released_flags.check()
+    run = run_flags.run_config()
+    preset = presets.get(run.preset)
+    return Config(
+        run=run,
+        data=data_flags.data_config(run.seed, preset.augmentation),
+        student=student_flags.student_config(preset, run.max_steps),
+        method=curriculum_flags.method_config(preset),
+    )
+
+
+def parse_command_line(argv: Sequence[str]) -> list[str]:
+    """absl's ``flags_parser`` for the scripts: parses, checks, and answers a mistake with one line and exit code 2."""
+    script = os.path.basename(argv[0])
+    try:
+        _parse(argv)
+        config()
+    except (flags.Error, ValueError) as error:
+        fail(script, error)
+    return [argv[0]]
+
+
+def fail(script: str, error: BaseException, code: int = 2) -> NoReturn:
+    """Ends the process with one sentence on stderr."""
+    print(f"{script}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr, flush=True)
+    raise SystemExit(code)
+
+
+def parse(argv: Sequence[str]) -> Config:
+    """The configuration of a command line (program name first), leaving the process' own flags as they are.
+
+    Raises:
+        ValueError, absl.flags.Error: the same as on the command line.
+    """
+    with flagsaver.flagsaver():
+        FLAGS.unparse_flags()
+        for module in MODULES:
+            for flag in FLAGS.get_flags_for_module(module):
+                flag.unparse()
+        _parse(argv)
+        return config()
+
+
+def _parse(argv: Sequence[str]) -> None:
+    leftover = FLAGS(list(argv))[1:]
+    if leftover:
+        raise ValueError(
+            f"unexpected argument {leftover[0]!r}: write flags as --name=value, booleans as --name or --noname"
+        )
+
+
+def flagfile_text(checked: Config) -> str:
+    """The flags that were given, as a flagfile that replays the run, and behind # the values everything resolved to."""
+    given = sorted(
+        (flag for module in MODULES for flag in FLAGS.get_flags_for_module(module) if flag.present),
+        key=lambda flag: flag.name,
+    )
+    lines = [flag.serialize() for flag in given]
+    resolved = json.dumps(checked.identity(), sort_keys=True, indent=1)
+    return "\n".join([*(line for line in lines if line), *("# " + line for line in resolved.splitlines()), ""])

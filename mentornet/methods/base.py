@@ -1,0 +1,169 @@
+"""What all methods share: the student, its per-sample losses, the coupled weight decay, counters and reports.
+
+A method is one Keras model with its own ``train_step``. Batches are dictionaries: "image" float32 [b, h, w, c],
+"label" int32 [b] (given labels), "index" int32 [b] (position in the training set), and for diagnostics "is_clean"
+bool [b].
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.replicas import gather, mirrored_variable, replicas
+from mentornet.methods.statistics import WeightStatistics
+
+RECORDED_SHARE = 0.9
+"""Mean weights per sample are recorded from this share of training on (its last 10%)."""
+
+Batch = dict[str, tf.Tensor]
+
+
+class Weighting(NamedTuple):
+    """The weights of one batch and where they came from.
+
+    Attributes:
+        weights: float32 [b], used in the update.
+        curriculum_weights: float32 [b], before example dropout.
+        mean: float32 scalar, mean weight of the global batch.
+        drop_rate: float32 scalar in [0, 1].
+    """
+
+    weights: tf.Tensor
+    curriculum_weights: tf.Tensor
+    mean: tf.Tensor
+    drop_rate: tf.Tensor
+
+
+def per_sample_cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Softmax cross-entropy on one-hot labels (ICML eq. 1), float32 [b], from labels [b] and logits [b, classes]."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=tf.cast(logits, tf.float32))
+
+
+def kernels(student: keras.Model) -> list[tf.Variable]:
+    """The variables weight decay applies to: convolution and dense kernels, no biases, no batch norm."""
+    return [v for v in student.trainable_variables if v.name.split("/")[-1].split(":")[0].endswith("kernel")]
+
+
+class NoisyLabelMethod(keras.Model):
+    """Base class of the methods.
+
+    Args:
+        student: any Keras model, images -> logits.
+        max_steps: length of the whole training in steps; schedules and epoch percents refer to it.
+        num_examples: size n of the training set; needed to record per-sample weights (None: not recorded).
+        weight_decay: theta of ICML eq. 1; the loss gains theta/2 ||kernels||^2 (TensorFlow's l2_loss, as the release).
+        seed: all random numbers of the method follow from it and the step.
+        clean_known: batches carry a meaningful "is_clean".
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        *,
+        max_steps: int,
+        num_examples: int | None = None,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+        clean_known: bool = True,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        if max_steps < 1:
+            raise ValueError(f"max_steps={max_steps}: training needs at least one step")
+        if weight_decay < 0:
+            raise ValueError(f"weight_decay={weight_decay:g} must not be negative")
+        last = student.layers[-1] if getattr(student, "layers", None) else None
+        if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
+            raise ValueError(f"the student {student.name!r} ends in a softmax; methods need its logits: leave it out")
+        self.student = student
+        self.max_steps, self.num_examples = int(max_steps), num_examples
+        self.weight_decay, self.seed = float(weight_decay), int(seed)
+        self.step = mirrored_variable(tf.constant(0, tf.int64), "step")
+        self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
+        self.statistics = WeightStatistics(clean_known)
+        self.eval_loss = keras.metrics.Mean(name="loss")
+        self.eval_accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        if num_examples is not None:
+            self.weight_totals = self._per_sample_sum("weight_totals", num_examples)
+            self.weight_visits = self._per_sample_sum("weight_visits", num_examples)
+
+    @staticmethod
+    def _per_sample_sum(name: str, num_examples: int) -> tf.Variable:
+        return tf.Variable(
+            tf.zeros([num_examples]),
+            trainable=False,
+            name=name,
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.SUM,
+        )
+
+    def call(self, inputs: Batch | tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Logits of the student alone, as at test time."""
+        return self.student(inputs["image"] if isinstance(inputs, dict) else inputs, training=training)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [self.statistics, self.eval_loss, self.eval_accuracy]
+
+    def decay_term(self, scale: tf.Tensor | float = 1.0) -> tf.Tensor:
+        """theta/2 ||kernels||^2 times ``scale``; this replica's share of it."""
+        if not self.weight_decay:
+            return tf.constant(0.0)
+        total = tf.add_n([tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels(self.student)])
+        return self.weight_decay * scale * total / replicas()
+
+    def weighted_mean(self, losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """sum_i v_i l_i / b with b the global batch size: divided by b, not by sum v (spec sec. 3)."""
+        size = tf.cast(tf.shape(losses)[0] * replicas(), tf.float32)
+        return tf.reduce_sum(losses * tf.stop_gradient(weights)) / size
+
+    def descend(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
+        """One optimiser step of the student on ``objective``; replicas' gradients add up."""
+        self.first_bad_step.assign(
+            tf.where(
+                tf.logical_or(self.first_bad_step >= 0, tf.math.is_finite(objective)),
+                self.first_bad_step,
+                self.step,
+            )
+        )
+        self.optimizer.minimize(objective, self.student.trainable_variables, tape=tape)
+
+    def finish_step(self, batch: Batch, logits: tf.Tensor, losses: tf.Tensor, weighting: Weighting) -> dict[str, Any]:
+        """Books a batch: statistics, per-sample weights of the last 10% of training, the step counter."""
+        label = batch["label"]
+        correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.cast(label, tf.int32))
+        is_clean = batch.get("is_clean", tf.ones_like(correct))
+        self.statistics.update_state(
+            losses, weighting.weights, correct, is_clean, weighting.curriculum_weights, weighting.drop_rate
+        )
+        if self.num_examples is not None:
+            recorded = tf.cast(tf.cast(self.step, tf.float32) >= RECORDED_SHARE * self.max_steps, tf.float32)
+            ones = tf.ones_like(weighting.weights)
+            for table, values in ((self.weight_totals, weighting.curriculum_weights), (self.weight_visits, ones)):
+                table.scatter_add(tf.IndexedSlices(recorded * values, batch["index"]))
+        self.step.assign_add(1)
+        return self.statistics.result()
+
+    def global_mean(self, values: tf.Tensor) -> tf.Tensor:
+        """Mean of per-sample values over the global batch."""
+        return tf.reduce_mean(gather(values))
+
+    def learning_rate(self) -> tf.Tensor:
+        """The optimiser's rate at the present step, whether a number or a schedule."""
+        rate = self.optimizer.learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            rate = rate(self.optimizer.iterations)
+        return tf.cast(rate, tf.float32)
+
+    def report(self) -> dict[str, float]:
+        """Method-specific values for the metrics row, read at the end of an interval."""
+        return {}
+
+    def test_step(self, batch: Batch) -> dict[str, Any]:
+        logits = self.student(batch["image"], training=False)
+        self.eval_loss.update_state(per_sample_cross_entropy(batch["label"], logits))
+        self.eval_accuracy.update_state(batch["label"], logits)
+        return {"loss": self.eval_loss.result(), "accuracy": self.eval_accuracy.result()}

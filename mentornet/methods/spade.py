@@ -1,0 +1,192 @@
+"""SPADE: the student and the weights of its samples, minimised together over mini-batches (ICML sec. 4, alg. 1).
+
+Per batch: losses of the student in training mode -> moving percentile l_pt -> weights v of a curriculum (predefined
+or a frozen MentorNet), or one projected gradient step on v when the curriculum's G is used explicitly (step 9) -> example
+dropout -> loss = sum v l / b + theta mean(v) L2 (app. E.3) -> momentum step. No gradient flows through v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet import curricula
+from mentornet.curricula.base import Curriculum
+from mentornet.features import (
+    DROPOUT_MODES,
+    PERCENTILE_METHODS,
+    bernoulli_weights,
+    epoch_percent,
+    example_dropout,
+    moving_percentile,
+    per_epoch_table,
+    random_seed,
+)
+from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
+from mentornet.methods.replicas import gather, mirrored_variable, own_part
+
+BURN_IN_MODES = ("bernoulli", "ones")
+
+
+class Spade(NoisyLabelMethod):
+    """MentorNet training of a student.
+
+    Args:
+        student: any Keras model, images -> logits.
+        curriculum: a ``Curriculum``, or a name or path for ``mentornet.curricula.get``.
+        max_steps, num_examples, weight_decay, seed, clean_known: see ``NoisyLabelMethod``.
+        loss_percentile: p of l_pt in [0, 1]; a number, or a table over training ("0.75,90,0.8,10").
+        loss_moving_average_decay: 0.95 in the paper, 0.5 in the release.
+        percentile_method: "linear" or "nearest" (the release).
+        burn_in_epoch: percent of training before the curriculum decides; 20 in the paper, 0 in the release.
+        burn_in_mode: "bernoulli": weights drawn as 1 with probability 1 - drop rate (paper, sec. 3.1); "ones": weights
+            raised to 1 while e < burn_in_epoch - 1, example dropout on top (the release).
+        fixed_epoch_after_burn_in: feed min(e, burn_in_epoch) to the curriculum and the tables (MentorNet DD).
+        example_dropout_rates: drop rate r; a number or a table over training ("0.5,17,0.05,83").
+        example_dropout_mode: "uniform" or "proportional" (v1).
+        explicit: use the curriculum's G by alg. 1 step 9 instead of its closed form; v is kept per training sample.
+        weight_step_size: step size on v in that mode; None takes the student's learning rate, as alg. 1 does.
+
+    Raises:
+        ValueError: a setting outside its range, or a curriculum without a known G in explicit mode.
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        curriculum: Curriculum | str = "mentornet_pd",
+        *,
+        max_steps: int,
+        num_examples: int | None = None,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+        clean_known: bool = True,
+        loss_percentile: str | float | Sequence[float] = 0.75,
+        loss_moving_average_decay: float = 0.95,
+        percentile_method: str = "linear",
+        burn_in_epoch: int = 20,
+        burn_in_mode: str = "bernoulli",
+        fixed_epoch_after_burn_in: bool = False,
+        example_dropout_rates: str | float | Sequence[float] = 0.0,
+        example_dropout_mode: str = "uniform",
+        explicit: bool = False,
+        weight_step_size: float | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(
+            student,
+            max_steps=max_steps,
+            num_examples=num_examples,
+            weight_decay=weight_decay,
+            seed=seed,
+            clean_known=clean_known,
+            name=name,
+        )
+        if not 0.0 <= loss_moving_average_decay < 1.0:
+            raise ValueError(f"loss_moving_average_decay={loss_moving_average_decay:g} must lie in [0, 1)")
+        if not 0 <= burn_in_epoch <= 100:
+            raise ValueError(f"burn_in_epoch={burn_in_epoch} must lie in 0..100 (percent of training)")
+        for what, value, allowed in (
+            ("percentile_method", percentile_method, PERCENTILE_METHODS),
+            ("burn_in_mode", burn_in_mode, BURN_IN_MODES),
+            ("example_dropout_mode", example_dropout_mode, DROPOUT_MODES),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{what}={value!r}: use one of {', '.join(allowed)}")
+        self.curriculum = curricula.get(curriculum) if isinstance(curriculum, str) else curriculum
+        self._curriculum_variables = self.curriculum.frozen_variables
+        self._percentiles = tf.constant(per_epoch_table(loss_percentile, "loss_p_percentile"))
+        self._drop_rates = tf.constant(per_epoch_table(example_dropout_rates, "example_dropout_rates"))
+        self._decay, self._percentile_method = float(loss_moving_average_decay), percentile_method
+        self._burn_in_epoch, self._burn_in_mode = int(burn_in_epoch), burn_in_mode
+        self._fixed_epoch = fixed_epoch_after_burn_in
+        self._dropout_mode = example_dropout_mode
+        self._explicit, self._weight_step_size = explicit, weight_step_size
+        self.loss_percentile = mirrored_variable(tf.constant(0.0), "loss_percentile")
+        self._create_tables()
+
+    def _create_tables(self) -> None:
+        """Per-sample state: v of the explicit mode, and past losses for curricula that read a history."""
+        past = self.curriculum.history - 1
+        if (self._explicit or past) and self.num_examples is None:
+            raise ValueError(f"curriculum {self.curriculum.name!r} keeps a value per sample: give num_examples")
+        if self._explicit:
+            limit = self.curriculum.weight_limit
+            if self.curriculum.regulariser_gradient(tf.constant([limit]), 1.0) is None:
+                raise ValueError(f"curriculum {self.curriculum.name!r} has no known G, so it can't be used explicitly")
+            self.sample_weights = mirrored_variable(tf.fill([self.num_examples], limit), "sample_weights")
+        if past:
+            unseen = tf.fill([self.num_examples, past, 2], float("nan"))
+            self.loss_history = mirrored_variable(unseen, "loss_history")
+
+    def train_step(self, batch: Batch) -> dict[str, Any]:
+        with tf.GradientTape() as tape:
+            logits = self.student(batch["image"], training=True)
+            losses = per_sample_cross_entropy(batch["label"], logits)
+            weighting = self.weigh(tf.stop_gradient(losses), batch["label"], batch["index"])
+            objective = self.weighted_mean(losses, weighting.weights) + self.decay_term(weighting.mean)
+        self.descend(tape, objective)
+        return self.finish_step(batch, logits, losses, weighting)
+
+    def weigh(self, losses: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> Weighting:
+        """Steps 4 to 11 of algorithm 1 for one batch: losses, labels and indices [b] -> weights [b].
+
+        All of it runs on the global batch, so that every replica reaches the same l_pt and draws the same samples.
+        """
+        own = losses
+        losses, label, index = gather(losses), gather(label), gather(index)
+        epoch = epoch_percent(self.step, self.max_steps)
+        shown_epoch = tf.minimum(epoch, self._burn_in_epoch) if self._fixed_epoch else epoch
+        drop_rate = self._drop_rates[shown_epoch]
+        self.loss_percentile.assign(
+            moving_percentile(
+                self.loss_percentile, losses, self._percentiles[shown_epoch], self._decay, self._percentile_method
+            )
+        )
+        threshold = tf.convert_to_tensor(self.loss_percentile)
+        if self._explicit:
+            curriculum_weights = self._explicit_weights(losses, index, threshold)
+        else:
+            inputs = self._with_history(losses, losses - threshold, index)
+            curriculum_weights = self.curriculum(*inputs, label, shown_epoch)
+        weights, curriculum_weights = self._sample(curriculum_weights, epoch, drop_rate)
+        weights, curriculum_weights = tf.stop_gradient(weights), tf.stop_gradient(curriculum_weights)
+        return Weighting(own_part(weights, own), own_part(curriculum_weights, own), tf.reduce_mean(weights), drop_rate)
+
+    def _sample(self, weights: tf.Tensor, epoch: tf.Tensor, drop_rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Burn-in and example dropout: curriculum weights -> (weights used, curriculum weights in force)."""
+        size = tf.shape(weights)[0]
+        seed = random_seed(self.seed, "example_dropout", self.step)
+        if self._burn_in_mode == "ones":
+            weights = tf.where(epoch < self._burn_in_epoch - 1, tf.ones_like(weights), weights)
+            return example_dropout(weights, drop_rate, seed, self._dropout_mode), weights
+        burning = epoch < self._burn_in_epoch
+        drawn = bernoulli_weights(size, drop_rate, random_seed(self.seed, "burn_in", self.step))
+        kept = example_dropout(weights, drop_rate, seed, self._dropout_mode)
+        return tf.where(burning, drawn, kept), tf.where(burning, tf.ones_like(weights), weights)
+
+    def _explicit_weights(self, losses: tf.Tensor, index: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
+        """Algorithm 1 step 9: v <- v - alpha (l + dG/dv), projected to [0, limit], for this batch's samples only."""
+        weights = tf.gather(self.sample_weights, index)
+        step_size = self.learning_rate() if self._weight_step_size is None else self._weight_step_size
+        gradient = losses + self.curriculum.regulariser_gradient(weights, threshold)
+        updated = tf.clip_by_value(weights - step_size * gradient, 0.0, self.curriculum.weight_limit)
+        self.sample_weights.assign(tf.tensor_scatter_nd_update(self.sample_weights, index[:, tf.newaxis], updated))
+        return updated
+
+    def _with_history(self, losses: tf.Tensor, differences: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """[b] -> [b, T] for curricula that read a history; a sample not seen before repeats its present loss."""
+        if self.curriculum.history == 1:
+            return losses, differences
+        present = tf.stack([losses, differences], axis=-1)[:, tf.newaxis]
+        past = tf.gather(self.loss_history, index)
+        series = tf.concat([tf.where(tf.math.is_nan(past), present, past), present], axis=1)
+        table = tf.tensor_scatter_nd_update(self.loss_history, index[:, tf.newaxis], series[:, 1:])
+        self.loss_history.assign(table)
+        return series[:, :, 0], series[:, :, 1]
+
+    def report(self) -> dict[str, float]:
+        return {"loss_percentile": float(self.loss_percentile.numpy())}

@@ -1,0 +1,115 @@
+"""What a training reports about its weights: one Keras metric, cheap enough for every step.
+
+Sums over samples only, so that replicas add up; ``is_clean`` is a diagnostic and never reaches the update.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.replicas import replicas
+
+USED_ABOVE = 0.001
+"""A sample counts as used when its weight exceeds this (data utilisation, spec sec. 3)."""
+
+_BINS = 256
+_FIELDS = (
+    "samples",
+    "raw_loss",
+    "weighted_loss",
+    "train_accuracy",
+    "weight",
+    "used",
+    "drop_rate",
+    "clean",
+    "weight_clean",
+    "weight_wrong",
+    "used_clean",
+)
+
+
+class WeightStatistics(keras.metrics.Metric):
+    """Means over an evaluation interval, and how well the weights separate clean from wrong labels.
+
+    The area under the ROC curve is taken over a histogram of ``_BINS`` weights (ties count half), of the weights
+    before example dropout, because dropping at random says nothing of the curriculum; ``kept_precision`` is the share
+    of clean labels among the samples used after it.
+    """
+
+    def __init__(self, clean_known: bool = True, name: str = "statistics"):
+        super().__init__(name=name, dtype=tf.float32)
+        self.clean_known = clean_known
+        self.totals = self.add_weight(name="totals", shape=(len(_FIELDS),), initializer="zeros")
+        self.histogram = self.add_weight(name="histogram", shape=(2, _BINS), initializer="zeros")
+        self.steps = self.add_weight(name="steps", shape=(), initializer="zeros")
+
+    def update_state(
+        self,
+        losses: tf.Tensor,
+        weights: tf.Tensor,
+        correct: tf.Tensor,
+        is_clean: tf.Tensor,
+        curriculum_weights: tf.Tensor,
+        drop_rate: tf.Tensor,
+    ) -> None:
+        """Adds one batch.
+
+        Args:
+            losses: float32 [b], unweighted.
+            weights: float32 [b], as used in the update.
+            correct: bool [b], prediction equals the given label.
+            is_clean: bool [b], given label equals the true one; ignored unless ``clean_known``.
+            curriculum_weights: float32 [b], before example dropout.
+            drop_rate: float32 scalar.
+        """
+        clean = tf.cast(is_clean, tf.float32)
+        used = tf.cast(weights > USED_ABOVE, tf.float32)
+        ones = tf.ones_like(losses)
+        columns = [
+            ones,
+            losses,
+            weights * losses,
+            tf.cast(correct, tf.float32),
+            weights,
+            used,
+            ones * tf.cast(drop_rate, tf.float32),
+            clean,
+            curriculum_weights * clean,
+            curriculum_weights * (1.0 - clean),
+            used * clean,
+        ]
+        self.totals.assign_add(tf.reduce_sum(tf.stack(columns), axis=1))
+        bins = tf.cast(tf.clip_by_value(curriculum_weights, 0.0, 1.0) * (_BINS - 1) + 0.5, tf.int32)
+        placed = tf.one_hot(bins, _BINS)
+        self.histogram.assign_add(tf.matmul(tf.stack([clean, 1.0 - clean]), placed))
+        # A share a replica, so that the sum over replicas counts global batches.
+        self.steps.assign_add(1.0 / replicas())
+
+    def reset_state(self) -> None:
+        for variable in self.variables:
+            variable.assign(tf.zeros_like(variable))
+
+    def result(self) -> dict[str, tf.Tensor]:
+        """Scalars named as the columns of metrics.csv; NaN where clean labels are not known."""
+        total = dict(zip(_FIELDS, tf.unstack(self.totals), strict=True))
+        samples = total["samples"]
+        values = {
+            "raw_loss": total["raw_loss"] / samples,
+            "weighted_loss": total["weighted_loss"] / samples,
+            "train_accuracy": total["train_accuracy"] / samples,
+            "weight_sum": total["weight"] / self.steps,
+            "data_utilisation": total["used"] / samples,
+            "drop_rate": total["drop_rate"] / samples,
+        }
+        clean, wrong = self.histogram[0], self.histogram[1]
+        wrong_below = tf.cumsum(wrong, exclusive=True)
+        pairs = tf.reduce_sum(clean) * tf.reduce_sum(wrong)
+        diagnostics = {
+            "weights_auc": tf.reduce_sum(clean * (wrong_below + 0.5 * wrong)) / pairs,
+            "kept_precision": total["used_clean"] / total["used"],
+            "weight_mean_clean": total["weight_clean"] / total["clean"],
+            "weight_mean_wrong": total["weight_wrong"] / (samples - total["clean"]),
+        }
+        unknown = tf.constant(float("nan"))
+        return values | {name: value if self.clean_known else unknown for name, value in diagnostics.items()}

@@ -1,0 +1,78 @@
+"""Checkpoints of a run: everything that moves, so that a killed run ends like an uninterrupted one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.base import NoisyLabelMethod
+from mentornet.training.files import RunFolderError
+
+
+class Checkpoints:
+    """The checkpoints of one run folder.
+
+    Student, optimiser (velocities and iteration), moving percentile, per-sample tables, step and training seconds are
+    in one file set; TensorFlow renames it into place when complete, so a kill in the middle leaves the one before.
+    """
+
+    def __init__(self, folder: Path, method: NoisyLabelMethod, keep: int = 2):
+        self.method = method
+        self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
+        method.optimizer.build(method.student.trainable_variables)
+        self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
+
+    def restore(self) -> int:
+        """Continues from the newest checkpoint. Returns the step reached, 0 for a new run.
+
+        Raises:
+            RunFolderError: the checkpoint does not fit this student or method, or is damaged.
+        """
+        latest = self._manager.latest_checkpoint
+        if latest is None:
+            return 0
+        try:
+            self._checkpoint.restore(latest).assert_existing_objects_matched()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            raise RunFolderError(f"the checkpoint {latest} can't be restored: {_first_line(error)}") from None
+        return int(self.method.step.numpy())
+
+    def save(self) -> None:
+        """Writes a checkpoint of this step.
+
+        Raises:
+            RunFolderError: the disk is full or the folder can't be written; earlier checkpoints stay.
+        """
+        try:
+            self._manager.save(checkpoint_number=int(self.method.step.numpy()))
+        except (tf.errors.OpError, OSError) as error:
+            folder = self._manager.directory
+            raise RunFolderError(f"no checkpoint could be written to {folder}: {_first_line(error)}") from None
+
+
+def restore_student(student: keras.Model, folder: Path) -> int:
+    """Loads the student of a run's newest checkpoint, for evaluation. Returns its step.
+
+    Raises:
+        RunFolderError: there is no checkpoint, or it holds another student.
+    """
+    latest = tf.train.latest_checkpoint(str(folder))
+    if latest is None:
+        raise RunFolderError(f"there is no checkpoint in {str(folder)!r}: train first, or name another folder")
+    step = tf.Variable(0, dtype=tf.int64)
+    root = tf.train.Checkpoint(method=tf.train.Checkpoint(student=student, step=step))
+    try:
+        status = root.restore(latest)
+        status.assert_existing_objects_matched()
+        status.expect_partial()
+    except (tf.errors.OpError, AssertionError, ValueError) as error:
+        raise RunFolderError(f"the checkpoint {latest} holds another student: {_first_line(error)}") from None
+    return int(step.numpy())
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,69 @@
+"""What a training run is given: batches from any step on, an evaluation set, and the labels it trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """The data of one run, as plain callables and arrays.
+
+    Attributes:
+        batches: (start_step, num_steps) -> data set of batches; any step can be the first, so that a resumed run sees
+            exactly what an uninterrupted one would.
+        evaluation: clean test samples in order, {"image", "label", "index"}; the last batch may be smaller.
+        training_in_order: the training samples, not augmented, in order of their index.
+        given: int32 [n], labels trained on.
+        clean: int32 [n], true labels where known; for reports only.
+        original_index: int64 [n], position in the full data set.
+        class_names: a name a class.
+        pictures: positions [k] -> k uint8 images for the sheet of suspects.
+        label_facts: where the labels come from (noise type, fraction, seed), saved beside them.
+    """
+
+    batches: Callable[[int, int], tf.data.Dataset]
+    evaluation: tf.data.Dataset
+    training_in_order: tf.data.Dataset
+    given: np.ndarray
+    clean: np.ndarray | None
+    original_index: np.ndarray
+    class_names: Sequence[str]
+    pictures: Callable[[np.ndarray], np.ndarray | Sequence[np.ndarray]]
+    label_facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run proceeds; nothing here changes its result but the two step counts.
+
+    Attributes:
+        max_steps: steps in all.
+        eval_every_steps: steps between two rows of metrics.csv (evaluation, checkpoint).
+        evaluate: False leaves the evaluation columns empty.
+        save_interval_secs: least time between two checkpoints; the end is always saved.
+        save_summaries_secs: least time between two TensorBoard entries.
+        keep_checkpoints: how many checkpoints stay.
+        jit_compile: compile the step with XLA.
+        steps_per_execution: steps run by one call of the compiled training function.
+        progress: print the progress line.
+    """
+
+    max_steps: int
+    eval_every_steps: int
+    evaluate: bool = True
+    save_interval_secs: float = 0.0
+    save_summaries_secs: float = 0.0
+    keep_checkpoints: int = 2
+    jit_compile: bool = False
+    steps_per_execution: int = 10
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.max_steps < 1 or self.eval_every_steps < 1:
+            raise ValueError(f"a run needs at least one step and one step an interval, got {self}")

@@ -1,0 +1,72 @@
+"""The progress line: steps, loss, accuracy, speed, time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TextIO
+
+
+def duration(seconds: float) -> str:
+    """Seconds as h:mm:ss."""
+    whole = max(0, round(seconds))
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+class ProgressLine:
+    """Prints where a run stands: one line that renews itself on a terminal, a line now and then in a log.
+
+    Args:
+        max_steps: steps in all.
+        start_step: where this start of the run began, for the speed.
+        stream: where to print.
+        every_seconds: least time between two lines; None: 0.5 s on a terminal, 10 s in a log.
+    """
+
+    def __init__(
+        self,
+        max_steps: int,
+        start_step: int = 0,
+        stream: TextIO | None = None,
+        every_seconds: float | None = None,
+    ):
+        self._max_steps, self._start_step = max_steps, start_step
+        self._stream = sys.stdout if stream is None else stream
+        self._terminal = self._stream.isatty()
+        self._every = every_seconds if every_seconds is not None else (0.5 if self._terminal else 10.0)
+        self._started = time.monotonic()
+        self._printed = self._started if not self._terminal else 0.0
+        self._width = 0
+
+    def due(self) -> bool:
+        """Whether it is time for another line (asking is cheap, building the values may not be)."""
+        return time.monotonic() - self._printed >= self._every
+
+    def show(self, step: int, loss: float | None, train_accuracy: float | None, accuracy: float | None) -> None:
+        """Prints the line for ``step``; values not known yet are left out."""
+        now = time.monotonic()
+        parts = [f"step {step:,}/{self._max_steps:,} ({100 * step // self._max_steps}%)"]
+        if loss is not None:
+            parts.append(f"loss {loss:.3f}")
+        if train_accuracy is not None:
+            parts.append(f"on given labels {train_accuracy:.3f}")
+        if accuracy is not None:
+            parts.append(f"accuracy {accuracy:.3f}")
+        done, elapsed = step - self._start_step, now - self._started
+        if done > 0 and elapsed > 0:
+            parts.append(f"{done / elapsed:.3g} steps/s")
+            parts.append(f"{duration((self._max_steps - step) * elapsed / done)} left")
+        line = " | ".join(parts)
+        if self._terminal:
+            self._stream.write("\r" + line.ljust(self._width))
+            self._width = len(line)
+        else:
+            self._stream.write(line + "\n")
+        self._stream.flush()
+        self._printed = now
+
+    def close(self) -> None:
+        """Ends the line."""
+        if self._terminal:
+            self._stream.write("\n")
+            self._stream.flush()

@@ -1,0 +1,156 @@
+"""One training run from the first step to the last, and the folder it leaves behind.
+
+The engine is Keras' ``fit`` with the method's own ``train_step``; one of its "epochs" is one evaluation interval here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.base import NoisyLabelMethod
+from mentornet.training import plots, samples
+from mentornet.training.callbacks import IntervalRecorder, NanGuard
+from mentornet.training.checkpoints import Checkpoints
+from mentornet.training.evaluation import sample_outputs
+from mentornet.training.inputs import RunSettings, TrainingInputs
+from mentornet.training.metrics_table import summarise
+from mentornet.training.run_data import RunData
+from mentornet.training.suspects import suspect_sheet
+from mentornet.training.workdir import Workdir, package_versions
+
+SHOWN_SUSPECTS = 48
+
+
+def train(
+    method: NoisyLabelMethod,
+    optimizer: keras.optimizers.Optimizer,
+    inputs: TrainingInputs,
+    workdir: Workdir,
+    settings: RunSettings,
+    facts: dict[str, Any],
+) -> dict[str, Any]:
+    """Trains, or continues a killed training, and writes the whole run folder.
+
+    Args:
+        method: the student's trainer, not compiled yet.
+        optimizer: of the student.
+        inputs: the data.
+        workdir: a claimed run folder.
+        settings: intervals and speed.
+        facts: what result.json says about the run besides its figures (method, curriculum, dataset, seed, ...).
+
+    Returns:
+        The content of result.json.
+
+    Raises:
+        TrainingDiverged: the loss is not finite.
+        RunFolderError: the folder can't be written.
+    """
+    if not workdir.labels_file.exists():
+        workdir.save_labels(inputs.given, inputs.clean, inputs.original_index, **inputs.label_facts)
+    steps_per_execution = max(1, min(settings.steps_per_execution, settings.eval_every_steps))
+    method.compile(optimizer=optimizer, jit_compile=settings.jit_compile, steps_per_execution=steps_per_execution)
+    checkpoints = Checkpoints(workdir.checkpoints, method, settings.keep_checkpoints)
+    start = checkpoints.restore()
+    workdir.metrics.truncate_after(start)
+    if start:
+        print(f"continuing from step {start:,} of {settings.max_steps:,}", flush=True)
+    if start < settings.max_steps:
+        _fit(method, inputs, workdir, settings, checkpoints, start)
+    return finish(method, inputs, workdir, facts)
+
+
+def _fit(
+    method: NoisyLabelMethod,
+    inputs: TrainingInputs,
+    workdir: Workdir,
+    settings: RunSettings,
+    checkpoints: Checkpoints,
+    start: int,
+) -> None:
+    recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start)
+    try:
+        # Whole intervals in one call, then the remainder where max_steps is no multiple of the interval.
+        while start < settings.max_steps:
+            every = min(settings.eval_every_steps, settings.max_steps - start)
+            intervals = (settings.max_steps - start) // every
+            method.fit(
+                inputs.batches(start, intervals * every),
+                epochs=intervals,
+                steps_per_epoch=every,
+                verbose=0,
+                callbacks=[NanGuard(), recorder],
+            )
+            start += intervals * every
+    finally:
+        recorder.close()
+
+
+def finish(method: NoisyLabelMethod, inputs: TrainingInputs, workdir: Workdir, facts: dict[str, Any]) -> dict[str, Any]:
+    """Writes samples.csv, the sheet of suspects, plots and, last of all, result.json."""
+    student = method.student
+    outputs = sample_outputs(student, inputs.training_in_order)
+    mean_weight = mean_weights(method, len(inputs.given))
+    clean = inputs.clean
+    names = list(inputs.class_names)
+    samples.write_samples_csv(
+        workdir.samples_file,
+        index=inputs.original_index,
+        given=inputs.given,
+        predicted=outputs.predicted,
+        mean_weight=mean_weight,
+        loss=outputs.loss,
+        class_names=names,
+        clean=clean,
+    )
+    top = samples.top_suspects(mean_weight, outputs.loss, SHOWN_SUSPECTS)
+    suspect_sheet(
+        workdir.suspects_file,
+        inputs.pictures(top),
+        given=inputs.given[top],
+        predicted=outputs.predicted[top],
+        mean_weight=mean_weight[top],
+        index=inputs.original_index[top],
+        clean=None if clean is None else clean[top],
+        class_names=names,
+        title=f"{facts.get('method', '')} {facts.get('curriculum') or ''} on {facts.get('dataset', '')}",
+    )
+    figures = summarise(workdir.metrics.read())
+    if clean is not None:
+        visited = np.isfinite(mean_weight)
+        figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
+        figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
+    result = {
+        "noise_rate_actual": None,
+        **figures,
+        "parameters": int(student.count_params()),
+        "train_examples": len(inputs.given),
+        **facts,
+        "versions": package_versions(),
+        "command": workdir.read_run().get("command"),
+    }
+    student.save(str(workdir.path / "student.keras"))
+    plots.draw_run(dataclasses.replace(RunData.load(workdir.path), finished=True, result=result))
+    workdir.write_result(result)
+    return result
+
+
+def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
+    """Mean weight of every sample over the last 10% of training, float64 [n]; NaN where it was not visited then."""
+    if method.num_examples is None:
+        return np.full(num_examples, np.nan)
+    totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)
+    visits = tf.convert_to_tensor(method.weight_visits).numpy()
+    return np.divide(totals, visits, out=np.full(num_examples, np.nan), where=visits > 0)
+
+
+def checkpoint_folder(path: str | Path) -> Path:
+    """The folder that holds checkpoints: a run folder's, or the path itself."""
+    inside = Path(path) / "checkpoints"
+    return inside if inside.is_dir() else Path(path)
