@@ -63,6 +63,12 @@ class TestMetrics:
         MetricsTable(path).append_row({"step": 9})
         assert MetricsTable(path).read()["step"].tolist() == [*[1, 2][:kept], 9]
 
+    def test_row_of_the_checkpoint_itself_stays(self, tmp_path):
+        for step in (10, 20, 30):
+            MetricsTable(tmp_path / "m").append_row({"step": step})
+        assert MetricsTable(tmp_path / "m").truncate_after(20) == 2
+        assert MetricsTable(tmp_path / "m").read()["step"].tolist() == [10, 20]
+
     def test_truncating_to_nothing_and_without_a_file(self, tmp_path):
         table = MetricsTable(tmp_path / "metrics.csv")
         assert table.truncate_after(5) == 0

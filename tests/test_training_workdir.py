@@ -129,6 +129,13 @@ class TestClaim:
 
 
 class TestWholeFiles:
+    def test_reader_of_the_old_file_keeps_it_whole(self, tmp_path):
+        files.write_text(tmp_path / "a", "old")
+        with open(tmp_path / "a") as reader:
+            files.write_text(tmp_path / "a", "newer")
+            assert reader.read() == "old"
+        assert (tmp_path / "a").read_text() == "newer"
+
     def test_full_disk_keeps_the_old_file(self, tmp_path, monkeypatch):
         target = tmp_path / "result.json"
         files.write_json(target, {"a": 1})
