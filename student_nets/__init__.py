@@ -1,4 +1,4 @@
-"""Student networks: `get(name)` returns a Keras model from images to logits; `names()` lists what there is.
+"""Student networks: `get(name)` returns a Keras model from images to logits, `names()` lists what there is.
 
 A student knows nothing of noise, curricula or weight decay. Importing this package does not import
 TensorFlow; getting a student does. Families, with the paper each comes from, are one file each.
@@ -8,13 +8,14 @@ import dataclasses
 import importlib
 import inspect
 import operator
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-__all__ = ["get", "names"]
+__all__ = ["get", "load", "names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +109,25 @@ def get(
     )
 
 
+def load(path: str | os.PathLike[str]) -> "keras.Model":
+    """Returns the student that `model.save(path)` wrote, with its weights and the state of its dropout.
+
+    `keras.models.load_model` does the same once `student_nets.layers` has been imported, which tells Keras
+    of the layers it does not know.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no saved student {os.fspath(path)!r}.")
+    import tf_keras as keras
+
+    importlib.import_module(f"{__name__}.layers")
+    return keras.models.load_model(path, compile=False)
+
+
 def _checked_shape(name: str, input_shape: Sequence[int], minimum_side: int) -> tuple[int, int, int]:
-    problem = f"The input shape is {tuple(input_shape)}; it must be (height, width, channels), all above 0."
+    problem = f"The input shape is {input_shape}; it must be (height, width, channels), all above 0."
     try:
         height, width, channels = map(operator.index, input_shape)
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
 """Layers Keras does not have: reproducible dropout, a shortcut without parameters, response normalisation.
 
-All are registered under the package "student_nets", so a student saved with `model.save("student.keras")`
-loads with `keras.models.load_model` alone, and all compile under XLA.
+All compile under XLA. All are registered under the package "student_nets": with this module imported,
+`keras.models.load_model` reads a student saved with `model.save("student.keras")`.
 """
 
 from typing import Any
