@@ -2,6 +2,8 @@
 
 [loss, difference] over T steps -> bidirectional LSTM; label -> embedding of 2; epoch percent -> embedding of 5; all
 concatenated -> fc1 (20, tanh) -> fc2 (1, sigmoid) = the sample's weight.
+
+``WeightNetwork`` is what g_m shares with the networks it is compared with (``mentornet.architectures``).
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ class NetworkConfig:
         hidden_units: width of fc1.
         unit_forget_bias: LSTM forget bias 1 (paper's stack); the release sets 0.
         train_epoch_embedding: False keeps the epoch embedding at its random start, as in the release.
+        cell_state: what of the LSTM goes on: its output h (False), or its cell state c (True), which the release takes: it
+            reads the first half of TensorFlow's pair (c, h).
         fixed_label: the label fed whatever the sample's own (0 in the release, and to carry a MentorNet to a data set
             with other classes, app. E.3); None feeds the sample's label.
     """
@@ -38,6 +42,7 @@ class NetworkConfig:
     hidden_units: int = 20
     unit_forget_bias: bool = True
     train_epoch_embedding: bool = True
+    cell_state: bool = False
     fixed_label: int | None = None
 
     def __post_init__(self) -> None:
@@ -55,36 +60,66 @@ class NetworkConfig:
             raise ValueError(f"fixed_label={self.fixed_label} has no row in a label embedding of {self.label_rows}")
 
 
-RELEASE_CONFIG = NetworkConfig(lstm_units=1, unit_forget_bias=False, train_epoch_embedding=False, fixed_label=0)
-"""The shape of the original release's networks (spec marks: 1 unit, forget bias 0, label 0, frozen embedding)."""
+RELEASE_CONFIG = NetworkConfig(
+    lstm_units=1, unit_forget_bias=False, train_epoch_embedding=False, cell_state=True, fixed_label=0
+)
+"""The original release's networks: 1 unit, forget bias 0, cell states passed on, label 0, frozen epoch embedding."""
 
 
-class MentorNetwork(keras.Model):
-    """g_m as a Keras model.
+class WeightNetwork(keras.Model):
+    """A network that turns what is known of a sample into its weight.
 
     Call: ``network({"loss": [b, T], "difference": [b, T], "label": [b], "epoch": [b]})`` -> float32 [b] in (0, 1).
+    Losses are oldest first; labels and epochs are integers. Sub-classes define ``logits``.
     """
+
+    history: int = 1
+
+    def logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The weights before the sigmoid, float32 [b]; learning with cross-entropy needs them unsquashed."""
+        raise NotImplementedError(f"{type(self).__name__} defines no logits")
+
+    def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        return tf.sigmoid(self.logits(inputs))
+
+    def loss_history(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Losses and differences side by side, float32 [b, T, 2]; ValueError if T is not the network's."""
+        pairs = tf.stack([inputs["loss"], inputs["difference"]], axis=-1)
+        if pairs.shape[1:] != (self.history, 2):
+            raise ValueError(f"this network reads losses of shape [b, {self.history}], got {pairs.shape[:-1]}")
+        return pairs
+
+    def create_variables(self, rows: int = 1) -> None:
+        """Creates the variables by one call on ``rows`` zero samples."""
+        history, scalars = tf.zeros([rows, self.history]), tf.zeros([rows], tf.int32)
+        self({"loss": history, "difference": history, "label": scalars, "epoch": scalars})
+
+
+class MentorNetwork(WeightNetwork):
+    """g_m as a Keras model; see ``WeightNetwork`` for the call."""
 
     def __init__(self, config: NetworkConfig | None = None, seed: int = 0, name: str = "mentornet"):
         super().__init__(name=name)
         self.config = config or NetworkConfig()
         shape = self.config
+        self.history = shape.history
         glorot, orthogonal = keras.initializers.GlorotUniform, keras.initializers.Orthogonal
         uniform = keras.initializers.RandomUniform
 
         def cell(offset: int, backwards: bool) -> keras.layers.LSTM:
+            # Unrolled: T is small and fixed, and XLA compiles a loop over time very slowly.
             return keras.layers.LSTM(
                 shape.lstm_units,
                 unit_forget_bias=shape.unit_forget_bias,
                 go_backwards=backwards,
+                return_state=True,
+                unroll=True,
                 kernel_initializer=glorot(seed + offset),
                 recurrent_initializer=orthogonal(seed=seed + offset + 1),
                 name="backward" if backwards else "forward",
             )
 
-        self.lstm = keras.layers.Bidirectional(
-            cell(1, False), backward_layer=cell(3, True), merge_mode="concat", name="lstm"
-        )
+        self.lstm = keras.layers.Bidirectional(cell(1, False), backward_layer=cell(3, True), name="lstm")
         self.label_embedding = keras.layers.Embedding(
             shape.label_rows,
             shape.label_size,
@@ -101,27 +136,20 @@ class MentorNetwork(keras.Model):
         self.fc1 = keras.layers.Dense(
             shape.hidden_units, activation="tanh", kernel_initializer=glorot(seed + 7), name="fc1"
         )
-        self.fc2 = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=glorot(seed + 8), name="fc2")
+        self.fc2 = keras.layers.Dense(1, kernel_initializer=glorot(seed + 8), name="fc2")
 
-    def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
+    def logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         label, epoch = tf.cast(inputs["label"], tf.int32), tf.cast(inputs["epoch"], tf.int32)
         if self.config.fixed_label is not None:
             label = tf.fill(tf.shape(label), self.config.fixed_label)
-        history = tf.stack([inputs["loss"], inputs["difference"]], axis=-1)
-        features = tf.concat([self.lstm(history), self.label_embedding(label), self.epoch_embedding(epoch)], axis=-1)
+        _, forward_h, forward_c, backward_h, backward_c = self.lstm(self.loss_history(inputs))
+        states = [forward_c, backward_c] if self.config.cell_state else [forward_h, backward_h]
+        features = tf.concat([*states, self.label_embedding(label), self.epoch_embedding(epoch)], axis=-1)
         return tf.squeeze(self.fc2(self.fc1(features)), axis=-1)
 
 
 def build(config: NetworkConfig | None = None, seed: int = 0) -> MentorNetwork:
     """A MentorNet with its variables created (``config`` None: the paper's shape, T = 1)."""
     network = MentorNetwork(config, seed)
-    steps = network.config.history
-    network(
-        {
-            "loss": tf.zeros([1, steps]),
-            "difference": tf.zeros([1, steps]),
-            "label": tf.zeros([1], tf.int32),
-            "epoch": tf.zeros([1], tf.int32),
-        }
-    )
+    network.create_variables()
     return network
