@@ -139,13 +139,12 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.beta = beta
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        outputs = tf.nn.local_response_normalization(
-            tf.cast(inputs, tf.float32),
-            depth_radius=self.radius,
-            bias=self.bias,
-            alpha=self.alpha,
-            beta=self.beta,
-        )
+        # TensorFlow's own operation has no second derivative, which meta-gradients (L2RW, L2B) need.
+        values = tf.cast(inputs, tf.float32)
+        channels = inputs.shape[-1]
+        neighbours = tf.linalg.band_part(tf.ones((channels, channels)), self.radius, self.radius)
+        sums = tf.tensordot(tf.square(values), neighbours, axes=1)
+        outputs = values * tf.pow(self.bias + self.alpha * sums, -self.beta)
         return tf.cast(outputs, inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -187,6 +187,27 @@ def test_response_normalisation_equals_its_formula(dtype):
     np.testing.assert_allclose(tf.cast(outputs, tf.float32), expected, rtol=tolerance, atol=tolerance)
 
 
+def test_layers_have_forward_mode_derivatives():
+    """L2RW and L2B take a Jacobian-vector product of the logits inside a gradient tape."""
+    dropout = SeededDropout(0.4, 11)
+    layers = [
+        lambda x: dropout(x, training=True),
+        ParameterFreeShortcut(8, 2),
+        LocalResponseNormalization(alpha=0.5),
+    ]
+    inputs = tf.random.stateless_normal((2, 4, 4, 6), seed=(1, 2))
+    tangent = tf.random.stateless_normal((2, 4, 4, 6), seed=(3, 4))
+    for layer in layers:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            with tf.autodiff.ForwardAccumulator(inputs, tangent) as accumulator:
+                outputs = tf.reduce_sum(layer(inputs) ** 2)
+        product = accumulator.jvp(outputs)
+        assert float(product) != 0
+        gradient = tape.gradient(outputs, inputs)
+        np.testing.assert_allclose(product, tf.reduce_sum(gradient * tangent), rtol=1e-4)
+
+
 def test_layers_survive_their_configuration():
     layers = [
         SeededDropout(0.25, 3),
