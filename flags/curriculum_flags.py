@@ -16,8 +16,8 @@ _METHOD = flags.DEFINE_string(
 _CURRICULUM = flags.DEFINE_string(
     "curriculum",
     None,
-    f"A predefined curriculum ({', '.join(curricula.names())}; parameters as in focal_loss:gamma=3), or the folder of a "
-    "learned MentorNet. Default with --method=spade: mentornet_pd.",
+    f"A predefined curriculum ({', '.join(curricula.names())}; parameters as in focal_loss:gamma=3), or the folder of "
+    "a learned MentorNet. Default with --method=spade: mentornet_pd.",
 )
 _TRAINED_DIR = flags.DEFINE_string("trained_mentornet_dir", None, "The release's name of --curriculum.")
 _FIXED_LABEL = flags.DEFINE_integer(

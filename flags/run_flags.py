@@ -15,8 +15,8 @@ _MODE = flags.DEFINE_enum(
     "mode",
     None,
     MODES,
-    "train, evaluate (a checkpoint), train_and_evaluate, dump_losses (csv: id, epoch percent, noisy label, clean label, "
-    "loss). Default: evaluate if --checkpoint_dir is given without --train_log_dir, else train_and_evaluate.",
+    "train, evaluate (a checkpoint), train_and_evaluate, dump_losses (csv: id, epoch percent, noisy label, clean "
+    "label, loss). Default: evaluate if --checkpoint_dir is given without --train_log_dir, else train_and_evaluate.",
 )
 _LOG_DIR = flags.DEFINE_string("train_log_dir", None, "The run folder: everything a run writes.")
 _SEED = flags.DEFINE_integer("seed", 0, "Everything random follows from it.", lower_bound=0)

@@ -1,8 +1,8 @@
 """SPADE: the student and the weights of its samples, minimised together over mini-batches (ICML sec. 4, alg. 1).
 
 Per batch: losses of the student in training mode -> moving percentile l_pt -> weights v of a curriculum (predefined
-or a frozen MentorNet), or one projected gradient step on v when the curriculum's G is used explicitly (step 9) -> example
-dropout -> loss = sum v l / b + theta mean(v) L2 (app. E.3) -> momentum step. No gradient flows through v.
+or a frozen MentorNet), or one projected gradient step on v when the curriculum's G is used explicitly (step 9)
+-> example dropout -> loss = sum v l / b + theta mean(v) L2 (app. E.3) -> momentum step. No gradient flows through v.
 """
 
 from __future__ import annotations

@@ -1,0 +1,168 @@
+"""Times training steps as ratios to the plain cross-entropy step of the same student, measured in turn in one process.
+
+    make bench            # or: python benchmarks/run.py [--quick] [--output benchmarks/latest.json]
+
+Prints a table and writes a list of {student, batch, variant, seconds_per_step, ratio, peak_bytes}: medians over rounds;
+in every round each variant takes the same number of steps, so a slow moment of the machine meets all of them. The
+"data" rows are the time a training loop waits for its next batch, as a share of the plain step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from flags import quiet
+
+quiet.start_tensorflow(sys.argv)
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+import student_nets  # noqa: E402
+from benchmarks import memory  # noqa: E402
+from data import pipeline  # noqa: E402
+from mentornet import methods  # noqa: E402
+from mentornet.curricula.learned import LearnedCurriculum  # noqa: E402
+from mentornet.network import build  # noqa: E402
+from mentornet.training.optimizers import MomentumSGD  # noqa: E402
+
+Step = Callable[[dict[str, tf.Tensor]], Any]
+CLASSES, EXAMPLES = 10, 5_000
+
+
+def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]:
+    """The plain step first, then what is compared with it; each on a student of its own."""
+
+    def network() -> Any:
+        return student_nets.get(student, CLASSES, seed=seed)
+
+    shared = {"max_steps": 10_000, "num_examples": EXAMPLES, "weight_decay": 2e-4}
+    dropout = {"example_dropout_rates": "0.5,20,0.05,80", "burn_in_epoch": 0}
+    return {
+        "plain": methods.Standard(network(), **shared),
+        "spade_mentornet_pd": methods.Spade(network(), "mentornet_pd", **shared, **dropout),
+        "spade_learned": methods.Spade(network(), LearnedCurriculum(build()), **shared, **dropout),
+    }
+
+
+def training_step(method: methods.NoisyLabelMethod, jit_compile: bool) -> Step:
+    """The compiled training step of a method."""
+    method.compile(optimizer=MomentumSGD(0.1, 0.9))
+    method.optimizer.build(method.student.trainable_variables)
+    return tf.function(method.train_step, jit_compile=jit_compile, reduce_retracing=True)
+
+
+def batches(batch: int) -> Iterator[dict[str, tf.Tensor]]:
+    """Augmented batches as a training reads them."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3), np.uint8)
+    labels = rng.integers(0, CLASSES, EXAMPLES).astype(np.int32)
+    source = pipeline.TrainingBatches(
+        images,
+        labels,
+        rng.random(EXAMPLES) < 0.6,
+        batch_size=batch,
+        seed=0,
+        augmentation=pipeline.AUGMENTATIONS["cifar"],
+    )
+    return iter(source.dataset())
+
+
+def measure(student: str, batch: int, rounds: int, steps: int, jit_compile: bool) -> list[dict[str, Any]]:
+    """One row a variant, plus the wait for data during the plain variant's steps."""
+    source = batches(batch)
+    compiled = {name: training_step(method, jit_compile) for name, method in variants(student).items()}
+    for step in compiled.values():
+        _wait(step(next(source)))
+        _wait(step(next(source)))
+    seconds: dict[str, list[float]] = {name: [] for name in compiled}
+    peaks: dict[str, int] = dict.fromkeys(compiled, 0)
+    waits: list[float] = []
+    for _ in range(rounds):
+        for name, step in compiled.items():
+            memory.reset_peak()
+            total = 0.0
+            for _ in range(steps):
+                asked = time.perf_counter()
+                item = next(source)
+                got = time.perf_counter()
+                _wait(step(item))
+                total += time.perf_counter() - got
+                if name == "plain":
+                    waits.append(got - asked)
+            seconds[name].append(total / steps)
+            peaks[name] = max(peaks[name], memory.peak_bytes())
+    plain = statistics.median(seconds["plain"])
+    suffix = "_xla" if jit_compile else ""
+    rows = [
+        {
+            "student": student,
+            "batch": batch,
+            "variant": name + suffix,
+            "seconds_per_step": statistics.median(times),
+            # Paired by round, so that a drift of the machine cancels.
+            "ratio": statistics.median(t / p for t, p in zip(times, seconds["plain"], strict=True)),
+            "peak_bytes": peaks[name],
+        }
+        for name, times in seconds.items()
+    ]
+    waited = statistics.median(waits)
+    rows.append(
+        {
+            "student": student,
+            "batch": batch,
+            "variant": "data_wait" + suffix,
+            "seconds_per_step": waited,
+            "ratio": waited / plain,
+            "peak_bytes": 0,
+        }
+    )
+    return rows
+
+
+def _wait(outputs: Any) -> None:
+    tf.nest.map_structure(lambda value: value.numpy(), outputs)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as aligned text."""
+    head = f"{'student':<18}{'batch':>6}  {'variant':<22}{'s/step':>10}{'ratio':>8}{'peak MB':>9}"
+    lines = [
+        f"{row['student']:<18}{row['batch']:>6}  {row['variant']:<22}{row['seconds_per_step']:>10.4f}"
+        f"{row['ratio']:>8.3f}{row['peak_bytes'] / 2**20:>9.0f}"
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("latest.json"))
+    parser.add_argument("--students", default="resnet32", help="comma-separated names")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=3, help="steps a variant takes in each round")
+    parser.add_argument("--jit_compile", action="store_true", help="compile the steps with XLA")
+    parser.add_argument("--quick", action="store_true", help="resnet8, few rounds: does it run?")
+    chosen = parser.parse_args()
+    students = ["resnet8"] if chosen.quick else chosen.students.split(",")
+    rounds = 3 if chosen.quick else chosen.rounds
+    rows: list[dict[str, Any]] = []
+    for student in students:
+        rows += measure(student, chosen.batch, rounds, chosen.steps, chosen.jit_compile)
+    print(table(rows))
+    chosen.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {chosen.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""What the scripts do with a checked configuration: train, evaluate, dump losses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from data import pipeline
+from flags import build, train_flags
+from flags.train_flags import Config
+from mentornet import curricula
+from mentornet.training import evaluate, run
+from mentornet.training.workdir import Workdir
+
+
+def run_script(script: str, config: Config) -> None:
+    """Does what ``config`` asks for; a user's mistake ends with one sentence and exit code 1."""
+    name = os.path.basename(script)
+    try:
+        _prepare_tensorflow(config)
+        task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
+        task(config)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        if config.run.tensorflow_logs:
+            raise
+        train_flags.fail(name, error, code=1)
+    except KeyboardInterrupt:
+        train_flags.fail(name, ValueError("stopped; the same command continues from the last checkpoint"), code=130)
+
+
+def train(config: Config) -> dict[str, Any]:
+    """Trains, or continues, or says that the run is finished. Returns result.json's content."""
+    assert config.run.train_log_dir is not None
+    workdir = Workdir(config.run.train_log_dir)
+    if config.method.curriculum is not None:
+        curricula.get(config.method.curriculum, config.method.fixed_label)  # a wrong name fails before any work
+    loaded = build.load_data(config.data)
+    inputs = build.training_inputs(loaded, config)
+    network = build.student(config.student, loaded, config.run.seed)
+    method = build.method(config, network, loaded)
+    workdir.claim(train_flags.flagfile_text(config), config.identity())
+    if workdir.finished():
+        result = workdir.read_result()
+        print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
+        return result
+    facts = {
+        "method": config.method.name,
+        "curriculum": config.method.curriculum,
+        "studentnet": config.student.name,
+        "dataset": config.data.dataset_name,
+        "noise_type": loaded.labels.noise_type,
+        "noise_fraction": loaded.labels.noise_fraction,
+        "seed": config.run.seed,
+        "preset": config.run.preset,
+    }
+    optimizer = build.optimizer(config, len(loaded.train))
+    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts)
+    print(f"finished: {_figures(result)}; see {workdir.path}")
+    return result
+
+
+def evaluate_run(config: Config) -> dict[str, Any]:
+    """Evaluates the newest checkpoint of a run on a split; writes evaluation.json and, if asked, a csv."""
+    folder, run_folder = _run_folders(config)
+    loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
+    network = build.student(config.student, loaded, config.run.seed)
+    if config.run.split == "train":
+        split, given = loaded.train, loaded.labels.given
+    else:
+        split, given = loaded.dataset.test, loaded.dataset.test.labels
+    batches = build.ordered_batches(split, given, pipeline.AUGMENTATIONS[config.data.augmentation])
+    output = Path(config.run.eval_dir) if config.run.eval_dir else run_folder
+    facts = {"split": config.run.split, "dataset": config.data.dataset_name, "studentnet": config.student.name}
+
+    def once() -> dict[str, Any]:
+        return evaluate.evaluate_checkpoint(
+            network, folder, batches, split.ids, output, config.run.output_csv_file, facts
+        )
+
+    return evaluate.follow(once, config.run.eval_interval_secs, run_folder)
+
+
+def dump_losses(config: Config) -> None:
+    """Writes the csv data-driven learning needs, of the run's training samples or, with split_name=test, the test's."""
+    folder, run_folder = _run_folders(config)
+    loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
+    if config.run.split == "test":
+        raise ValueError("dump_losses needs samples with noisy and clean labels: use --split_name=train")
+    if loaded.labels.clean is None:
+        raise ValueError("dump_losses needs the true labels, which this data set does not have")
+    network = build.student(config.student, loaded, config.run.seed)
+    batches = build.ordered_batches(loaded.train, loaded.labels.given, pipeline.AUGMENTATIONS[config.data.augmentation])
+    csv_file, clean = config.run.output_csv_file, loaded.labels.clean.reveal()
+    assert csv_file is not None
+    found = evaluate.dump_losses(
+        network, folder, batches, loaded.train.ids, clean, _max_steps(config, run_folder), csv_file
+    )
+    print(f"{len(found.label):,} rows written to {csv_file}")
+
+
+def _prepare_tensorflow(config: Config) -> None:
+    """Process-wide settings, before the first operation."""
+    keras.utils.set_random_seed(config.run.seed)
+    if config.run.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    if config.run.mixed_precision != "none":
+        keras.mixed_precision.set_global_policy(f"mixed_{config.run.mixed_precision}")
+    devices = tf.config.list_physical_devices("GPU")
+    if config.run.device_id is not None and devices:
+        try:
+            chosen = devices[int(config.run.device_id)]
+        except (ValueError, IndexError):
+            raise ValueError(f"--device_id={config.run.device_id}: use 0 to {len(devices) - 1}") from None
+        tf.config.set_visible_devices(chosen, "GPU")
+        devices = [chosen]
+    for device in devices:
+        tf.config.experimental.set_memory_growth(device, True)
+
+
+def _run_folders(config: Config) -> tuple[Path, Path]:
+    """(folder with the checkpoints, run folder) of an evaluation."""
+    given = Path(config.run.checkpoint_dir or config.run.train_log_dir or "")
+    folder = run.checkpoint_folder(given)
+    return folder, folder.parent if folder.name == "checkpoints" else given
+
+
+def _labels_of(run_folder: Path) -> Path | None:
+    """The labels a run trained on, if its folder is at hand."""
+    file = Workdir(run_folder).labels_file
+    return file if file.is_file() else None
+
+
+def _max_steps(config: Config, run_folder: Path) -> int:
+    """Length of the run: as its folder says, else the flag."""
+    workdir = Workdir(run_folder)
+    if workdir.is_run_folder():
+        return int(workdir.read_run()["identity"].get("max_steps", config.run.max_steps))
+    return config.run.max_steps
+
+
+def _figures(result: dict[str, Any]) -> str:
+    accuracy = result.get("accuracy_last")
+    shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
+    return f"{result['steps']:,} steps, {shown}"

@@ -1,0 +1,107 @@
+"""Using a run's checkpoint without training: evaluation, and the loss dump that data-driven learning starts from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.features import epoch_percent
+from mentornet.training import files
+from mentornet.training.checkpoints import restore_student
+from mentornet.training.evaluation import SampleOutputs, sample_outputs
+from mentornet.training.metrics_table import format_row
+
+DUMP_COLUMNS = ("id", "epoch_percent", "noisy_label", "clean_label", "loss")
+
+
+def evaluate_checkpoint(
+    student: keras.Model,
+    checkpoints: Path,
+    batches: tf.data.Dataset,
+    ids: np.ndarray,
+    output: Path,
+    csv_file: str | None = None,
+    facts: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Evaluates the newest checkpoint of a run.
+
+    Args:
+        student: the network the run trained.
+        checkpoints: the folder with the checkpoints.
+        batches: samples in order.
+        ids: int64 [n], original index of each.
+        output: where evaluation.json goes.
+        csv_file: also write id, label, predicted, loss of every sample.
+        facts: added to evaluation.json.
+
+    Returns:
+        The content of evaluation.json: step, accuracy, loss, examples, seconds.
+    """
+    started = time.monotonic()
+    step = restore_student(student, checkpoints)
+    found = sample_outputs(student, batches)
+    result = {
+        **(facts or {}),
+        "step": step,
+        "accuracy": found.accuracy,
+        "loss": float(found.loss.mean(dtype=np.float64)),
+        "examples": len(found.label),
+        "seconds": time.monotonic() - started,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    files.write_json(output / "evaluation.json", result)
+    if csv_file:
+        write_csv(csv_file, ("id", "label", "predicted", "loss"), (ids, found.label, found.predicted, found.loss))
+    return result
+
+
+def follow(evaluate: Any, interval: float, run_folder: Path) -> dict[str, Any]:
+    """Calls ``evaluate()`` every ``interval`` seconds until the run is finished, and once more then (0: just once)."""
+    while True:
+        finished = interval <= 0 or (run_folder / "result.json").is_file()
+        result: dict[str, Any] = evaluate()
+        print(f"step {result['step']:,} | accuracy {result['accuracy']:.4f} | loss {result['loss']:.4f}", flush=True)
+        if finished:
+            return result
+        time.sleep(interval)
+
+
+def dump_losses(
+    student: keras.Model,
+    checkpoints: Path,
+    batches: tf.data.Dataset,
+    ids: np.ndarray,
+    clean: np.ndarray,
+    max_steps: int,
+    csv_file: str,
+) -> SampleOutputs:
+    """Writes id, epoch percent, noisy label, clean label, loss of every sample (the release's column order).
+
+    The loss is against the noisy label, of the student in inference mode at its newest checkpoint.
+
+    Args:
+        student: the network the run trained.
+        checkpoints: the folder with the checkpoints.
+        batches: samples in order, with their noisy labels.
+        ids: int64 [n], original index of each.
+        clean: int32 [n], true labels.
+        max_steps: length of the run, for the epoch percent.
+        csv_file: the csv; replaced all at once.
+    """
+    step = restore_student(student, checkpoints)
+    found = sample_outputs(student, batches)
+    epoch = np.full(len(ids), int(epoch_percent(step, max_steps)))
+    write_csv(csv_file, DUMP_COLUMNS, (ids, epoch, found.label, clean, found.loss))
+    return found
+
+
+def write_csv(path: str | Path, header: Sequence[str], columns: Sequence[np.ndarray]) -> None:
+    """A csv of equally long columns, replaced all at once."""
+    lines = [format_row(list(header)), *(format_row(row) for row in zip(*columns, strict=True))]
+    files.write_text(path, "".join(lines))

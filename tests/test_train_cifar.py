@@ -1,0 +1,342 @@
+"""train_cifar.py as a user runs it, on the embedded digits: run folder, resume after SIGKILL, bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+ROOT = Path(__file__).resolve().parents[1]
+DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
+PD = ["--curriculum=mentornet_pd", "--dropout_keep_probability=0.8", "--weight_decay=1e-4"]
+SHORT = ["--max_number_of_steps=60", "--eval_every_steps=20", "--batch_size=64"]
+
+
+def command(*flags: str) -> list[str]:
+    return [sys.executable, "train_cifar.py", *flags]
+
+
+def run(*flags: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "metrics.csv", newline="") as stream:
+        return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+
+
+def student_weights(folder: Path) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
+    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("method/student")]
+    return {name: reader.get_tensor(name) for name in names if ".OPTIMIZER_SLOT" not in name}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    folder = tmp_path_factory.mktemp("runs") / "pd"
+    return folder, run(*DIGITS, *PD, *SHORT, "--train_log_dir=" + str(folder))
+
+
+def test_a_run_leaves_a_folder_that_explains_itself(finished):
+    folder, done = finished
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # TensorFlow's start-up messages stay away
+    assert "step 60/60 (100%)" in done.stdout
+    assert "left" in done.stdout
+    expected = "flags.txt run.json labels.npz metrics.csv result.json samples.csv suspects.png accuracy.png loss.png"
+    for name in [*expected.split(), "weights.png", "events", "checkpoints", "student.keras"]:
+        assert (folder / name).exists(), name
+    result = json.loads((folder / "result.json").read_text())
+    wanted = [
+        "accuracy_last",
+        "accuracy_best",
+        "accuracy_mean_last_10",
+        "steps",
+        "seconds",
+        "steps_per_second",
+        "parameters",
+        "weights_auc",
+        "data_utilisation",
+        "noise_rate_actual",
+        "method",
+        "curriculum",
+        "dataset",
+        "seed",
+        "versions",
+        "command",
+    ]
+    assert set(wanted) <= set(result)
+    assert (result["steps"], result["method"], result["curriculum"]) == (60, "spade", "mentornet_pd")
+    assert [row["step"] for row in rows(folder)] == ["20", "40", "60"]
+    labels = np.load(folder / "labels.npz", allow_pickle=False)
+    assert result["noise_rate_actual"] == pytest.approx(np.mean(labels["given"] != labels["clean"]))
+    # 1,437 labels redrawn with probability 0.4 from all ten classes: 36% change, give or take five deviations.
+    assert result["noise_rate_actual"] == pytest.approx(0.36, abs=5 * np.sqrt(0.36 * 0.64 / 1437))
+
+
+def test_the_saved_student_predicts_alone(finished):
+    folder, _ = finished
+    from data import datasets, pipeline
+
+    test = datasets.load("digits").test
+    student = keras.models.load_model(folder / "student.keras")
+    batches = pipeline.evaluation_batches(test.images, test.labels, 500, pipeline.AUGMENTATIONS["none"])
+    right = sum(int(np.sum(np.argmax(student(b["image"]), axis=1) == b["label"].numpy())) for b in batches)
+    result = json.loads((folder / "result.json").read_text())
+    assert right / len(test) == pytest.approx(result["accuracy_last"], abs=1e-6)
+
+
+def test_a_finished_run_says_so_and_stops(finished):
+    folder, _ = finished
+    before = (folder / "result.json").read_bytes()
+    again = run(*DIGITS, *PD, *SHORT, f"--train_log_dir={folder}")
+    assert again.returncode == 0
+    assert "is finished" in again.stdout
+    assert (folder / "result.json").read_bytes() == before
+
+
+def test_a_folder_of_other_flags_is_left_alone(finished):
+    folder, _ = finished
+    other = run(*DIGITS, *PD, *SHORT, "--seed=7", f"--train_log_dir={folder}")
+    assert other.returncode == 1
+    assert "seed was 0 and is now 7" in other.stderr
+    assert other.stderr.count("\n") == 1
+
+
+def test_flags_txt_replays_the_run_and_labels_file_gives_the_labels_back(finished, tmp_path):
+    folder, _ = finished
+    replay = run(f"--flagfile={folder / 'flags.txt'}", f"--train_log_dir={tmp_path / 'replay'}")
+    assert replay.returncode == 0, replay.stderr
+    assert rows(tmp_path / "replay") == rows(folder)
+    shorter = [flag for flag in DIGITS if "noise" not in flag]
+    given = run(
+        *shorter, *PD, *SHORT, f"--labels_file={folder / 'labels.npz'}", f"--train_log_dir={tmp_path / 'given'}"
+    )
+    assert given.returncode == 0, given.stderr
+    assert rows(tmp_path / "given") == rows(folder)
+
+
+def test_evaluate_and_dump_losses_read_the_run_folder(finished, tmp_path):
+    folder, _ = finished
+    data = DIGITS[:2]
+    done = run(*data, f"--checkpoint_dir={folder}", f"--eval_dir={tmp_path}", "--split_name=test")
+    assert done.returncode == 0, done.stderr
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
+    assert evaluation["accuracy"] == pytest.approx(float(rows(folder)[-1]["eval_accuracy"]), abs=1e-6)
+    dump = tmp_path / "dump.csv"
+    done = run(
+        *data, "--mode=dump_losses", "--split_name=train", f"--checkpoint_dir={folder}", f"--output_csv_file={dump}"
+    )
+    assert done.returncode == 0, done.stderr
+    table = np.genfromtxt(dump, delimiter=",", names=True)
+    assert table.dtype.names == ("id", "epoch_percent", "noisy_label", "clean_label", "loss")
+    labels = np.load(folder / "labels.npz", allow_pickle=False)
+    assert np.array_equal(table["noisy_label"], labels["given"])
+    assert np.array_equal(table["clean_label"], labels["clean"])
+    samples = np.genfromtxt(folder / "samples.csv", delimiter=",", names=True)
+    loss_of = dict(zip(samples["index"].astype(int), samples["loss"], strict=True))
+    np.testing.assert_allclose(table["loss"], [loss_of[int(i)] for i in table["id"]], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(finished, tmp_path):
+    """SIGKILL as soon as the first row, then as soon as the second is there; bit for bit the same weights and rows."""
+    folder, _ = finished
+    killed = tmp_path / "killed"
+    flags = [*DIGITS, *PD, *SHORT, f"--train_log_dir={killed}"]
+    kills = 0
+    for wanted in (1, 2):
+        process = subprocess.Popen(command(*flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 200
+        while process.poll() is None and time.monotonic() < deadline:
+            metrics = killed / "metrics.csv"
+            if metrics.exists() and metrics.read_bytes().count(b"\n") > wanted:
+                process.send_signal(signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+                break
+            time.sleep(0.005)
+    assert kills == 2
+    assert not (killed / "result.json").exists()
+    done = run(*flags)
+    assert done.returncode == 0, done.stderr
+    assert rows(killed) == rows(folder)
+    whole, resumed = student_weights(folder), student_weights(killed)
+    assert whole.keys() == resumed.keys()
+    assert whole
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
+    assert (killed / "samples.csv").read_bytes() == (folder / "samples.csv").read_bytes()
+
+
+BAD = {
+    "unknown flag": (["--curiculum=mentornet_pd"], "Unknown command line flag 'curiculum'"),
+    "unknown curriculum": (["--curriculum=nonsense"], "unknown curriculum 'nonsense'"),
+    "unknown noise": (["--noise_type=salt"], "--noise_type='salt': use one of"),
+    "unknown student": (["--studentnet=vgg"], "--studentnet='vgg': use one of"),
+    "curriculum with standard": (["--method=standard", "--curriculum=none"], "does not use --curriculum"),
+    "fraction": (["--noise_fraction=1.5"], "must lie in [0, 1]"),
+    "dropout rates": (["--curriculum=none", "--example_dropout_rates=0.5,17,0.05,82"], "sum to 99"),
+    "two names of one flag": (
+        ["--curriculum=none", "--loss_p_percentile=0.5", "--loss_p_precentile=0.6"],
+        "contradict each other",
+    ),
+    "cluster flags": (["--ps_tasks=2"], "TF_CONFIG"),
+    "boolean with a space": (["--jit_compile", "False"], "unexpected argument 'False'"),
+    "no folder": (["--train_log_dir="], "needs --train_log_dir"),
+    "dump without csv": (["--mode=dump_losses", "--checkpoint_dir=x"], "needs --output_csv_file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_flags_are_refused_before_any_work(case, tmp_path):
+    from absl import flags as absl_flags
+
+    from flags import train_flags
+
+    flags, sentence = BAD[case]
+    base = [*DIGITS, f"--train_log_dir={tmp_path / 'never'}"]
+    with pytest.raises((ValueError, absl_flags.Error)) as refused:
+        train_flags.parse(["train_cifar.py", *base, *flags])
+    assert sentence in str(refused.value)
+    assert not (tmp_path / "never").exists()
+
+
+def run_in_process(*flags: str) -> str:
+    """The sentence on stderr of a run that is refused, by the script's own code without a new process."""
+    from flags import tasks, train_flags
+
+    with pytest.raises(SystemExit) as stopped:
+        tasks.run_script("train_cifar.py", train_flags.parse(["train_cifar.py", *flags]))
+    assert stopped.value.code == 1
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--labels_file={tmp}/short.csv"], "short.csv"),
+        (["--labels_file={tmp}/range.csv"], "range.csv"),
+        (["--labels_file={tmp}/absent.csv"], "absent.csv"),
+        (["--batch_size=5000"], "5000"),
+        (["--train_examples=5000"], "5000"),
+        (["--studentnet=inception", "--train_log_dir={tmp}/file/run"], "{tmp}/file"),
+        (["--trained_mentornet_dir={tmp}/nothing/here"], "does not exist"),
+        (["--dataset_name=folder", "--data_dir={tmp}/empty"], "empty"),
+        (["--dataset_name=cifar10", "--data_dir={tmp}/empty", "--nodownload"], "cifar10"),
+    ],
+)
+def test_bad_input_gets_one_sentence(flags, sentence, tmp_path, capfd):
+    (tmp_path / "short.csv").write_text("0\n1\n2\n")
+    (tmp_path / "range.csv").write_text("\n".join(["11"] * 1437) + "\n")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "empty").mkdir()
+    flags = [flag.format(tmp=tmp_path) for flag in flags]
+    run_in_process(*DIGITS[:2], *SHORT, f"--train_log_dir={tmp_path / 'run'}", *flags)
+    error = capfd.readouterr().err
+    assert error.startswith("train_cifar.py: ")
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+    assert sentence.format(tmp=tmp_path) in error
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    folder = tmp_path / "nan"
+    done = run(*DIGITS, *SHORT, "--learning_rate=1e18", "--eval_every_steps=1", f"--train_log_dir={folder}")
+    assert done.returncode == 1
+    assert "the loss is not finite at step" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "result.json").exists()
+    step = int(done.stderr.split("at step ")[1].split(":")[0])
+    latest = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    assert latest is not None
+    assert int(latest.rsplit("-", 1)[1]) <= step
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_sentence(finished, tmp_path):
+    """metrics.csv on a device that is always full."""
+    folder = tmp_path / "full"
+    shutil.copytree(finished[0], folder)
+    (folder / "result.json").unlink()
+    shutil.rmtree(folder / "checkpoints")
+    (folder / "metrics.csv").unlink()
+    (folder / "metrics.csv").symlink_to("/dev/full")
+    done = run(*DIGITS, *PD, *SHORT, f"--train_log_dir={folder}")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+
+
+PUBLISHED = [
+    "--dataset_name=cifar10 --trained_mentornet_dir=models/mentornet_pd --loss_p_precentile=0.75 "
+    "--nofixed_epoch_after_burn_in --burn_in_epoch=0 --example_dropout_rates=0.5,17,0.05,78,1.0,5 --data_dir=d "
+    "--train_log_dir=t --studentnet=resnet101 --max_number_of_steps=39000 --device_id=0",
+    "--dataset_name=cifar100 --trained_mentornet_dir=models/mentornet_dd --loss_p_precentile=0.9 "
+    "--fixed_epoch_after_burn_in --burn_in_epoch=18 --example_dropout_rates=0.5,17,0.05,83 --data_dir=d "
+    "--train_log_dir=t --studentnet=inception --batch_size=128 --num_epochs_per_decay=50 --device_id=1",
+    "--dataset_name=cifar10 --data_dir=d --train_log_dir=t --studentnet=inception --learning_rate_decay_factor=0.1 "
+    "--save_summaries_secs=120 --save_interval_secs=600",
+    "--dataset_name=cifar10 --data_dir=d --checkpoint_dir=t --eval_dir=e --studentnet=resnet101 "
+    "--split_name=test --eval_interval_secs=300 --output_csv_file=o.csv",
+]
+
+
+@pytest.mark.parametrize("line", PUBLISHED)
+def test_the_releases_published_commands_parse(line):
+    from flags import train_flags
+
+    config = train_flags.parse(["train_cifar.py", *line.split()])
+    assert config.data.data_dir == "d"
+    if "--trained_mentornet_dir" in line:
+        assert config.method.name == "spade"
+        assert config.method.curriculum is not None
+        assert config.method.curriculum.startswith("models/")
+        expected = 0.75 if "0.75" in line else 0.9
+        assert set(config.method.options["loss_percentile"]) == {expected}
+    elif "--checkpoint_dir" in line:
+        assert config.run.mode == "evaluate"
+    else:
+        assert config.method.name == "standard"
+
+
+def test_presets_choose_between_paper_and_release():
+    from flags import train_flags
+
+    def parsed(*flags):
+        return train_flags.parse(
+            ["train_cifar.py", "--train_log_dir=t", "--curriculum=mentornet_pd", "--studentnet=inception", *flags]
+        )
+
+    paper, release = parsed(), parsed("--preset=release")
+    assert (paper.student.name, release.student.name) == ("inception", "cifarnet")
+    assert (paper.student.weight_decay, release.student.weight_decay) == (4e-3, 0.0)
+    assert (paper.student.dropout_keep_probability, release.student.dropout_keep_probability) == (0.5, 0.8)
+    assert (paper.data.augmentation, release.data.augmentation) == ("cifar", "release")
+    wanted = ("loss_moving_average_decay", "percentile_method", "burn_in_epoch", "burn_in_mode")
+    assert [paper.method.options[name] for name in wanted] == [0.95, "linear", 20, "bernoulli"]
+    assert [release.method.options[name] for name in wanted] == [0.5, "nearest", 0, "ones"]
+    assert parsed("--preset=release", "--burn_in_epoch=18").method.options["burn_in_epoch"] == 18
+
+
+def test_the_papers_learning_rate_schedules():
+    from flags import train_flags
+
+    def boundaries(*flags):
+        return train_flags.parse(["train_cifar.py", "--train_log_dir=t", *flags]).student.boundaries(390.625)
+
+    assert boundaries("--studentnet=resnet101") == (19_531, 25_000, 30_000)
+    assert boundaries("--studentnet=inception", "--max_number_of_steps=120000") == (78_000,)
+    assert boundaries("--studentnet=inception", "--num_epochs_per_decay=50")[:2] == (19_531, 39_062)
+    assert boundaries("--studentnet=resnet8", "--learning_rate_boundaries=5,9") == (5, 9)
