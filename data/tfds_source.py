@@ -169,10 +169,25 @@ def _read(name: str, builder: Any, split: str, image_size: int | None, tfds: Any
 
 def _records(builder: Any, split: str, wanted: tuple[str, ...], tfds: Any) -> Any:
     """Returns a tf.data.Dataset of the wanted features in the order of the records."""
+    import tensorflow as tf
+
+    @tfds.decode.make_decoder()
+    def accurately(encoded: Any, feature: Any) -> Any:
+        channels = feature.shape[-1]
+        # By default JPEG goes through a fast cosine transform that makes red and blue one grey level too dark.
+        image = tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE"),
+            lambda: tf.io.decode_image(encoded, channels, expand_animations=False),
+        )
+        image.set_shape(feature.shape)
+        return image
+
+    decoders = {"image": accurately()} if "image" in wanted else None
     return builder.as_dataset(
         split=split,
         shuffle_files=False,
-        decoders=tfds.decode.PartialDecoding(dict.fromkeys(wanted, True)),
+        decoders=tfds.decode.PartialDecoding(dict.fromkeys(wanted, True), decoders=decoders),
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
     )
 
