@@ -145,7 +145,8 @@ def files_are_short(path: str, source: str) -> list[str]:
 
 
 def modules_say_what_they_are_for(path: str, source: str) -> list[str]:
-    return [] if ast.get_docstring(ast.parse(source)) else [f"{path}: has no docstring at its head"]
+    wanted = source.strip() and not ast.get_docstring(ast.parse(source))
+    return [f"{path}: has no docstring at its head"] if wanted else []
 
 
 def dependencies_are_declared(path: str, source: str) -> list[str]:
@@ -153,7 +154,7 @@ def dependencies_are_declared(path: str, source: str) -> list[str]:
     if package_of(path) not in (*LIBRARY, "flags") and not is_script(path):
         return []
     declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8").lower().replace("_", "-")
-    local = {*LIBRARY, "flags"}
+    local = {*LIBRARY, "flags", *SCRIPT_FOLDERS}
     return [
         f"{path}:{line}: {name} is not among the dependencies in pyproject.toml"
         for line, name in imported_modules(source)

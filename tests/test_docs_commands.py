@@ -12,7 +12,6 @@ import urllib.parse
 
 import pytest
 from absl import flags as absl_flags
-from absl.testing import flagsaver
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "flags" / "recipes").rglob("*.flags"))
@@ -87,8 +86,7 @@ def parse(arguments: list[str]) -> None:
     """Raises ValueError or absl's Error if the script of that name would refuse the arguments."""
     from flags import train_flags
 
-    with flagsaver.flagsaver():
-        train_flags.parse(arguments)
+    train_flags.parse(arguments)
 
 
 def documented_commands(path: pathlib.Path) -> list[list[str]]:
