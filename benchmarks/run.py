@@ -45,8 +45,8 @@ def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]
     def network() -> Any:
         return student_nets.get(student, CLASSES, seed=seed)
 
-    shared = {"max_steps": 10_000, "num_examples": EXAMPLES, "weight_decay": 2e-4}
-    dropout = {"example_dropout_rates": "0.5,20,0.05,80", "burn_in_epoch": 0}
+    shared: dict[str, Any] = {"max_steps": 10_000, "num_examples": EXAMPLES, "weight_decay": 2e-4}
+    dropout: dict[str, Any] = {"example_dropout_rates": "0.5,20,0.05,80", "burn_in_epoch": 0}
     return {
         "plain": methods.Standard(network(), **shared),
         "spade_mentornet_pd": methods.Spade(network(), "mentornet_pd", **shared, **dropout),

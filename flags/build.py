@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -132,14 +133,14 @@ def method(config: Config, network: keras.Model, loaded: LoadedData) -> methods.
     Raises:
         ValueError, FileNotFoundError: settings that do not fit, or no such curriculum.
     """
-    shared = {
+    shared: dict[str, Any] = {
         "max_steps": config.run.max_steps,
         "num_examples": len(loaded.train),
         "weight_decay": config.student.weight_decay,
         "seed": config.run.seed,
         "clean_known": loaded.labels.clean is not None,
     }
-    kind = methods.get(config.method.name)
+    kind: Any = methods.get(config.method.name)
     if config.method.curriculum is None:
         return kind(network, **shared)
     curriculum = curricula.get(config.method.curriculum, config.method.fixed_label)

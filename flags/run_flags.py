@@ -22,7 +22,7 @@ _LOG_DIR = flags.DEFINE_string("train_log_dir", None, "The run folder: everythin
 _SEED = flags.DEFINE_integer("seed", 0, "Everything random follows from it.", lower_bound=0)
 _MAX_STEPS = flags.DEFINE_integer("max_number_of_steps", 39000, "Length of training in steps.", lower_bound=1)
 _EVAL_EVERY = flags.DEFINE_integer(
-    "eval_every_steps", 0, "Steps between evaluations; 0: forty evaluations in all.", lower_bound=0
+    "eval_every_steps", 0, "Steps between evaluations; 0: a fortieth of the run, but at least 50.", lower_bound=0
 )
 _SUMMARY_SECS = flags.DEFINE_float(
     "save_summaries_secs", 0, "Least seconds between TensorBoard entries.", lower_bound=0
@@ -101,7 +101,7 @@ def run_config() -> RunConfig:
         train_log_dir=_LOG_DIR.value,
         seed=_SEED.value,
         max_steps=steps,
-        eval_every_steps=min(steps, _EVAL_EVERY.value or max(1, steps // 40)),
+        eval_every_steps=min(steps, _EVAL_EVERY.value or max(50, steps // 40)),
         save_summaries_secs=_SUMMARY_SECS.value,
         save_interval_secs=_SAVE_SECS.value,
         keep_checkpoints=_KEEP.value,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
+from absl import logging
 
 from data import pipeline
 from flags import build, train_flags
@@ -66,6 +68,7 @@ def train(config: Config) -> dict[str, Any]:
 def evaluate_run(config: Config) -> dict[str, Any]:
     """Evaluates the newest checkpoint of a run on a split; writes evaluation.json and, if asked, a csv."""
     folder, run_folder = _run_folders(config)
+    config = _as_trained(config, run_folder)
     loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
     network = build.student(config.student, loaded, config.run.seed)
     if config.run.split == "train":
@@ -87,6 +90,7 @@ def evaluate_run(config: Config) -> dict[str, Any]:
 def dump_losses(config: Config) -> None:
     """Writes the csv data-driven learning needs, of the run's training samples or, with split_name=test, the test's."""
     folder, run_folder = _run_folders(config)
+    config = _as_trained(config, run_folder)
     loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
     if config.run.split == "test":
         raise ValueError("dump_losses needs samples with noisy and clean labels: use --split_name=train")
@@ -96,14 +100,14 @@ def dump_losses(config: Config) -> None:
     batches = build.ordered_batches(loaded.train, loaded.labels.given, pipeline.AUGMENTATIONS[config.data.augmentation])
     csv_file, clean = config.run.output_csv_file, loaded.labels.clean.reveal()
     assert csv_file is not None
-    found = evaluate.dump_losses(
-        network, folder, batches, loaded.train.ids, clean, _max_steps(config, run_folder), csv_file
-    )
+    found = evaluate.dump_losses(network, folder, batches, loaded.train.ids, clean, config.run.max_steps, csv_file)
     print(f"{len(found.label):,} rows written to {csv_file}")
 
 
 def _prepare_tensorflow(config: Config) -> None:
     """Process-wide settings, before the first operation."""
+    if not config.run.tensorflow_logs:
+        logging.set_verbosity(logging.WARNING)
     keras.utils.set_random_seed(config.run.seed)
     if config.run.deterministic:
         tf.config.experimental.enable_op_determinism()
@@ -134,12 +138,19 @@ def _labels_of(run_folder: Path) -> Path | None:
     return file if file.is_file() else None
 
 
-def _max_steps(config: Config, run_folder: Path) -> int:
-    """Length of the run: as its folder says, else the flag."""
+def _as_trained(config: Config, run_folder: Path) -> Config:
+    """The configuration with the student and length of the run, as its folder tells them; else as the flags do."""
     workdir = Workdir(run_folder)
-    if workdir.is_run_folder():
-        return int(workdir.read_run()["identity"].get("max_steps", config.run.max_steps))
-    return config.run.max_steps
+    if not workdir.is_run_folder():
+        return config
+    trained = workdir.read_run()["identity"]
+    student = dataclasses.replace(
+        config.student,
+        name=trained.get("studentnet", config.student.name),
+        dropout_keep_probability=trained.get("dropout_keep_probability", config.student.dropout_keep_probability),
+    )
+    run_config = dataclasses.replace(config.run, max_steps=trained.get("max_steps", config.run.max_steps))
+    return dataclasses.replace(config, student=student, run=run_config)
 
 
 def _figures(result: dict[str, Any]) -> str:

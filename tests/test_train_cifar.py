@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras as keras
+
+import student_nets
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
@@ -90,7 +91,7 @@ def test_the_saved_student_predicts_alone(finished):
     from data import datasets, pipeline
 
     test = datasets.load("digits").test
-    student = keras.models.load_model(folder / "student.keras")
+    student = student_nets.load(folder / "student.keras")
     batches = pipeline.evaluation_batches(test.images, test.labels, 500, pipeline.AUGMENTATIONS["none"])
     right = sum(int(np.sum(np.argmax(student(b["image"]), axis=1) == b["label"].numpy())) for b in batches)
     result = json.loads((folder / "result.json").read_text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import tensorflow as tf
@@ -74,5 +75,5 @@ def restore_student(student: keras.Model, folder: Path) -> int:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    text = str(error).strip() or type(error).__name__
+    return textwrap.shorten(text.splitlines()[0], 200, placeholder=" ...")

@@ -129,7 +129,7 @@ def finish(method: NoisyLabelMethod, inputs: TrainingInputs, workdir: Workdir, f
     result = {
         "noise_rate_actual": None,
         **figures,
-        "parameters": int(student.count_params()),
+        "parameters": sum(int(np.prod(weight.shape)) for weight in student.trainable_weights),
         "train_examples": len(inputs.given),
         **facts,
         "versions": package_versions(),

@@ -1,0 +1,108 @@
+"""Runs recipes over seeds, one after another, and writes their results as one table.
+
+    python scripts/run_recipes.py --seeds 0,1 --data_dir DATA --output runs/cpu flags/recipes/cpu/cifar10_0.4_*.flags
+
+Started again after a stop it continues: finished runs are skipped, a killed one goes on from its checkpoint. The
+table (csv and Markdown, mean and standard deviation over seeds) is renewed after every run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+FIGURES = ("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "weights_auc", "data_utilisation")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="+", type=Path, help="flagfiles")
+    parser.add_argument("--seeds", default="0", help="comma-separated")
+    parser.add_argument("--data_dir", default=None)
+    parser.add_argument("--output", type=Path, default=Path("runs/recipes"))
+    parser.add_argument("--table", type=Path, default=None, help="csv to write; default: OUTPUT/table.csv")
+    parser.add_argument("--only_table", action="store_true", help="start no run, write the table of finished ones")
+    chosen, passed_on = parser.parse_known_args(arguments)
+    seeds = [int(seed) for seed in chosen.seeds.split(",")]
+    for seed in seeds:
+        for recipe in chosen.recipes:
+            if not recipe.is_file():
+                parser.error(f"there is no flagfile {recipe}")
+            if not chosen.only_table and (code := _run(recipe, seed, chosen, passed_on)):
+                return code
+            write_table(chosen.table or chosen.output / "table.csv", chosen.recipes, seeds, chosen.output)
+    return 0
+
+
+def folder_of(recipe: Path, seed: int, output: Path) -> Path:
+    """The run folder of one recipe and seed."""
+    return output / f"{recipe.stem}_seed{seed}"
+
+
+def _run(recipe: Path, seed: int, chosen: argparse.Namespace, passed_on: Sequence[str]) -> int:
+    folder = folder_of(recipe, seed, chosen.output).resolve()
+    if (folder / "result.json").is_file():
+        return 0
+    data = [f"--data_dir={Path(chosen.data_dir).resolve()}"] if chosen.data_dir else []
+    print(f"== {folder.name}", flush=True)
+    command = [sys.executable, "train_cifar.py", f"--flagfile={recipe.resolve()}", f"--seed={seed}", *data, *passed_on]
+    return subprocess.call([*command, f"--train_log_dir={folder}"], cwd=ROOT)
+
+
+def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], output: Path) -> None:
+    """Writes the finished runs as csv and Markdown, one row a recipe."""
+    rows: list[dict[str, Any]] = []
+    for recipe in recipes:
+        files = [folder_of(recipe, seed, output) / "result.json" for seed in seeds]
+        results = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
+        if not results:
+            continue
+        row: dict[str, Any] = {"recipe": recipe.stem, "seeds": len(results)}
+        for figure in FIGURES:
+            values = [result[figure] for result in results if result.get(figure) is not None]
+            row[figure] = statistics.fmean(values) if values else None
+            row[f"{figure}_std"] = statistics.stdev(values) if len(values) > 1 else None
+        row["minutes"] = statistics.fmean(result["seconds"] for result in results) / 60
+        rows.append(row)
+    if not rows:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({name: _rounded(value) for name, value in row.items()} for row in rows)
+    path.with_suffix(".md").write_text(markdown(rows), encoding="utf-8")
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The table for a document: accuracies in percent, "mean ± deviation" over seeds."""
+    head = "| recipe | seeds | last | best | mean of last 10 | weights AUC | data used | minutes |"
+    lines = [head, "| --- | " + "---: | " * 7]
+    for row in rows:
+        cells = [_with_deviation(row, figure, 100, 1) for figure in FIGURES[:3]]
+        cells += [_with_deviation(row, "weights_auc", 1, 3), _with_deviation(row, "data_utilisation", 100, 0)]
+        lines.append(f"| {row['recipe']} | {row['seeds']} | {' | '.join(cells)} | {row['minutes']:.1f} |")
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _with_deviation(row: dict[str, Any], figure: str, scale: float, digits: int) -> str:
+    if row[figure] is None:
+        return ""
+    deviation = row[f"{figure}_std"]
+    return f"{scale * row[figure]:.{digits}f}" + ("" if deviation is None else f" ± {scale * deviation:.{digits}f}")
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 5) if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
