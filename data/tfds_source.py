@@ -104,8 +104,7 @@ def _prepare(name: str, builder: Any, download: bool, tfds: Any) -> None:
         raise FileNotFoundError(f"{problem}; {remedy} or allow the download.")
     if _is_offline():
         raise FileNotFoundError(f"{problem} and this machine cannot reach the internet to download it; {remedy}.")
-    logging.warning("Downloading %s to %s", name, builder.data_path)
-    # A download can take long: whoever watches gets a bar, a log file does not.
+    # A download can take long: besides the line that tensorflow-datasets prints, whoever watches gets a bar.
     (tfds.enable_progress_bar if sys.stderr.isatty() else tfds.disable_progress_bar)()
     try:
         builder.download_and_prepare()

@@ -81,7 +81,7 @@ def test_orders_of_different_epochs_are_uncorrelated():
 
 
 def test_every_image_comes_to_every_place_equally_often():
-    n, epochs = 20, 1000
+    n, epochs = 20, 600
     counts = np.zeros((n, n))
     for order in permutations(n, epochs):
         counts[np.arange(n), order] += 1
