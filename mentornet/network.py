@@ -9,6 +9,7 @@ concatenated -> fc1 (20, tanh) -> fc2 (1, sigmoid) = the sample's weight.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
@@ -28,8 +29,8 @@ class NetworkConfig:
         hidden_units: width of fc1.
         unit_forget_bias: LSTM forget bias 1 (paper's stack); the release sets 0.
         train_epoch_embedding: False keeps the epoch embedding at its random start, as in the release.
-        cell_state: what of the LSTM goes on: its output h (False), or its cell state c (True), which the release takes: it
-            reads the first half of TensorFlow's pair (c, h).
+        cell_state: what of the LSTM goes on: its output h (False), or its cell state c (True), which the release takes:
+            it reads the first half of TensorFlow's pair (c, h).
         fixed_label: the label fed whatever the sample's own (0 in the release, and to carry a MentorNet to a data set
             with other classes, app. E.3); None feeds the sample's label.
     """
@@ -82,12 +83,21 @@ class WeightNetwork(keras.Model):
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         return tf.sigmoid(self.logits(inputs))
 
+    @tf.function
+    def traced_logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        """``logits`` as a graph, kept for further calls with the same shapes."""
+        return self.logits(inputs)
+
     def loss_history(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """Losses and differences side by side, float32 [b, T, 2]; ValueError if T is not the network's."""
         pairs = tf.stack([inputs["loss"], inputs["difference"]], axis=-1)
         if pairs.shape[1:] != (self.history, 2):
             raise ValueError(f"this network reads losses of shape [b, {self.history}], got {pairs.shape[:-1]}")
         return pairs
+
+    def get_config(self) -> dict[str, Any]:
+        """What the constructor takes, as plain values."""
+        return {"name": self.name}
 
     def create_variables(self, rows: int = 1) -> None:
         """Creates the variables by one call on ``rows`` zero samples."""
@@ -137,6 +147,14 @@ class MentorNetwork(WeightNetwork):
             shape.hidden_units, activation="tanh", kernel_initializer=glorot(seed + 7), name="fc1"
         )
         self.fc2 = keras.layers.Dense(1, kernel_initializer=glorot(seed + 8), name="fc2")
+        self._seed = seed
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "config": asdict(self.config), "seed": self._seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> MentorNetwork:
+        return cls(**{**config, "config": NetworkConfig(**config["config"])})
 
     def logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         label, epoch = tf.cast(inputs["label"], tf.int32), tf.cast(inputs["epoch"], tf.int32)
