@@ -64,6 +64,8 @@ def load(
             ) from error
         classes = _check_features(name, builder.info.features, tfds)
         _prepare(name, builder, download, tfds)
+        if "train" not in builder.info.splits:
+            raise ValueError(f"The data set {name} has no split train, only {', '.join(builder.info.splits)}.")
         train = _read(name, builder, "train", image_size, tfds)
         test_name = _test_split(builder, tfds)
         if test_name is not None:
@@ -94,8 +96,6 @@ def _check_features(name: str, features: Any, tfds: Any) -> tuple[str, ...]:
 def _prepare(name: str, builder: Any, download: bool, tfds: Any) -> None:
     """Makes sure that the prepared records are there, or says in one sentence why not."""
     if builder.is_prepared():
-        if "train" not in builder.info.splits:
-            raise ValueError(f"The data set {name} has no split train, only {', '.join(builder.info.splits)}.")
         return
     place = Path(builder.data_path).parents[len(Path(builder.info.full_name).parts) - 1]
     problem = f"{place} has no prepared data set {name} (looked for {builder.data_path})"
@@ -112,8 +112,6 @@ def _prepare(name: str, builder: Any, download: bool, tfds: Any) -> None:
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise FileNotFoundError(f"{problem} and the download failed ({reason}); {remedy}.") from error
-    if "train" not in builder.info.splits:
-        raise ValueError(f"The data set {name} has no split train, only {', '.join(builder.info.splits)}.")
 
 
 def _is_offline() -> bool:
