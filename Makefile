@@ -6,8 +6,6 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-# TensorFlow announces itself at length on stderr otherwise; a value set by the caller wins.
-export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 # One package ships as source only; the pip of old Pythons warns unless it is told how to build it.

@@ -1,4 +1,4 @@
-"""Every training command in the documents and the recipes' heads parses, and every relative link leads somewhere.
+"""Every training command in the documents and the recipes' heads parses, and every link or file name leads somewhere.
 
 A command is what a reader would paste: `python train_cifar.py ...` in a fenced block of a Markdown file or in the
 comment at the head of a recipe, continued lines joined. It is given to the script's own parser in this process, which
@@ -82,6 +82,12 @@ def broken_links(document: pathlib.Path) -> list[str]:
     return broken
 
 
+def missing_files(markdown: str, names_in_repository: set[str]) -> list[str]:
+    """File names in backticks, as in `flags/x.py`, that are in no folder of the repository and no placeholders."""
+    named = re.findall(r"`([\w./-]+\.(?:py|md|toml|cff|flags))`", FENCED.sub("", markdown))
+    return [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in names_in_repository)]
+
+
 def parse(arguments: list[str]) -> None:
     """Raises ValueError or absl's Error if the script of that name would refuse the arguments."""
     from flags import train_flags
@@ -117,6 +123,13 @@ def test_recipe_head_says_the_command_that_runs_it(recipe: pathlib.Path) -> None
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_relative_links_lead_somewhere(document: pathlib.Path) -> None:
     assert broken_links(document) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_named_in_prose_exist(document: pathlib.Path) -> None:
+    folders = ("mentornet", "student_nets", "data", "flags", "tests", "scripts", "benchmarks")
+    paths = [*ROOT.glob("*.*"), *(path for folder in folders for path in (ROOT / folder).rglob("*.*"))]
+    assert missing_files(document.read_text(encoding="utf-8"), {p.relative_to(ROOT).as_posix() for p in paths}) == []
 
 
 @pytest.mark.parametrize(
@@ -165,3 +178,8 @@ def test_broken_links_are_found(tmp_path: pathlib.Path) -> None:
         encoding="utf-8",
     )
     assert broken_links(document) == ["gone.png", "b.md#three", "lost.png", "missing.md"]
+
+
+def test_missing_files_are_found() -> None:
+    text = "`a/b.py` `b.py` `gone.py` `x/b.py` `<your>.py`\n```\n`in_code.py`\n```\n"
+    assert missing_files(text, {"a/b.py", "c.md"}) == ["gone.py", "x/b.py"]
