@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +100,9 @@ def method_config(preset: Preset) -> MethodConfig:
         if given:
             raise ValueError(f"{', '.join(given)} needs a curriculum: give --curriculum or --method=spade")
         return MethodConfig(name, None, None, {})
+    curriculum = curriculum or "mentornet_pd"
+    if "/" not in curriculum and not os.path.isdir(curriculum):
+        curricula.get(curriculum)  # refuses unknown names; a folder is read when the run starts
     percentile = _same("loss_p_percentile", _PERCENTILE.value, "loss_p_precentile", _PRECENTILE.value)
 
     def either(value: Any, default: Any) -> Any:
@@ -124,7 +128,7 @@ def method_config(preset: Preset) -> MethodConfig:
         raise ValueError(f"--loss_moving_average_decay={options['loss_moving_average_decay']:g} must lie in [0, 1)")
     if _WEIGHT_STEP.value is not None and not _EXPLICIT.value:
         raise ValueError("--weight_step_size is only used with --explicit_curriculum")
-    return MethodConfig(name, curriculum or "mentornet_pd", _FIXED_LABEL.value, options)
+    return MethodConfig(name, curriculum, _FIXED_LABEL.value, options)
 
 
 def _same(first: str, first_value: str | None, second: str, second_value: str | None) -> str | None:

@@ -180,39 +180,6 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(finished, tmp_pa
     assert (killed / "samples.csv").read_bytes() == (folder / "samples.csv").read_bytes()
 
 
-BAD = {
-    "unknown flag": (["--curiculum=mentornet_pd"], "Unknown command line flag 'curiculum'"),
-    "unknown curriculum": (["--curriculum=nonsense"], "unknown curriculum 'nonsense'"),
-    "unknown noise": (["--noise_type=salt"], "--noise_type='salt': use one of"),
-    "unknown student": (["--studentnet=vgg"], "--studentnet='vgg': use one of"),
-    "curriculum with standard": (["--method=standard", "--curriculum=none"], "does not use --curriculum"),
-    "fraction": (["--noise_fraction=1.5"], "must lie in [0, 1]"),
-    "dropout rates": (["--curriculum=none", "--example_dropout_rates=0.5,17,0.05,82"], "sum to 99"),
-    "two names of one flag": (
-        ["--curriculum=none", "--loss_p_percentile=0.5", "--loss_p_precentile=0.6"],
-        "contradict each other",
-    ),
-    "cluster flags": (["--ps_tasks=2"], "TF_CONFIG"),
-    "boolean with a space": (["--jit_compile", "False"], "unexpected argument 'False'"),
-    "no folder": (["--train_log_dir="], "needs --train_log_dir"),
-    "dump without csv": (["--mode=dump_losses", "--checkpoint_dir=x"], "needs --output_csv_file"),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_flags_are_refused_before_any_work(case, tmp_path):
-    from absl import flags as absl_flags
-
-    from flags import train_flags
-
-    flags, sentence = BAD[case]
-    base = [*DIGITS, f"--train_log_dir={tmp_path / 'never'}"]
-    with pytest.raises((ValueError, absl_flags.Error)) as refused:
-        train_flags.parse(["train_cifar.py", *base, *flags])
-    assert sentence in str(refused.value)
-    assert not (tmp_path / "never").exists()
-
-
 def run_in_process(*flags: str) -> str:
     """The sentence on stderr of a run that is refused, by the script's own code without a new process."""
     from flags import tasks, train_flags
@@ -278,66 +245,3 @@ def test_a_full_disk_is_one_sentence(finished, tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
-
-
-PUBLISHED = [
-    "--dataset_name=cifar10 --trained_mentornet_dir=models/mentornet_pd --loss_p_precentile=0.75 "
-    "--nofixed_epoch_after_burn_in --burn_in_epoch=0 --example_dropout_rates=0.5,17,0.05,78,1.0,5 --data_dir=d "
-    "--train_log_dir=t --studentnet=resnet101 --max_number_of_steps=39000 --device_id=0",
-    "--dataset_name=cifar100 --trained_mentornet_dir=models/mentornet_dd --loss_p_precentile=0.9 "
-    "--fixed_epoch_after_burn_in --burn_in_epoch=18 --example_dropout_rates=0.5,17,0.05,83 --data_dir=d "
-    "--train_log_dir=t --studentnet=inception --batch_size=128 --num_epochs_per_decay=50 --device_id=1",
-    "--dataset_name=cifar10 --data_dir=d --train_log_dir=t --studentnet=inception --learning_rate_decay_factor=0.1 "
-    "--save_summaries_secs=120 --save_interval_secs=600",
-    "--dataset_name=cifar10 --data_dir=d --checkpoint_dir=t --eval_dir=e --studentnet=resnet101 "
-    "--split_name=test --eval_interval_secs=300 --output_csv_file=o.csv",
-]
-
-
-@pytest.mark.parametrize("line", PUBLISHED)
-def test_the_releases_published_commands_parse(line):
-    from flags import train_flags
-
-    config = train_flags.parse(["train_cifar.py", *line.split()])
-    assert config.data.data_dir == "d"
-    if "--trained_mentornet_dir" in line:
-        assert config.method.name == "spade"
-        assert config.method.curriculum is not None
-        assert config.method.curriculum.startswith("models/")
-        expected = 0.75 if "0.75" in line else 0.9
-        assert set(config.method.options["loss_percentile"]) == {expected}
-    elif "--checkpoint_dir" in line:
-        assert config.run.mode == "evaluate"
-    else:
-        assert config.method.name == "standard"
-
-
-def test_presets_choose_between_paper_and_release():
-    from flags import train_flags
-
-    def parsed(*flags):
-        return train_flags.parse(
-            ["train_cifar.py", "--train_log_dir=t", "--curriculum=mentornet_pd", "--studentnet=inception", *flags]
-        )
-
-    paper, release = parsed(), parsed("--preset=release")
-    assert (paper.student.name, release.student.name) == ("inception", "cifarnet")
-    assert (paper.student.weight_decay, release.student.weight_decay) == (4e-3, 0.0)
-    assert (paper.student.dropout_keep_probability, release.student.dropout_keep_probability) == (0.5, 0.8)
-    assert (paper.data.augmentation, release.data.augmentation) == ("cifar", "release")
-    wanted = ("loss_moving_average_decay", "percentile_method", "burn_in_epoch", "burn_in_mode")
-    assert [paper.method.options[name] for name in wanted] == [0.95, "linear", 20, "bernoulli"]
-    assert [release.method.options[name] for name in wanted] == [0.5, "nearest", 0, "ones"]
-    assert parsed("--preset=release", "--burn_in_epoch=18").method.options["burn_in_epoch"] == 18
-
-
-def test_the_papers_learning_rate_schedules():
-    from flags import train_flags
-
-    def boundaries(*flags):
-        return train_flags.parse(["train_cifar.py", "--train_log_dir=t", *flags]).student.boundaries(390.625)
-
-    assert boundaries("--studentnet=resnet101") == (19_531, 25_000, 30_000)
-    assert boundaries("--studentnet=inception", "--max_number_of_steps=120000") == (78_000,)
-    assert boundaries("--studentnet=inception", "--num_epochs_per_decay=50")[:2] == (19_531, 39_062)
-    assert boundaries("--studentnet=resnet8", "--learning_rate_boundaries=5,9") == (5, 9)
