@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -78,7 +79,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._checkpoints.seconds.assign_add(time.monotonic() - self._resumed)
         self._step = int(self.model.step.numpy())
         last = self._step >= self._settings.max_steps
-        row = self._row({name: float(value) for name, value in (logs or {}).items()})
+        row = self._row({name: _shortest(value) for name, value in (logs or {}).items()})
         self._workdir.metrics.append_row(row)
         now = time.monotonic()
         if last or now - self._summarised >= self._settings.save_summaries_secs:
@@ -101,13 +102,13 @@ class IntervalRecorder(keras.callbacks.Callback):
             "step": self._step,
             "epoch_percent": int(epoch_percent(self._step - 1, self._settings.max_steps)),
             "seconds": float(self._checkpoints.seconds.numpy()),
-            "learning_rate": float(self.model.learning_rate()),
+            "learning_rate": _shortest(self.model.learning_rate()),
             **{name: logs[name] for name in self._workdir.metrics.columns if name in logs},
-            **self.model.report(),
+            **{name: _shortest(value) for name, value in self.model.report().items()},
         }
         if self._settings.evaluate:
             found = self.model.evaluate(self._inputs.evaluation, verbose=0, return_dict=True)
-            row |= {"eval_loss": float(found["loss"]), "eval_accuracy": float(found["accuracy"])}
+            row |= {"eval_loss": _shortest(found["loss"]), "eval_accuracy": _shortest(found["accuracy"])}
             self._accuracy = row["eval_accuracy"]
         return row
 
@@ -121,3 +122,8 @@ class IntervalRecorder(keras.callbacks.Callback):
     def _show(self, step: int, values: dict[str, Any]) -> None:
         assert self._progress is not None
         self._progress.show(step, float(values["raw_loss"]), float(values["train_accuracy"]), self._accuracy)
+
+
+def _shortest(value: Any) -> float:
+    """A float32 as the shortest decimal number that stands for it (0.5738, not 0.5738000273704529)."""
+    return float(str(np.float32(value)))

@@ -187,11 +187,10 @@ def _finish(axes: Axes, ylabel: str, run: RunData | None = None) -> None:
     if not axes.lines:
         axes.text(0.5, 0.5, "no values yet", transform=axes.transAxes, ha="center", va="center", color=_GREY)
         return
-    burn_in = None if run is None else run.fact("burn_in_epoch")
-    if run is not None and burn_in:
-        later = run.metrics["step"][run.metrics["epoch_percent"] >= float(burn_in)]
-        if later.size and later[0] > run.metrics["step"][0]:
-            axes.axvline(later[0], color=_GREY, lw=1, ls=":", label="end of burn-in")
+    if run is not None and run.fact("burn_in_epoch") and run.fact("max_steps"):
+        end = float(run.fact("burn_in_epoch")) / 100 * float(run.fact("max_steps"))
+        if run.metrics["step"].size and end < run.metrics["step"][-1]:
+            axes.axvline(end, color=_GREY, lw=1, ls=":", label="end of burn-in")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=9)
 
