@@ -7,6 +7,7 @@ nothing else.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -75,15 +76,16 @@ class LayerFactory:
         self,
         x: Symbolic,
         filters: int,
-        size: int,
+        size: int | tuple[int, int],
         name: str,
         *,
         strides: int = 1,
         padding: str = "same",
         use_bias: bool = False,
     ) -> Symbolic:
-        """Convolution with a size x size kernel."""
-        fans = size * size * x.shape[-1], size * size * filters
+        """Convolution with a size x size kernel, or one of (height, width)."""
+        area = math.prod(size) if isinstance(size, tuple) else size * size
+        fans = area * x.shape[-1], area * filters
         return keras.layers.Conv2D(
             filters,
             size,

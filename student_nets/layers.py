@@ -1,4 +1,5 @@
-"""Layers Keras does not have: reproducible dropout, a shortcut without parameters, response normalisation.
+"""Layers Keras does not have: reproducible dropout, a shortcut without parameters, response normalisation; and a
+student with two heads.
 
 All compile under XLA. All are registered under the package "student_nets": with this module imported,
 `keras.models.load_model` reads a student saved with `model.save("student.keras")`.
@@ -150,3 +151,24 @@ class LocalResponseNormalization(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"radius": self.radius, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="student_nets")
+class WithAuxiliaryHead(keras.Model):
+    """A functional student [logits, auxiliary logits] whose second classifier takes part in training only.
+
+    Szegedy et al. 2015 (GoogLeNet), section 5: an inner layer is trained to classify too, with a smaller weight in
+    the loss, and is thrown away afterwards. So `student(images, training=True)` is the pair (logits, auxiliary
+    logits), and without `training` it is the logits alone, as of every other student. A trainer learns from
+    `has_auxiliary_head` that there is a pair.
+
+    Args:
+        inputs: images [b, h, w, c].
+        outputs: the list of the two logits, both [b, num_classes].
+    """
+
+    has_auxiliary_head = True
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> Any:
+        logits, auxiliary = super().call(inputs, training=training, mask=mask)
+        return (logits, auxiliary) if training else logits
