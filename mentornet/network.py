@@ -55,9 +55,9 @@ class NetworkConfig:
             self.epoch_size,
             self.hidden_units,
         )
-        if min(sizes) < 1:
-            raise ValueError(f"a MentorNet's sizes must all be at least 1, got {asdict(self)}")
-        if self.fixed_label is not None and not 0 <= self.fixed_label < self.label_rows:
+        if any(type(size) is not int or size < 1 for size in sizes):
+            raise ValueError(f"a MentorNet's sizes must all be whole numbers of at least 1, got {asdict(self)}")
+        if self.fixed_label is not None and self.fixed_label not in range(self.label_rows):
             raise ValueError(f"fixed_label={self.fixed_label} has no row in a label embedding of {self.label_rows}")
 
 

@@ -1,60 +1,64 @@
-"""Curricula by name or path: ``get("mentornet_pd")``, ``get("focal_loss:gamma=3")``, ``get("path/to/learned")``."""
+"""Curricula by name or path: ``get("focal_loss:gamma=3")``, ``get("pretrained:mentornet_pd")``, ``get("a/folder")``."""
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from mentornet.curricula.base import Curriculum
-from mentornet.curricula.predefined import (
-    FocalLoss,
-    HardExampleMining,
-    LinearWeighting,
-    MentorNetPD,
-    MentorNetPDv1,
-    PredictionVariance,
-    SelfPaced,
-    TemporalMixture,
-    Uniform,
-)
-from mentornet.curricula.robust import Huber, LogSum, Lorentzian
+if TYPE_CHECKING:
+    from mentornet.curricula.base import Curriculum
 
-__all__ = ["Curriculum", "get", "names"]
+__all__ = ["PRETRAINED", "Curriculum", "get", "names", "pretrained_names"]
+
+PRETRAINED = "pretrained:"
+_PRETRAINED_FOLDER = Path(__file__).parent / "pretrained"
 
 
-def _spcl_linear(gamma: float = 1.0) -> Curriculum:
-    return LinearWeighting(gamma)
+def __getattr__(name: str) -> Any:
+    # Loaded on demand: the commands of this package say --help and refuse bad input without starting TensorFlow.
+    if name == "Curriculum":
+        from mentornet.curricula.base import Curriculum
+
+        return Curriculum
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _spcl(lambda1: float = 1.0, lambda2: float = 1.0) -> Curriculum:
-    return LinearWeighting(lambda2, lambda1)
+@functools.cache
+def _predefined() -> dict[str, Callable[..., Curriculum]]:
+    from mentornet.curricula import predefined, robust
 
-
-_PREDEFINED: dict[str, Callable[..., Curriculum]] = {
-    "none": Uniform,
-    "self_paced": SelfPaced,
-    "hard_example_mining": HardExampleMining,
-    "focal_loss": FocalLoss,
-    "spcl_linear": _spcl_linear,
-    "spcl": _spcl,
-    "mentornet_pd": MentorNetPD,
-    "mentornet_pd_v1": MentorNetPDv1,
-    "temporal_mixture": TemporalMixture,
-    "prediction_variance": PredictionVariance,
-    "huber": Huber,
-    "log_sum": LogSum,
-    "lorentzian": Lorentzian,
-}
+    return {
+        "none": predefined.Uniform,
+        "self_paced": predefined.SelfPaced,
+        "hard_example_mining": predefined.HardExampleMining,
+        "focal_loss": predefined.FocalLoss,
+        "spcl_linear": predefined.spcl_linear,
+        "spcl": predefined.spcl,
+        "mentornet_pd": predefined.MentorNetPD,
+        "mentornet_pd_v1": predefined.MentorNetPDv1,
+        "temporal_mixture": predefined.TemporalMixture,
+        "prediction_variance": predefined.PredictionVariance,
+        "huber": robust.Huber,
+        "log_sum": robust.LogSum,
+        "lorentzian": robust.Lorentzian,
+    }
 
 
 def names() -> tuple[str, ...]:
     """Names of the predefined curricula."""
-    return tuple(_PREDEFINED)
+    return tuple(_predefined())
+
+
+def pretrained_names() -> tuple[str, ...]:
+    """Names of the learned MentorNets that come with the library; ``get`` takes them behind "pretrained:"."""
+    return tuple(sorted(path.parent.name for path in _PRETRAINED_FOLDER.glob("*/card.json")))
 
 
 def _parameters(name: str, text: str) -> dict[str, float]:
-    allowed = list(inspect.signature(_PREDEFINED[name]).parameters)
+    allowed = list(inspect.signature(_predefined()[name]).parameters)
     values: dict[str, float] = {}
     for part in text.split(","):
         key, equals, value = part.partition("=")
@@ -72,8 +76,9 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
     """The curriculum of that name, or the learned MentorNet in that folder.
 
     Args:
-        name_or_path: a predefined name, with parameters behind a colon if wanted ("focal_loss:gamma=3"), or the path
-            of a folder written by ``mentornet.curricula.learned.save``.
+        name_or_path: a predefined name, with parameters behind a colon if wanted ("focal_loss:gamma=3"), the name of
+            one that was learned for this library ("pretrained:mentornet_pd"), or the path of a folder written by
+            ``mentornet.curricula.learned.save``.
         fixed_label: for a learned one: feed this label whatever the sample's own.
 
     Returns:
@@ -82,15 +87,24 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
     Raises:
         ValueError, FileNotFoundError: neither a name nor a folder, or wrong parameters; the message lists the names.
     """
+    if name_or_path.startswith(PRETRAINED):
+        from mentornet.curricula import learned
+
+        stored = name_or_path.removeprefix(PRETRAINED)
+        if stored not in pretrained_names():
+            raise ValueError(f"no MentorNet {name_or_path!r}: use one of {', '.join(pretrained_names())}")
+        curriculum: Curriculum = learned.load(_PRETRAINED_FOLDER / stored, fixed_label)
+        curriculum.name = name_or_path
+        return curriculum
     name, colon, text = name_or_path.partition(":")
-    if name in _PREDEFINED:
-        curriculum = _PREDEFINED[name](**_parameters(name, text) if colon else {})
+    if name in names():
+        curriculum = _predefined()[name](**_parameters(name, text) if colon else {})
         curriculum.name = name_or_path
         return curriculum
     if "/" not in name_or_path and not Path(name_or_path).is_dir():
         raise ValueError(
-            f"unknown curriculum {name_or_path!r}: use one of {', '.join(_PREDEFINED)}, or the folder of a learned "
-            "MentorNet"
+            f"unknown curriculum {name_or_path!r}: use one of {', '.join(names())}, {PRETRAINED}<one of "
+            f"{', '.join(pretrained_names())}>, or the folder of a learned MentorNet"
         )
     from mentornet.curricula import learned
 

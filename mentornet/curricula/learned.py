@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from mentornet.curricula.base import Curriculum
 from mentornet.network import MentorNetwork, NetworkConfig, build
+from mentornet.training import files
 
 WEIGHTS_FILE = "mentornet.weights.h5"
 CARD_FILE = "card.json"
@@ -50,12 +51,16 @@ def save(network: MentorNetwork, folder: str | Path, card: dict[str, Any]) -> No
         network: the built network.
         folder: made if missing.
         card: plain JSON values: source, error, percentile, seed, versions.
+
+    Raises:
+        ValueError: the folder cannot be written.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    network.save_weights(str(target / WEIGHTS_FILE))
-    content = {"architecture": ARCHITECTURE, "network": asdict(network.config), **card}
-    (target / CARD_FILE).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    with files.explained(folder):
+        target.mkdir(parents=True, exist_ok=True)
+        network.save_weights(str(target / WEIGHTS_FILE))
+    # The card comes last: a folder with a card is complete.
+    files.write_json(target / CARD_FILE, {"architecture": ARCHITECTURE, "network": asdict(network.config), **card})
 
 
 def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculum:
@@ -91,7 +96,9 @@ def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculu
     network = build(NetworkConfig(**shape))
     try:
         network.load_weights(str(source / WEIGHTS_FILE))
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"the weights in {str(folder)!r} do not fit the network of its card: {reason}") from None
+    if not all(bool(tf.reduce_all(tf.math.is_finite(variable))) for variable in network.variables):
+        raise ValueError(f"the weights in {str(folder)!r} are not all finite numbers; the file is damaged")
     return LearnedCurriculum(network, card, name=str(card.get("name", source.name)))

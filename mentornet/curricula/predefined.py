@@ -126,6 +126,16 @@ class LinearWeighting(Curriculum):
         return tf.where(loss <= lambda1, loss, capped)
 
 
+def spcl_linear(gamma: float = 1.0) -> LinearWeighting:
+    """``spcl_linear``: linear weighting that starts to fall at l_pt and reaches 0 at l_pt + gamma."""
+    return LinearWeighting(gamma)
+
+
+def spcl(lambda1: float = 1.0, lambda2: float = 1.0) -> LinearWeighting:
+    """``spcl``: eq. 5 with both its parameters fixed."""
+    return LinearWeighting(lambda2, lambda1)
+
+
 class MentorNetPD(Curriculum):
     """``mentornet_pd``: all samples up to percent 18, then self-paced, and from percent 90 linear weighting."""
 

@@ -1,0 +1,41 @@
+"""Keeps TensorFlow's start-up notes about the machine off the terminal of a command."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow without its notes; call it before anything else that imports it."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a value the user has set stays
+    with _held_back_stderr():
+        tensorflow = importlib.import_module("tensorflow")
+        tensorflow.config.list_physical_devices()
+    tensorflow.get_logger().setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _held_back_stderr() -> Iterator[None]:
+    """Holds back what native code writes to file descriptor 2, and shows it after all if an exception passes.
+
+    TensorFlow's libraries log before their logging is set up, which no environment variable silences.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
