@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.replicas import gather, mirrored_variable, replicas
+from mentornet.methods.replicas import add_to_rows, gather, mirrored_variable, replicas, summed_variable, total
 from mentornet.methods.statistics import WeightStatistics
 
 RECORDED_SHARE = 0.9
@@ -87,18 +87,8 @@ class NoisyLabelMethod(keras.Model):
         self.eval_loss = keras.metrics.Mean(name="loss")
         self.eval_accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
         if num_examples is not None:
-            self.weight_totals = self._per_sample_sum("weight_totals", num_examples)
-            self.weight_visits = self._per_sample_sum("weight_visits", num_examples)
-
-    @staticmethod
-    def _per_sample_sum(name: str, num_examples: int) -> tf.Variable:
-        return tf.Variable(
-            tf.zeros([num_examples]),
-            trainable=False,
-            name=name,
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.SUM,
-        )
+            self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
+            self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
 
     def call(self, inputs: Batch | tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Logits of the student alone, as at test time."""
@@ -124,7 +114,7 @@ class NoisyLabelMethod(keras.Model):
         """One optimiser step of the student on ``objective``; replicas' gradients add up."""
         self.first_bad_step.assign(
             tf.where(
-                tf.logical_or(self.first_bad_step >= 0, tf.math.is_finite(objective)),
+                tf.logical_or(self.first_bad_step >= 0, tf.math.is_finite(total(objective))),
                 self.first_bad_step,
                 self.step,
             )
@@ -143,9 +133,10 @@ class NoisyLabelMethod(keras.Model):
             recorded = tf.cast(tf.cast(self.step, tf.float32) >= RECORDED_SHARE * self.max_steps, tf.float32)
             ones = tf.ones_like(weighting.weights)
             for table, values in ((self.weight_totals, weighting.curriculum_weights), (self.weight_visits, ones)):
-                table.scatter_add(tf.IndexedSlices(recorded * values, batch["index"]))
+                add_to_rows(table, batch["index"], recorded * values)
         self.step.assign_add(1)
-        return self.statistics.result()
+        # Merging the statistics of replicas takes communication: once an interval by their reader, not in every step.
+        return self.statistics.result() if replicas() == 1 else {}
 
     def global_mean(self, values: tf.Tensor) -> tf.Tensor:
         """Mean of per-sample values over the global batch."""
@@ -163,7 +154,11 @@ class NoisyLabelMethod(keras.Model):
         return {}
 
     def test_step(self, batch: Batch) -> dict[str, Any]:
+        """Adds a batch to the evaluation; rows with a negative label only fill it up and don't count."""
         logits = self.student(batch["image"], training=False)
-        self.eval_loss.update_state(per_sample_cross_entropy(batch["label"], logits))
-        self.eval_accuracy.update_state(batch["label"], logits)
+        counted, label = batch["label"] >= 0, tf.maximum(batch["label"], 0)
+        self.eval_loss.update_state(per_sample_cross_entropy(label, logits), sample_weight=counted)
+        self.eval_accuracy.update_state(label, logits, sample_weight=counted)
+        if replicas() > 1:
+            return {}
         return {"loss": self.eval_loss.result(), "accuracy": self.eval_accuracy.result()}

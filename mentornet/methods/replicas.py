@@ -1,4 +1,11 @@
-"""The global batch seen from one replica: N replicas with b/N samples must do what one device does with b."""
+"""The global batch seen from one replica: N replicas with b/N samples must do what one device does with b.
+
+States come in two kinds. What every replica computes alike from the global batch (the moving percentile, the step, v
+per sample) is a `mirrored_variable`: each replica has its own copy and writes it itself, without communication. What
+replicas contribute a part to (sums over samples) is a `summed_variable`: the copies add up when it is read.
+Under a parameter server there is one replica a step and one copy of everything, on the server; `add_to_rows` and
+`set_rows` are single operations there, so concurrent workers lose nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +25,13 @@ def gather(values: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_gather(values, axis=0)
 
 
+def total(values: tf.Tensor) -> tf.Tensor:
+    """The sum of every replica's values, elementwise."""
+    if replicas() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+
+
 def own_part(global_values: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
     """The rows of a gathered tensor that belong to this replica; ``own`` has as many rows."""
     if replicas() == 1:
@@ -28,8 +42,42 @@ def own_part(global_values: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
 
 
 def mirrored_variable(value: tf.Tensor, name: str) -> tf.Variable:
-    """A non-trainable state that every replica computes alike.
+    """A non-trainable state that every replica computes alike, from gathered values only.
 
-    Without an explicit aggregation replicas drift apart silently; the first one's value is everyone's.
+    Without an explicit aggregation replicas drift apart silently; the first one's value is everyone's when the state
+    is read from outside a step or saved.
     """
-    return tf.Variable(value, trainable=False, name=name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+    return tf.Variable(
+        value,
+        trainable=False,
+        name=name,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
+
+
+def summed_variable(value: tf.Tensor, name: str) -> tf.Variable:
+    """A non-trainable state that replicas add their own samples' parts to."""
+    return tf.Variable(
+        value,
+        trainable=False,
+        name=name,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.SUM,
+    )
+
+
+def add_to_rows(table: tf.Variable, index: tf.Tensor, values: tf.Tensor) -> None:
+    """table[index[i]] += values[i], for index int [b]."""
+    if isinstance(table, tf.distribute.DistributedValues):  # copies of replicas have no scatter operations
+        table.assign_add(tf.scatter_nd(index[:, tf.newaxis], values, tf.shape(table)))
+    else:
+        table.scatter_add(tf.IndexedSlices(values, index))
+
+
+def set_rows(table: tf.Variable, index: tf.Tensor, values: tf.Tensor) -> None:
+    """table[index[i]] = values[i], for index int [b] without repetitions."""
+    if isinstance(table, tf.distribute.DistributedValues):
+        table.assign(tf.tensor_scatter_nd_update(table, index[:, tf.newaxis], values))
+    else:
+        table.scatter_update(tf.IndexedSlices(values, index))

@@ -26,7 +26,7 @@ from mentornet.features import (
     random_seed,
 )
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
-from mentornet.methods.replicas import gather, mirrored_variable, own_part
+from mentornet.methods.replicas import gather, mirrored_variable, own_part, set_rows
 
 BURN_IN_MODES = ("bernoulli", "ones")
 
@@ -174,7 +174,7 @@ class Spade(NoisyLabelMethod):
         step_size = self.learning_rate() if self._weight_step_size is None else self._weight_step_size
         gradient = losses + self.curriculum.regulariser_gradient(weights, threshold)
         updated = tf.clip_by_value(weights - step_size * gradient, 0.0, self.curriculum.weight_limit)
-        self.sample_weights.assign(tf.tensor_scatter_nd_update(self.sample_weights, index[:, tf.newaxis], updated))
+        set_rows(self.sample_weights, index, updated)
         return updated
 
     def _with_history(self, losses: tf.Tensor, differences: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -184,8 +184,7 @@ class Spade(NoisyLabelMethod):
         present = tf.stack([losses, differences], axis=-1)[:, tf.newaxis]
         past = tf.gather(self.loss_history, index)
         series = tf.concat([tf.where(tf.math.is_nan(past), present, past), present], axis=1)
-        table = tf.tensor_scatter_nd_update(self.loss_history, index[:, tf.newaxis], series[:, 1:])
-        self.loss_history.assign(table)
+        set_rows(self.loss_history, index, series[:, 1:])
         return series[:, :, 0], series[:, :, 1]
 
     def report(self) -> dict[str, float]:

@@ -88,7 +88,7 @@ class WeightStatistics(keras.metrics.Metric):
 
     def reset_state(self) -> None:
         for variable in self.variables:
-            variable.assign(tf.zeros_like(variable))
+            variable.assign(tf.zeros(variable.shape, variable.dtype))  # reading it would communicate
 
     def result(self) -> dict[str, tf.Tensor]:
         """Scalars named as the columns of metrics.csv; NaN where clean labels are not known."""

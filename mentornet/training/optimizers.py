@@ -38,9 +38,16 @@ class MomentumSGD(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         velocity = self.velocities[self._index_dict[self._var_key(variable)]]
-        rate = tf.cast(self.learning_rate, variable.dtype)
-        velocity.assign(self.momentum * velocity + tf.convert_to_tensor(gradient))
-        variable.assign_sub(rate * velocity)
+        # One locked operation where the variable lives: workers that share a parameter server would otherwise
+        # overwrite each other's velocities and lose updates.
+        tf.raw_ops.ResourceApplyMomentum(
+            var=variable.handle,
+            accum=velocity.handle,
+            lr=tf.cast(self.learning_rate, variable.dtype),
+            grad=tf.convert_to_tensor(gradient),
+            momentum=tf.cast(self.momentum, variable.dtype),
+            use_locking=True,
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

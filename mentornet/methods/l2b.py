@@ -1,0 +1,160 @@
+"""L2B: learned weights for the given label and for the student's own (Zhou, Li et al., CVPR 2024, alg. 1).
+
+With f_i the loss against the given label and g_i against the pseudo label argmax z_i of the same pass, the loss is
+sum_i alpha_i f_i + beta_i g_i. Both weights are products with the gradient of a clean batch, as in L2RW, rectified and
+normalised together over the 2n numbers, so that their ratio carries the relabelling (eqs. 5 to 9). The gradient's
+global norm is clipped before weight decay is added. The released code looks ahead with its momentum optimiser and
+decays every parameter; the paper's eq. 5 looks ahead with the plain gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.base import Batch, Weighting, kernels, per_sample_cross_entropy
+from mentornet.methods.replicas import gather, own_part, replicas
+from mentornet.methods.reweighting import MetaReweighting, check_choice, normalised
+
+ABLATIONS = ("none", "alpha_zero", "beta_zero", "alpha_plus_beta_one")
+NORMALISATIONS = ("rectified", "sigmoid", "softmax")
+SCOPES = ("joint", "separate")
+DECAYS = ("all", "kernels")
+
+
+class L2B(MetaReweighting):
+    """Learning to bootstrap (naive L2B, without a base learner).
+
+    Batches need "clean_image" and "clean_label" beside the noisy part. The weights that are reported are those of the
+    given labels, times n: n alpha_i.
+
+    Args:
+        student: any Keras model, images -> logits.
+        warmup_steps: steps of plain training first; the paper's 10 epochs of 300 (1 of 30 on ISIC).
+        clip_norm: largest global norm of the loss gradient (0.25 on CIFAR-10, 0.8 on CIFAR-100); None: no limit.
+        ablation: "alpha_zero" trains on pseudo labels only, "beta_zero" on given ones only (L2RW), with
+            "alpha_plus_beta_one" every sample has weight 1/n, divided between its two labels (table 8).
+        normalisation: "rectified" is eq. 9. "sigmoid" is applied after rectifying, as in the released code, "softmax"
+            to the scores divided by ``temperature``; both see scores of the size of the learning rate.
+        scope: "joint" normalises alpha and beta together; "separate" gives each row half of the total.
+        temperature: of the softmax; 10 in the released command for ISIC.
+        decayed: "all" trainable variables decay (released code), or only "kernels", as elsewhere here.
+        lookahead: "momentum" is the default, as in the released code; "none" is eq. 5.
+        **options: see ``MetaReweighting`` and ``NoisyLabelMethod``.
+
+    Raises:
+        ValueError: a setting outside its range, or one that the chosen ablation or normalisation does not use.
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        *,
+        warmup_steps: int = 0,
+        clip_norm: float | None = None,
+        ablation: str = "none",
+        normalisation: str = "rectified",
+        scope: str = "joint",
+        temperature: float = 1.0,
+        decayed: str = "all",
+        lookahead: str = "momentum",
+        **options: Any,
+    ):
+        super().__init__(student, lookahead=lookahead, **options)
+        for what, value, allowed in (
+            ("ablation", ablation, ABLATIONS),
+            ("normalisation", normalisation, NORMALISATIONS),
+            ("scope", scope, SCOPES),
+            ("decayed", decayed, DECAYS),
+        ):
+            check_choice(what, value, allowed)
+        if warmup_steps < 0:
+            raise ValueError(f"warmup_steps={warmup_steps} must not be negative")
+        if clip_norm is not None and clip_norm <= 0:
+            raise ValueError(f"clip_norm={clip_norm:g} must be greater than 0; leave it out to clip nothing")
+        if temperature <= 0:
+            raise ValueError(f"temperature={temperature:g} must be greater than 0")
+        if ablation == "alpha_plus_beta_one" and (normalisation != "rectified" or scope != "joint"):
+            raise ValueError("ablation=alpha_plus_beta_one fixes the normalisation: leave normalisation and scope out")
+        self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
+        self._ablation, self._normalisation, self._scope = ablation, normalisation, scope
+        self._temperature, self._decay_all = float(temperature), decayed == "all"
+
+    def decayed_variables(self) -> list[tf.Variable]:
+        return self.student.trainable_variables if self._decay_all else kernels(self.student)
+
+    def train_step(self, batch: Batch) -> dict[str, Any]:
+        label = batch["label"]
+        direction = self.clean_direction(batch)
+        with tf.GradientTape() as tape:
+            logits, products = self.logits_and_products(batch["image"], lambda z: label_pair(label, z), direction)
+            pseudo = tf.argmax(logits, axis=-1, output_type=tf.int32)
+            losses = tf.stack([per_sample_cross_entropy(label, logits), per_sample_cross_entropy(pseudo, logits)])
+            weights, mean = self.weights(products * self.learning_rate())
+            objective = tf.reduce_sum(weights * losses)
+            scaled = objective
+            if hasattr(self.optimizer, "get_scaled_loss"):
+                scaled = self.optimizer.get_scaled_loss(objective)
+        self.note_objective(objective)
+        self._apply(tape, scaled)
+        size = tf.cast(tf.shape(label)[0] * replicas(), tf.float32)
+        shown = size * weights[0]
+        return self.finish_step(batch, logits, losses[0], Weighting(shown, shown, mean, tf.constant(0.0)))
+
+    def weights(self, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores float32 [2, n] of this replica -> (alpha, beta) float32 [2, n], and n times alpha's mean.
+
+        Normalised over the global batch; during the warm-up alpha is 1/n and beta 0.
+        """
+        everyone = tf.transpose(gather(tf.transpose(scores)))
+        size = tf.cast(tf.shape(everyone)[1], tf.float32)
+        found = self._normalised(everyone, size)
+        plain = tf.stack([tf.ones_like(found[0]), tf.zeros_like(found[0])]) / size
+        found = tf.where(self.step < self._warmup_steps, plain, found)
+        own = tf.transpose(own_part(tf.transpose(found), tf.transpose(scores)))
+        return tf.stop_gradient(own), tf.reduce_sum(found[0])
+
+    def _normalised(self, scores: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        kept = {"alpha_zero": [[0.0], [1.0]], "beta_zero": [[1.0], [0.0]]}.get(self._ablation, [[1.0], [1.0]])
+        rectified = tf.nn.relu(scores) * kept
+        if self._ablation == "alpha_plus_beta_one":
+            alpha, both = rectified[0], rectified[0] + rectified[1]
+            share = tf.where(both > 0, alpha / tf.where(both > 0, both, 1.0), 0.5)
+            return tf.stack([share, 1.0 - share]) / size
+        if self._normalisation == "sigmoid":
+            raw = tf.sigmoid(rectified) * kept
+        elif self._normalisation == "softmax":
+            raw = tf.exp((scores - tf.reduce_max(scores)) / self._temperature) * kept
+        else:
+            raw = rectified
+        if self._scope == "joint":
+            return normalised(raw, tf.reduce_sum(raw))
+        rows = 2.0 if self._ablation == "none" else 1.0
+        return normalised(raw, tf.reduce_sum(raw, axis=1, keepdims=True)) / rows
+
+    def _apply(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
+        """Sums the replicas' gradients, clips their global norm, adds the decay, and lets the optimiser step."""
+        variables = self.student.trainable_variables
+        gradients = tape.gradient(objective, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        if hasattr(self.optimizer, "get_unscaled_gradients"):
+            gradients = self.optimizer.get_unscaled_gradients(gradients)
+        if replicas() > 1:
+            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if self._clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+        if self.weight_decay:
+            decayed = {id(variable) for variable in self.decayed_variables()}
+            gradients = [
+                gradient + self.weight_decay * variable if id(variable) in decayed else gradient
+                for gradient, variable in zip(gradients, variables, strict=True)
+            ]
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True), skip_gradients_aggregation=True)
+
+
+def label_pair(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """One-hot given labels and pseudo labels (argmax of the logits): float32 [2, n, C]."""
+    pseudo = tf.argmax(logits, axis=-1, output_type=tf.int32)
+    return tf.one_hot(tf.stack([tf.cast(label, tf.int32), pseudo]), logits.shape[-1])

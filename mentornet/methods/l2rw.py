@@ -1,0 +1,66 @@
+"""L2RW: weights from the direction in which a small clean set improves (Ren et al., ICML 2018, alg. 1).
+
+Per step: u_i = <g, grad f_i> with g the gradient of the mean loss of a clean batch; w_i = max(u_i, 0) / sum of all
+(eqs. 7 to 9 and 12; the step sizes cancel); the loss is sum_i w_i f_i + weight decay. Where the released code differs
+from the paper (its regularised clean loss), an argument says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.base import Batch, Weighting, per_sample_cross_entropy
+from mentornet.methods.replicas import gather, own_part
+from mentornet.methods.reweighting import MetaReweighting, check_choice, normalised
+
+ALL_ZERO = ("keep", "uniform")
+
+
+class L2RW(MetaReweighting):
+    """Learning to reweight examples.
+
+    Batches need "clean_image" float32 [m, h, w, c] and "clean_label" int32 [m] beside the noisy part. The weights that
+    are reported are n w_i, so that their mean is 1, as in plain training.
+
+    Args:
+        student: any Keras model, images -> logits.
+        all_zero: what happens when no sample of the batch points in the clean direction. "keep": all weights are 0 and
+            the step consists of momentum and weight decay (paper and code). "uniform": a plain step.
+        **options: see ``MetaReweighting`` and ``NoisyLabelMethod``.
+
+    Raises:
+        ValueError: a setting that is not among its choices.
+    """
+
+    def __init__(self, student: keras.Model, *, all_zero: str = "keep", **options: Any):
+        super().__init__(student, **options)
+        check_choice("all_zero", all_zero, ALL_ZERO)
+        self._uniform_when_zero = all_zero == "uniform"
+
+    def train_step(self, batch: Batch) -> dict[str, Any]:
+        direction = self.clean_direction(batch)
+        with tf.GradientTape() as tape:
+            logits, products = self.logits_and_products(
+                batch["image"], lambda z: tf.one_hot(batch["label"], z.shape[-1])[tf.newaxis], direction
+            )
+            losses = per_sample_cross_entropy(batch["label"], logits)
+            weights, mean = self.weights(products[0])
+            objective = self.weighted_mean(losses, weights) + self.decay_term()
+        self.descend(tape, objective)
+        return self.finish_step(batch, logits, losses, Weighting(weights, weights, mean, tf.constant(0.0)))
+
+    def weights(self, products: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Eqs. 8 and 9, times the global batch size: products float32 [n] -> weights [n] of mean 1 or 0, and that mean.
+
+        The normalisation is over the global batch.
+        """
+        everyone = tf.nn.relu(gather(products))
+        size = tf.cast(tf.shape(everyone)[0], tf.float32)
+        total = tf.reduce_sum(everyone)
+        everyone = size * normalised(everyone, total)
+        if self._uniform_when_zero:
+            everyone = tf.where(tf.equal(total, 0.0), tf.ones_like(everyone), everyone)
+        return own_part(everyone, products), tf.reduce_mean(everyone)
