@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from data import human_noise, noise, seeding
-from data.image_dataset import Split
 from data.label_files import LabelsFile, positions_of_run, read_labels_file
 
 __all__ = [
     "NOISE_TYPES",
     "DiagnosticLabels",
+    "LabelledImages",
     "LabelsFile",
     "NoisyLabels",
     "corrupt",
@@ -32,6 +33,28 @@ __all__ = [
 NOISE_TYPES: tuple[str, ...] = noise.NOISE_TYPES + tuple(
     human_noise.PREFIX + kind for kinds in human_noise.KINDS.values() for kind in kinds
 )
+
+
+class LabelledImages(Protocol):
+    """What deciding labels needs of n images: `image_dataset.Split`, or images that stay on the disk."""
+
+    @property
+    def labels(self) -> npt.NDArray[np.int32]: ...
+
+    @property
+    def ids(self) -> npt.NDArray[np.int64]: ...
+
+    @property
+    def labels_are_true(self) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+
+class _Divisible(LabelledImages, Protocol):
+    def take(self: _Images, positions: npt.ArrayLike, /) -> _Images: ...
+
+
+_Images = TypeVar("_Images", bound=_Divisible)
 
 
 class DiagnosticLabels:
@@ -112,7 +135,7 @@ class NoisyLabels:
 
 
 def corrupt(
-    split: Split,
+    split: LabelledImages,
     noise_type: str,
     noise_fraction: float,
     num_classes: int,
@@ -169,7 +192,7 @@ def corrupt(
     return NoisyLabels(given, DiagnosticLabels(split.labels), noise_type, noise_fraction, seed)
 
 
-def from_file(path: str | os.PathLike[str], split: Split, num_classes: int) -> NoisyLabels:
+def from_file(path: str | os.PathLike[str], split: LabelledImages, num_classes: int) -> NoisyLabels:
     """Reads the labels a split is trained with from labels.npz of a run, or from a csv.
 
     The truth is what the file says, else the labels of the split where they count as true.
@@ -202,7 +225,7 @@ def _number(stored: LabelsFile, fact: str, default: float) -> float:
     return value if isinstance(value, (int, float)) else default
 
 
-def subset(split: Split, n: int, seed: int) -> Split:
+def subset(split: _Images, n: int, seed: int) -> _Images:
     """Returns n images drawn at random without replacement, in their original order.
 
     The draw depends on (len(split), n, seed) alone, not on labels.

@@ -18,20 +18,15 @@ import tensorflow as tf
 
 from data import seeding
 from data.augmentation import AUGMENTATIONS, Augmentation, crop_and_flip, standardised
+from data.order import GENERATOR, EpochOrder
 
 __all__ = ["AUGMENTATIONS", "Augmentation", "TrainingBatches", "evaluation_batches"]
-
-# tf.random.experimental.index_shuffle runs 4 rounds of its cipher. Then permutations of different epochs are
-# visibly correlated (0.08 at 50,000 images); from 12 rounds on, with mixed keys, they are not.
-_SHUFFLE_ROUNDS = 16
-_GENERATOR = "philox"  # the default would depend on the device
 
 
 class TrainingBatches:
     """Shuffled, augmented batches of a training set that is held in memory once, as uint8.
 
-    Every epoch visits the images in a new order; the n mod batch_size images left over at its end are skipped, so
-    that no image occurs twice in a batch.
+    Every epoch visits the images in a new order, see `order.EpochOrder`.
     """
 
     def __init__(
@@ -60,29 +55,18 @@ class TrainingBatches:
           ValueError: arrays of different lengths, more images in a batch than there are, or a batch that k workers
             cannot share equally.
         """
-        worker, workers = shard
-        if not 0 <= worker < workers:
-            raise ValueError(f"The shard is worker {worker} of {workers}, but workers are counted from 0.")
-        if batch_size < 1 or batch_size % workers:
-            raise ValueError(f"A batch of {batch_size} images cannot be shared equally by {workers} worker(s).")
-        if len(images) < batch_size:
-            raise ValueError(
-                f"There are {len(images)} training images, fewer than the {batch_size} of one batch; choose a smaller "
-                "batch size or more images."
-            )
+        self._order = EpochOrder(len(images), batch_size, seed, shard)
         self._arrays = _on_host(images, label=np.asarray(labels, np.int32), is_clean=np.asarray(is_clean, bool))
-        self._batch_size = batch_size
-        self._rows = slice(worker * batch_size // workers, (worker + 1) * batch_size // workers)
         self._augmentation = augmentation
-        self._keys = {purpose: seeding.key(seed, f"pipeline/{purpose}") for purpose in ("order", "crop", "flip")}
+        self._keys = {purpose: seeding.key(seed, f"pipeline/{purpose}") for purpose in ("crop", "flip")}
 
     @property
     def num_examples(self) -> int:
-        return int(self._arrays["image"].shape[0])
+        return self._order.num_examples
 
     @property
     def steps_per_epoch(self) -> int:
-        return self.num_examples // self._batch_size
+        return self._order.steps_per_epoch
 
     def dataset(self, start_step: int = 0, num_steps: int | None = None) -> tf.data.Dataset:
         """Returns the batches of steps start_step, start_step + 1, ...
@@ -94,45 +78,27 @@ class TrainingBatches:
         Raises:
           ValueError: a negative number.
         """
-        if start_step < 0 or (num_steps is not None and num_steps < 0):
-            raise ValueError(f"Batches from step {start_step}, {num_steps} of them, do not exist.")
-        if num_steps is None:
-            steps = tf.data.Dataset.counter(start_step)
-        else:
-            steps = tf.data.Dataset.range(start_step, start_step + num_steps)
-        return _parallel(steps, self._batch)
+        return _parallel(self._order.steps(start_step, num_steps), self._batch)
 
     def _batch(self, step: tf.Tensor) -> dict[str, tf.Tensor]:
-        index = self._indices(step)
+        index = self._order.indices(step)
         batch = {name: tf.gather(values, index) for name, values in self._arrays.items()}
         images = self._augmented(batch["image"], step)
         image = standardised(images, self._augmentation.standardise)
         return {**batch, "image": image, "index": tf.cast(index, tf.int32)}
-
-    def _indices(self, step: tf.Tensor) -> tf.Tensor:
-        """Returns int64 [rows]: which images this worker's part of batch `step` holds."""
-        epoch, step_of_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
-        # Keys of the cipher that differ by one give similar permutations, so the epoch is hashed first.
-        keys = tf.random.stateless_uniform(
-            [3], [self._keys["order"], epoch], minval=None, maxval=None, dtype=tf.int64, alg=_GENERATOR
-        )
-        places = step_of_epoch * self._batch_size + tf.range(self._rows.start, self._rows.stop, dtype=tf.int64)
-        return tf.raw_ops.RandomIndexShuffle(
-            index=places, seed=keys, max_index=tf.constant(self.num_examples - 1, tf.int64), rounds=_SHUFFLE_ROUNDS
-        )
 
     def _augmented(self, images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         pad, flip = self._augmentation.pad, self._augmentation.flip
         if not pad and not flip:
             return images
         # Drawn for the global batch, so that an image is treated alike however many workers share it.
-        b = self._batch_size
+        b, rows = self._order.batch_size, self._order.rows
         offsets = tf.random.stateless_uniform(
-            [b, 2], [self._keys["crop"], step], minval=0, maxval=2 * pad + 1, dtype=tf.int32, alg=_GENERATOR
+            [b, 2], [self._keys["crop"], step], minval=0, maxval=2 * pad + 1, dtype=tf.int32, alg=GENERATOR
         )
-        coins = tf.random.stateless_uniform([b], [self._keys["flip"], step], alg=_GENERATOR)
+        coins = tf.random.stateless_uniform([b], [self._keys["flip"], step], alg=GENERATOR)
         flipped = tf.logical_and(coins < 0.5, flip)
-        return crop_and_flip(images, offsets[self._rows], flipped[self._rows], pad)
+        return crop_and_flip(images, offsets[rows], flipped[rows], pad)
 
 
 def evaluation_batches(
