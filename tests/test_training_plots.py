@@ -75,6 +75,7 @@ def test_weights_and_histogram(tmp_path, drawn):
         "mean weight, wrong labels",
         "separation of the two (AUC)",
         "data utilisation (weight > 0.001)",
+        "end of burn-in",
     }
     visited = np.isfinite(run.samples["mean_weight"])
     clean = visited & (run.samples["given_label"] == run.samples["clean_label"])
@@ -85,9 +86,9 @@ def test_weights_and_histogram(tmp_path, drawn):
 
 
 def test_burn_in_ends_at_its_epoch(tmp_path, drawn):
-    make_run(tmp_path / "run", accuracy=[0.5] * 10, burn_in_epoch=30)  # rows at 10%, 20%, ...
+    make_run(tmp_path / "run", accuracy=[0.5] * 10, burn_in_epoch=25, max_number_of_steps=1000)
     plots.draw_run(RunData.load(tmp_path / "run"))
-    assert lines(drawn["loss.png"].axes[0])["end of burn-in"][0][0] == 300
+    assert lines(drawn["loss.png"].axes[0])["end of burn-in"][0][0] == 250  # between two rows
 
 
 def test_curves_that_are_not_known_are_left_out(tmp_path, drawn):
