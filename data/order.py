@@ -53,13 +53,16 @@ class EpochOrder:
     def steps_per_epoch(self) -> int:
         return self.num_examples // self.batch_size
 
-    def steps(self, start_step: int, num_steps: int | None) -> tf.data.Dataset:
+    def steps(self, start_step: int | tf.Tensor, num_steps: int | None) -> tf.data.Dataset:
         """Returns the data set of step numbers start_step, start_step + 1, ..., int64; None never ends.
+
+        The first step of one that never ends can be an int64 tensor.
 
         Raises:
           ValueError: a negative number.
         """
-        if start_step < 0 or (num_steps is not None and num_steps < 0):
+        known = 0 if tf.is_tensor(start_step) else start_step
+        if known < 0 or (num_steps is not None and num_steps < 0):
             raise ValueError(f"Batches from step {start_step}, {num_steps} of them, do not exist.")
         if num_steps is None:
             return tf.data.Dataset.counter(start_step)

@@ -68,11 +68,11 @@ class TrainingBatches:
     def steps_per_epoch(self) -> int:
         return self._order.steps_per_epoch
 
-    def dataset(self, start_step: int = 0, num_steps: int | None = None) -> tf.data.Dataset:
+    def dataset(self, start_step: int | tf.Tensor = 0, num_steps: int | None = None) -> tf.data.Dataset:
         """Returns the batches of steps start_step, start_step + 1, ...
 
         Args:
-          start_step: 0 or more; takes the same time whatever it is.
+          start_step: 0 or more; takes the same time whatever it is. An int64 tensor if the batches never end.
           num_steps: how many batches; None never ends.
 
         Raises:
