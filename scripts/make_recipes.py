@@ -70,15 +70,21 @@ STUDENTS = {
                            "GPU by its FLOPs, not measured here"),
 }  # fmt: skip
 
+# Burn-in and example dropout belong to MentorNet (ICML sec. 5.1); the other curricula decide from the first step.
+CPU_BASELINE = ["--loss_p_percentile=0.6", "--burn_in_epoch=0", "--example_dropout_rates=0"]
 CPU_METHODS = {
     "plain": ["--method=standard"],
-    "self_paced": ["--curriculum=self_paced"],
-    "focal_loss": ["--curriculum=focal_loss:gamma=2"],
-    "hard_example_mining": ["--curriculum=hard_example_mining:positive_label_kept=0"],
-    "spcl_linear": ["--curriculum=spcl_linear"],
-    "mentornet_pd": ["--curriculum=mentornet_pd"],
+    "self_paced": ["--curriculum=self_paced", *CPU_BASELINE],
+    "focal_loss": ["--curriculum=focal_loss:gamma=2", *CPU_BASELINE],
+    "hard_example_mining": ["--curriculum=hard_example_mining:positive_label_kept=0", *CPU_BASELINE],
+    "spcl_linear": ["--curriculum=spcl_linear", *CPU_BASELINE],
+    "mentornet_pd": [
+        "--curriculum=mentornet_pd",
+        "--loss_p_percentile=0.6",
+        "--burn_in_epoch=20",
+        "--example_dropout_rates=0.5,20,0.05,80",
+    ],
 }
-CPU_SPADE = ["--loss_p_percentile=0.6", "--burn_in_epoch=20", "--example_dropout_rates=0.5,20,0.05,80"]
 
 
 def _file(path: Path, head: list[str], flags: list[str]) -> tuple[Path, str]:
@@ -146,7 +152,6 @@ def cpu_family() -> list[tuple[Path, str]]:
                 "--max_number_of_steps=2400",
                 "--eval_every_steps=200",
                 *own,
-                *(CPU_SPADE if method != "plain" else []),
             ]
             files.append(_file(FOLDER / "cpu" / f"cifar10_{noise}_{method}.flags", head, flags))
     return files
