@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def load(folder: str | Path) -> LearningSet:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in _ARRAYS}
             source = json.loads(str(stored["source"]))
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{str(path)!r} is not a learning set: {error}") from None
     rows = {len(array) for array in arrays.values()}
     if len(rows) != 1 or arrays["loss"].ndim != 2 or arrays["loss"].shape != arrays["difference"].shape:
