@@ -3,12 +3,53 @@
 from __future__ import annotations
 
 from mentornet.methods.base import NoisyLabelMethod
+from mentornet.methods.class_weights import ClassWeights
+from mentornet.methods.clean_only import CleanOnly
+from mentornet.methods.forward_correction import BackwardCorrection, ForwardCorrection
+from mentornet.methods.generalised_cross_entropy import GeneralisedCrossEntropy
+from mentornet.methods.goldberger import SModel
+from mentornet.methods.hard_mining import HardMining
+from mentornet.methods.l2b import L2B
+from mentornet.methods.l2rw import L2RW
+from mentornet.methods.random_weights import RandomWeights
+from mentornet.methods.reed import Reed
 from mentornet.methods.spade import Spade
 from mentornet.methods.standard import Standard
 
-__all__ = ["NoisyLabelMethod", "Spade", "Standard", "get", "names"]
+__all__ = [
+    "L2B",
+    "L2RW",
+    "BackwardCorrection",
+    "ClassWeights",
+    "CleanOnly",
+    "ForwardCorrection",
+    "GeneralisedCrossEntropy",
+    "HardMining",
+    "NoisyLabelMethod",
+    "RandomWeights",
+    "Reed",
+    "SModel",
+    "Spade",
+    "Standard",
+    "get",
+    "names",
+]
 
-_METHODS: dict[str, type[NoisyLabelMethod]] = {"standard": Standard, "spade": Spade}
+_METHODS: dict[str, type[NoisyLabelMethod]] = {
+    "standard": Standard,
+    "spade": Spade,
+    "l2rw": L2RW,
+    "l2b": L2B,
+    "reed": Reed,
+    "forward_correction": ForwardCorrection,
+    "backward_correction": BackwardCorrection,
+    "s_model": SModel,
+    "generalised_cross_entropy": GeneralisedCrossEntropy,
+    "class_weights": ClassWeights,
+    "hard_mining": HardMining,
+    "random_weights": RandomWeights,
+    "clean_only": CleanOnly,
+}
 
 
 def names() -> tuple[str, ...]:

@@ -57,7 +57,14 @@ class NoisyLabelMethod(keras.Model):
         weight_decay: theta of ICML eq. 1; the loss gains theta/2 ||kernels||^2 (TensorFlow's l2_loss, as the release).
         seed: all random numbers of the method follow from it and the step.
         clean_known: batches carry a meaningful "is_clean".
+
+    Attributes:
+        needs_clean_set: batches must hold "clean_image" and "clean_label" beside the noisy samples.
+        largest_weight: weights above it count as alike in the area under the ROC curve.
     """
+
+    needs_clean_set = False
+    largest_weight = 1.0
 
     def __init__(
         self,
@@ -83,7 +90,7 @@ class NoisyLabelMethod(keras.Model):
         self.weight_decay, self.seed = float(weight_decay), int(seed)
         self.step = mirrored_variable(tf.constant(0, tf.int64), "step")
         self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
-        self.statistics = WeightStatistics(clean_known)
+        self.statistics = WeightStatistics(clean_known, self.largest_weight)
         self.eval_loss = keras.metrics.Mean(name="loss")
         self.eval_accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
         if num_examples is not None:
@@ -111,7 +118,16 @@ class NoisyLabelMethod(keras.Model):
         return tf.reduce_sum(losses * tf.stop_gradient(weights)) / size
 
     def descend(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
-        """One optimiser step of the student on ``objective``; replicas' gradients add up."""
+        """One optimiser step on ``objective``; replicas' gradients add up."""
+        self.note_objective(objective)
+        self.optimizer.minimize(objective, self.trained_variables(), tape=tape)
+
+    def trained_variables(self) -> list[tf.Variable]:
+        """What the optimiser moves: the student's trainable variables, first, and any of the method's own."""
+        return list(self.student.trainable_variables)
+
+    def note_objective(self, objective: tf.Tensor) -> None:
+        """Remembers the first step whose objective is not finite."""
         self.first_bad_step.assign(
             tf.where(
                 tf.logical_or(self.first_bad_step >= 0, tf.math.is_finite(total(objective))),
@@ -119,7 +135,6 @@ class NoisyLabelMethod(keras.Model):
                 self.step,
             )
         )
-        self.optimizer.minimize(objective, self.student.trainable_variables, tape=tape)
 
     def finish_step(self, batch: Batch, logits: tf.Tensor, losses: tf.Tensor, weighting: Weighting) -> dict[str, Any]:
         """Books a batch: statistics, per-sample weights of the last 10% of training, the step counter."""

@@ -59,9 +59,7 @@ def clean_gradient(
     return gradients
 
 
-def logits_along(
-    student: keras.Model, image: tf.Tensor, direction: Sequence[tf.Tensor]
-) -> tuple[tf.Tensor, tf.Tensor]:
+def logits_along(student: keras.Model, image: tf.Tensor, direction: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     """One training-mode forward pass with its derivative along a direction of the weights.
 
     This is the pass of the update: call it inside the update's gradient tape and use the logits for the loss.
@@ -166,6 +164,25 @@ def assign_all(variables: Sequence[tf.Variable], values: Sequence[tf.Tensor]) ->
     tf.distribute.get_replica_context().merge_call(update, args=(list(values),))
 
 
+def velocities_of(optimizer: Any) -> tuple[Any, list[tf.Variable]]:
+    """The momentum SGD behind an optimiser, and its velocities.
+
+    Args:
+        optimizer: ``mentornet.training.optimizers.MomentumSGD``, built, or a loss-scaling wrapper of it.
+
+    Raises:
+        ValueError: it keeps no velocities with the learning rate outside.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    velocities = getattr(inner, "velocities", None)
+    if velocities is None or not hasattr(inner, "momentum"):
+        raise ValueError(
+            f"the momentum look-ahead reads the velocities of MomentumSGD, which {type(inner).__name__} does not have: "
+            "use MomentumSGD, or look-ahead none"
+        )
+    return inner, velocities
+
+
 def momentum_lookahead(
     optimizer: Any, variables: Sequence[tf.Variable], decayed: Sequence[tf.Variable], weight_decay: float
 ) -> list[tf.Tensor]:
@@ -174,21 +191,12 @@ def momentum_lookahead(
     The released L2B code takes the clean gradient there, because its look-ahead step copies the optimiser's state.
 
     Args:
-        optimizer: ``mentornet.training.optimizers.MomentumSGD``, built, or a loss-scaling wrapper of it.
+        optimizer: see ``velocities_of``.
         variables: the student's trainable variables, in the optimiser's order.
         decayed: those weight decay applies to.
         weight_decay: its factor.
-
-    Raises:
-        ValueError: the optimiser keeps no velocities with the rate outside.
     """
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    velocities = getattr(inner, "velocities", None)
-    if velocities is None or not hasattr(inner, "momentum"):
-        raise ValueError(
-            f"the momentum look-ahead reads the velocities of MomentumSGD, which {type(inner).__name__} does not keep: "
-            "use MomentumSGD or look-ahead none"
-        )
+    inner, velocities = velocities_of(optimizer)
     rate = tf.cast(inner.learning_rate, tf.float32)
     with_decay = {id(variable) for variable in decayed}
     points = []

@@ -53,6 +53,17 @@ class MetaReweighting(NoisyLabelMethod):
         self._double_backprop = meta_gradient == "double_backprop"
         self._lookahead, self._clean_decay = lookahead, clean_decay
 
+    def compile(self, optimizer: Any = "rmsprop", *arguments: Any, **options: Any) -> None:
+        """As in Keras. The momentum look-ahead reads the optimiser's velocities, so they are made at once.
+
+        Raises:
+            ValueError: the momentum look-ahead with an optimiser that has no such velocities.
+        """
+        super().compile(optimizer, *arguments, **options)
+        if self._lookahead == "momentum":
+            self.optimizer.build(self.trained_variables())
+            meta_gradient.velocities_of(self.optimizer)
+
     def decayed_variables(self) -> list[tf.Variable]:
         """The variables weight decay applies to."""
         return kernels(self.student)
@@ -73,9 +84,7 @@ class MetaReweighting(NoisyLabelMethod):
         if self._lookahead == "none":
             return meta_gradient.clean_gradient(self.student, image, label, decay)
         variables = self.student.trainable_variables
-        point = meta_gradient.momentum_lookahead(
-            self.optimizer, variables, self.decayed_variables(), self.weight_decay
-        )
+        point = meta_gradient.momentum_lookahead(self.optimizer, variables, self.decayed_variables(), self.weight_decay)
         with meta_gradient.moved_to(variables, point):
             return meta_gradient.clean_gradient(self.student, image, label, decay)
 

@@ -1,6 +1,7 @@
 """Plain training: every sample counts fully (the tables' FullModel, with the regularisers set by flags).
 
-The baseline of ICML tables 2 to 5; "Forgetting" is the same with a lower dropout keep probability (app. E.2).
+The baseline of ICML tables 2 to 5; "Forgetting" is the same with a lower dropout keep probability (app. E.2). Methods
+that only have another loss a sample, or fixed rules for weights, inherit this step and replace one of its two parts.
 """
 
 from __future__ import annotations
@@ -18,9 +19,17 @@ class Standard(NoisyLabelMethod):
     def train_step(self, batch: Batch) -> dict[str, Any]:
         with tf.GradientTape() as tape:
             logits = self.student(batch["image"], training=True)
-            losses = per_sample_cross_entropy(batch["label"], logits)
-            weights = tf.ones_like(losses)
-            objective = self.weighted_mean(losses, weights) + self.decay_term()
+            losses = self.sample_losses(batch["label"], logits)
+            weighting = self.weigh(tf.stop_gradient(losses), batch["label"])
+            objective = self.weighted_mean(losses, weighting.weights) + self.decay_term()
         self.descend(tape, objective)
-        weighting = Weighting(weights, weights, tf.constant(1.0), tf.constant(0.0))
         return self.finish_step(batch, logits, losses, weighting)
+
+    def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """The loss of every sample: label int [b], logits [b, classes] -> float32 [b]."""
+        return per_sample_cross_entropy(label, logits)
+
+    def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
+        """The weight of every sample, here 1: losses float32 [b], label int [b] -> weights [b]."""
+        ones = tf.ones_like(losses)
+        return Weighting(ones, ones, tf.constant(1.0), tf.constant(0.0))

@@ -35,11 +35,16 @@ class WeightStatistics(keras.metrics.Metric):
     The area under the ROC curve is taken over a histogram of ``_BINS`` weights (ties count half), of the weights
     before example dropout, because dropping at random says nothing of the curriculum; ``kept_precision`` is the share
     of clean labels among the samples used after it.
+
+    Args:
+        clean_known: whether "is_clean" means anything.
+        largest_weight: upper end of the histogram; weights above it count as alike.
     """
 
-    def __init__(self, clean_known: bool = True, name: str = "statistics"):
+    def __init__(self, clean_known: bool = True, largest_weight: float = 1.0, name: str = "statistics"):
         super().__init__(name=name, dtype=tf.float32)
         self.clean_known = clean_known
+        self.largest_weight = largest_weight
         self.totals = self.add_weight(name="totals", shape=(len(_FIELDS),), initializer="zeros")
         self.histogram = self.add_weight(name="histogram", shape=(2, _BINS), initializer="zeros")
         self.steps = self.add_weight(name="steps", shape=(), initializer="zeros")
@@ -80,7 +85,8 @@ class WeightStatistics(keras.metrics.Metric):
             used * clean,
         ]
         self.totals.assign_add(tf.reduce_sum(tf.stack(columns), axis=1))
-        bins = tf.cast(tf.clip_by_value(curriculum_weights, 0.0, 1.0) * (_BINS - 1) + 0.5, tf.int32)
+        shares = tf.clip_by_value(curriculum_weights / self.largest_weight, 0.0, 1.0)
+        bins = tf.cast(shares * (_BINS - 1) + 0.5, tf.int32)
         placed = tf.one_hot(bins, _BINS)
         self.histogram.assign_add(tf.matmul(tf.stack([clean, 1.0 - clean]), placed))
         # A share a replica, so that the sum over replicas counts global batches.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.methods.base import NoisyLabelMethod
+from mentornet.training.distribution import Distribution
 from mentornet.training.files import RunFolderError
+from mentornet.training.serving import is_peer_lost
 
 
 class Checkpoints:
@@ -17,29 +20,43 @@ class Checkpoints:
 
     Student, optimiser (velocities and iteration), moving percentile, per-sample tables, step and training seconds are
     in one file set; TensorFlow renames it into place when complete, so a kill in the middle leaves the one before.
+
+    Cooperating processes restore and save together, because reading what replicas share takes all of them; the chief
+    keeps the files, the others write theirs to a temporary folder.
     """
 
-    def __init__(self, folder: Path, method: NoisyLabelMethod, keep: int = 2):
+    def __init__(self, folder: Path, method: NoisyLabelMethod, keep: int = 2, distribution: Distribution | None = None):
         self.method = method
+        self._folder, self._distribution = folder, distribution or Distribution()
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
-        method.optimizer.build(method.student.trainable_variables)
+        with self._distribution.scope():
+            method.optimizer.build(method.trained_variables())
         self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
+        self._discarded = None if self._distribution.is_chief else tempfile.TemporaryDirectory()
+        own_folder = str(folder) if self._discarded is None else self._discarded.name
+        self._manager = tf.train.CheckpointManager(self._checkpoint, own_folder, max_to_keep=keep)
+        # Variables on parameter servers come to this process to be written; else each server wrote on its own disk.
+        device = "/job:localhost" if self._distribution.asynchronous else None
+        self._options = tf.train.CheckpointOptions(experimental_io_device=device)
 
     def restore(self) -> int:
         """Continues from the newest checkpoint. Returns the step reached, 0 for a new run.
 
         Raises:
             RunFolderError: the checkpoint does not fit this student or method, or is damaged.
+            ClusterError: processes found different checkpoints.
         """
-        latest = self._manager.latest_checkpoint
-        if latest is None:
-            return 0
-        try:
-            self._checkpoint.restore(latest).assert_existing_objects_matched()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
-            raise RunFolderError(f"the checkpoint {latest} can't be restored: {_first_line(error)}") from None
-        return int(self.method.step.numpy())
+        latest = tf.train.latest_checkpoint(str(self._folder))
+        if latest is not None:
+            try:
+                self._checkpoint.restore(latest, self._options).assert_existing_objects_matched()
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                if is_peer_lost(error):
+                    raise
+                raise RunFolderError(f"the checkpoint {latest} can't be restored: {_first_line(error)}") from None
+        step = int(self.method.step.numpy())
+        self._distribution.agree(step, "a checkpoint of step")
+        return step
 
     def save(self) -> None:
         """Writes a checkpoint of this step.
@@ -48,8 +65,10 @@ class Checkpoints:
             RunFolderError: the disk is full or the folder can't be written; earlier checkpoints stay.
         """
         try:
-            self._manager.save(checkpoint_number=int(self.method.step.numpy()))
+            self._manager.save(checkpoint_number=int(self.method.step.numpy()), options=self._options)
         except (tf.errors.OpError, OSError) as error:
+            if is_peer_lost(error):
+                raise
             folder = self._manager.directory
             raise RunFolderError(f"no checkpoint could be written to {folder}: {_first_line(error)}") from None
 

@@ -1,0 +1,87 @@
+"""Weights that depend on the given label alone: by class size, or by how often the label is right (L2RW, section 4).
+
+Three rules: "balanced" gives every class the same total weight; "share" is the released code's rule for two classes,
+where a sample counts as much as the other classes are frequent; "precision" is the oracle WEIGHTED of table 2, where a
+sample counts as much as its given label is right, normalised over the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.base import Weighting
+from mentornet.methods.replicas import gather, own_part
+from mentornet.methods.reweighting import normalised
+from mentornet.methods.standard import Standard
+
+RULES = ("balanced", "share", "precision")
+
+
+class ClassWeights(Standard):
+    """Cross-entropy times a fixed weight of the sample's given class.
+
+    Args:
+        student: any Keras model, images -> logits.
+        class_weights: one weight a class, not negative, not all 0; see ``class_weights``.
+        normalise_batch: divide by the sum of the weights of the batch instead of by its size.
+        **shared: see ``NoisyLabelMethod``.
+
+    Raises:
+        ValueError: a negative weight, or only zeros.
+    """
+
+    largest_weight = 16.0
+
+    def __init__(
+        self, student: keras.Model, *, class_weights: Sequence[float], normalise_batch: bool = False, **shared: Any
+    ):
+        super().__init__(student, **shared)
+        values = np.asarray(class_weights, np.float32)
+        if not (np.all(values >= 0) and np.any(values > 0)):
+            raise ValueError(f"class weights {list(class_weights)} must not be negative, and not all 0")
+        self._class_weights, self._normalise = tf.constant(values), normalise_batch
+
+    def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
+        weights = tf.gather(self._class_weights, gather(label))
+        if self._normalise:
+            size = tf.cast(tf.shape(weights)[0], tf.float32)
+            weights = size * normalised(weights, tf.reduce_sum(weights))
+        own = own_part(weights, losses)
+        return Weighting(own, own, tf.reduce_mean(weights), tf.constant(0.0))
+
+
+def class_weights(
+    rule: str, given: np.ndarray, num_classes: int, is_clean: np.ndarray | None = None
+) -> tuple[float, ...]:
+    """The weight of every class under a rule.
+
+    Args:
+        rule: one of ``RULES``.
+        given: int [n], labels of the training set.
+        num_classes: C.
+        is_clean: bool [n], for "precision" only.
+
+    Returns:
+        C floats. A class without samples has weight 0.
+
+    Raises:
+        ValueError: an unknown rule, or "precision" without ``is_clean``.
+    """
+    counts = np.bincount(given, minlength=num_classes).astype(np.float64)
+    present = counts > 0
+    if rule == "balanced":
+        values = len(given) / (present.sum() * np.maximum(counts, 1.0))
+    elif rule == "share":
+        values = 1.0 - counts / len(given)
+    elif rule == "precision":
+        if is_clean is None:
+            raise ValueError("class weights by precision need the true labels, which this data set does not have")
+        values = np.bincount(given, weights=is_clean, minlength=num_classes) / np.maximum(counts, 1.0)
+    else:
+        raise ValueError(f"rule={rule!r}: use one of {', '.join(RULES)}")
+    return tuple(float(value) for value in np.where(present, values, 0.0))

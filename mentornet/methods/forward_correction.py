@@ -1,0 +1,71 @@
+"""Loss correction with a known or estimated transition matrix T (Patrini et al., CVPR 2017, theorems 1 and 2).
+
+T[i, j] = P(given label j | true class i). Forward: the cross-entropy of the given label under the predicted
+distribution of given labels, -log (p T)_y; its minimiser is the clean classifier. Backward: sum_j (T^-1)_yj l_j, whose
+mean over the noise is the clean loss. Both take T from a first training on the noisy labels (``transition.estimated``),
+or from whoever knows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods import transition
+from mentornet.methods.standard import Standard
+
+_TINY = 1e-30
+_WORST_CONDITION = 1e6
+
+
+class ForwardCorrection(Standard):
+    """Cross-entropy through T.
+
+    Args:
+        student: any Keras model, images -> logits.
+        transition_matrix: float [C, C], row-stochastic.
+        **shared: see ``NoisyLabelMethod``.
+
+    Raises:
+        ValueError: a matrix of another size than the student's classes, or that is not row-stochastic.
+    """
+
+    def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
+        super().__init__(student, **shared)
+        matrix = transition.checked(transition_matrix, student.output_shape[-1])
+        self._log_columns = tf.constant(np.log(np.maximum(matrix, _TINY)).T, tf.float32)
+
+    def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        # In logarithms, because p T underflows where the student is sure and wrong.
+        log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+        return -tf.reduce_logsumexp(log_p + tf.gather(self._log_columns, label), axis=-1)
+
+
+class BackwardCorrection(Standard):
+    """Cross-entropy times the inverse of T; the loss of a sample can be negative.
+
+    Args:
+        student: any Keras model, images -> logits.
+        transition_matrix: float [C, C], row-stochastic and invertible.
+        **shared: see ``NoisyLabelMethod``.
+
+    Raises:
+        ValueError: a matrix that does not fit, or that can't be inverted.
+    """
+
+    def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
+        super().__init__(student, **shared)
+        matrix = transition.checked(transition_matrix, student.output_shape[-1])
+        if np.linalg.cond(matrix) > _WORST_CONDITION:
+            raise ValueError(
+                "the transition matrix can't be inverted: use forward correction, which does not need that"
+            )
+        self._inverse = tf.constant(np.linalg.inv(matrix), tf.float32)
+
+    def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+        return -tf.reduce_sum(tf.gather(self._inverse, label) * log_p, axis=-1)

@@ -1,0 +1,58 @@
+"""S-model: a softmax layer of learned label noise behind the student (Goldberger and Ben-Reuven, ICLR 2017).
+
+The simple model: P(given label j) = sum_i p_i q_ij with q the row-wise softmax of free numbers, learned with the
+student and left out at test time. It starts as a smoothed identity, or (+CONF of L2RW's tables) as the confusion
+matrix of a trained baseline.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods import transition
+from mentornet.methods.standard import Standard
+
+
+class SModel(Standard):
+    """Training through a noise adaptation layer.
+
+    Args:
+        student: any Keras model, images -> logits.
+        initial_transition: float [C, C], row-stochastic; None is the identity.
+        smoothing: s in (0, 1): the layer starts at (1 - s) matrix + s / C. The nearer to 0, the slower it learns.
+        **shared: see ``NoisyLabelMethod``.
+
+    Raises:
+        ValueError: a matrix that does not fit, or s outside (0, 1).
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        *,
+        initial_transition: npt.ArrayLike | None = None,
+        smoothing: float = 0.1,
+        **shared: Any,
+    ):
+        super().__init__(student, **shared)
+        classes = student.output_shape[-1]
+        start = np.eye(classes) if initial_transition is None else transition.checked(initial_transition, classes)
+        logarithms = np.log(transition.smoothed(start, smoothing))
+        self.noise_logits = tf.Variable(logarithms, dtype=tf.float32, name="noise_logits")
+
+    def trained_variables(self) -> list[tf.Variable]:
+        return [*super().trained_variables(), self.noise_logits]
+
+    def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+        log_q = tf.nn.log_softmax(self.noise_logits)
+        return -tf.reduce_logsumexp(log_p + tf.gather(tf.transpose(log_q), label), axis=-1)
+
+    def transition_matrix(self) -> np.ndarray:
+        """The noise learned so far, float32 [C, C], row-stochastic."""
+        return tf.nn.softmax(self.noise_logits).numpy()

@@ -1,0 +1,63 @@
+"""Hard example mining: only the samples with the largest losses of the batch count (L2RW, section 4.1).
+
+The released L2RW code means to do this but ranks a constant, so that it keeps the first samples; this is the real
+top-k. (As a curriculum against a moving percentile, see ``mentornet.curricula``: hard_example_mining.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet.methods.base import Weighting
+from mentornet.methods.replicas import gather, own_part
+from mentornet.methods.standard import Standard
+
+
+class HardMining(Standard):
+    """Mean cross-entropy of the hardest samples of the global batch.
+
+    Args:
+        student: any Keras model, images -> logits.
+        kept_share: k / b in (0, 1]; exactly max(1, round(kept_share b)) samples are kept, the earlier of two alike.
+            Not used with ``positive_label``.
+        positive_label: keep every sample of this class, and of the others the k hardest, k = max(1, number of
+            positives): the two-class setting of L2RW with a rare positive class.
+        **shared: see ``NoisyLabelMethod``.
+
+    Raises:
+        ValueError: a share outside (0, 1].
+    """
+
+    largest_weight = 16.0
+
+    def __init__(
+        self, student: keras.Model, *, kept_share: float = 0.5, positive_label: int | None = None, **shared: Any
+    ):
+        super().__init__(student, **shared)
+        if not 0.0 < kept_share <= 1.0:
+            raise ValueError(f"kept_share={kept_share:g} must lie in (0, 1]")
+        self._kept_share, self._positive = float(kept_share), positive_label
+
+    def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
+        everyone = gather(losses)
+        size = tf.cast(tf.shape(everyone)[0], tf.float32)
+        if self._positive is None:
+            kept = self._hardest(everyone, tf.maximum(1.0, tf.round(self._kept_share * size)))
+        else:
+            positive = tf.equal(gather(label), self._positive)
+            count = tf.reduce_sum(tf.cast(positive, tf.float32))
+            others = tf.where(positive, -1.0, everyone)  # a cross-entropy is not negative, so these come last
+            kept = tf.logical_or(positive, self._hardest(others, tf.maximum(1.0, count)))
+        chosen = tf.cast(kept, tf.float32)
+        weights = chosen * size / tf.reduce_sum(chosen)  # a mean over the kept ones
+        own = own_part(weights, losses)
+        return Weighting(own, own, tf.reduce_mean(weights), 1.0 - tf.reduce_mean(chosen))
+
+    @staticmethod
+    def _hardest(losses: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        order = tf.argsort(losses, direction="DESCENDING", stable=True)
+        rank = tf.argsort(order, stable=True)
+        return tf.cast(rank, tf.float32) < count

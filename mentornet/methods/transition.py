@@ -1,0 +1,93 @@
+"""Transition matrices T[i, j] = P(given label j | true class i): checks and estimates, in NumPy.
+
+Patrini et al., CVPR 2017, section 3.2 (estimate); L2RW, section 4.2, and Goldberger and Ben-Reuven, ICLR 2017
+(confusion matrix of a trained baseline as the start of a noise layer).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+_TOLERANCE = 1e-4
+
+
+def checked(matrix: npt.ArrayLike, num_classes: int) -> npt.NDArray[np.float64]:
+    """Returns the matrix as float64 [C, C].
+
+    Raises:
+        ValueError: not C x C numbers, a negative or non-finite entry, or a row whose sum is not 1.
+    """
+    values = np.asarray(matrix, np.float64)
+    if values.shape != (num_classes, num_classes):
+        size = " x ".join(map(str, values.shape))
+        raise ValueError(
+            f"the transition matrix is {size}, but {num_classes} classes need {num_classes} x {num_classes}"
+        )
+    if not np.all(np.isfinite(values)) or values.min() < 0:
+        raise ValueError(
+            "the transition matrix must hold probabilities, but has entries that are negative or not finite"
+        )
+    sums = values.sum(axis=1)
+    worst = int(np.argmax(np.abs(sums - 1.0)))
+    if abs(sums[worst] - 1.0) > _TOLERANCE:
+        raise ValueError(f"row {worst} of the transition matrix sums to {sums[worst]:g}; every row has to sum to 1")
+    return values / sums[:, np.newaxis]
+
+
+def estimated(probabilities: npt.ArrayLike, outlier_share: float = 0.03) -> npt.NDArray[np.float64]:
+    """T from the predicted distributions of a student trained on the noisy labels.
+
+    Row i is the prediction for the input that looks most like class i. The inputs with the highest ``outlier_share`` of
+    p_i are passed over (Patrini et al. do so except on CIFAR-100). Rows are independent of each other: the released
+    code blanks the outliers in place and may read them in later rows.
+
+    Args:
+        probabilities: [n, C], rows that sum to 1.
+        outlier_share: in [0, 1).
+
+    Returns:
+        float64 [C, C], row-stochastic.
+
+    Raises:
+        ValueError: a share outside [0, 1), or no predictions.
+    """
+    p = np.asarray(probabilities, np.float64)
+    if p.ndim != 2 or not len(p):
+        raise ValueError(f"a transition matrix is estimated from predictions [n, C], not from shape {p.shape}")
+    if not 0.0 <= outlier_share < 1.0:
+        raise ValueError(f"outlier_share={outlier_share:g} must lie in [0, 1)")
+    limit = np.quantile(p, 1.0 - outlier_share, axis=0, method="higher") if outlier_share else p.max(axis=0)
+    representatives = np.argmax(np.where(p <= limit, p, -1.0), axis=0)
+    rows = p[representatives]
+    return rows / rows.sum(axis=1, keepdims=True)
+
+
+def confusion(rows: npt.ArrayLike, columns: npt.ArrayLike, num_classes: int) -> npt.NDArray[np.float64]:
+    """P(column | row) from pairs of labels: true classes (or predictions) against given labels.
+
+    Args:
+        rows: int [n].
+        columns: int [n].
+        num_classes: C.
+
+    Returns:
+        float64 [C, C], row-stochastic; a class that never occurs in ``rows`` gets the identity's row.
+    """
+    counts = np.zeros((num_classes, num_classes))
+    np.add.at(counts, (np.asarray(rows), np.asarray(columns)), 1.0)
+    absent = counts.sum(axis=1) == 0
+    counts[absent] = np.eye(num_classes)[absent]
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def smoothed(matrix: npt.ArrayLike, smoothing: float) -> npt.NDArray[np.float64]:
+    """(1 - s) matrix + s / C, so that no entry is 0 and its logarithm exists.
+
+    Raises:
+        ValueError: s outside (0, 1).
+    """
+    if not 0.0 < smoothing < 1.0:
+        raise ValueError(f"smoothing={smoothing:g} must lie in (0, 1)")
+    values = np.asarray(matrix, np.float64)
+    return (1.0 - smoothing) * values + smoothing / len(values)
