@@ -72,11 +72,16 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
     return LoadedData(dataset, train, noisy)
 
 
-def training_inputs(loaded: LoadedData, config: Config) -> TrainingInputs:
+def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] = (0, 1)) -> TrainingInputs:
     """The batches of a run, and what its reports need.
 
+    Args:
+        loaded: images and labels.
+        config: the whole configuration.
+        shard: (i, k): this is the i-th of k processes that share every batch and the evaluation.
+
     Raises:
-        ValueError: fewer samples than a batch.
+        ValueError: fewer samples than a batch, or a batch that k processes can't share equally.
     """
     train, noisy = loaded.train, loaded.labels
     augmentation = pipeline.AUGMENTATIONS[config.data.augmentation]
@@ -87,11 +92,14 @@ def training_inputs(loaded: LoadedData, config: Config) -> TrainingInputs:
         batch_size=config.data.batch_size,
         seed=config.run.seed,
         augmentation=augmentation,
+        shard=shard,
     )
+    test = loaded.dataset.test
+    own_test = test if shard[1] == 1 else test.take(range(shard[0], len(test), shard[1]))
     clean = None if noisy.clean is None else noisy.clean.reveal()
     return TrainingInputs(
         batches=lambda start, steps: source.dataset(start, steps),
-        evaluation=ordered_batches(loaded.dataset.test, loaded.dataset.test.labels, augmentation),
+        evaluation=ordered_batches(own_test, own_test.labels, augmentation),
         training_in_order=ordered_batches(train, noisy.given, augmentation),
         given=noisy.given,
         clean=clean,
@@ -104,6 +112,8 @@ def training_inputs(loaded: LoadedData, config: Config) -> TrainingInputs:
             "noise_seed": noisy.seed,
             "dataset_name": config.data.dataset_name,
         },
+        evaluation_examples=len(test),
+        worker_stream=lambda first_step: source.dataset(first_step),
     )
 
 
@@ -112,18 +122,20 @@ def ordered_batches(split: Split, given: np.ndarray, augmentation: pipeline.Augm
     return pipeline.evaluation_batches(split.images, given, EVALUATION_BATCH, augmentation)
 
 
-def student(config: StudentConfig, loaded: LoadedData, seed: int) -> keras.Model:
-    """The student network.
+def student(config: StudentConfig, loaded: LoadedData, seed: int, synchronized_batch_norm: bool = False) -> keras.Model:
+    """The student network, with batch norm over all replicas if asked for and if it has any.
 
     Raises:
         ValueError: it does not take images of this size.
     """
+    synchronized = synchronized_batch_norm and "synchronized" in student_nets.options(config.name)
     return student_nets.get(
         config.name,
         loaded.dataset.num_classes,
         input_shape=loaded.dataset.image_shape,
         dropout_keep_probability=config.dropout_keep_probability,
         seed=seed,
+        **({"synchronized": True} if synchronized else {}),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -15,18 +16,30 @@ from data import pipeline
 from flags import build, train_flags
 from flags.train_flags import Config
 from mentornet import curricula
-from mentornet.training import evaluate, run
+from mentornet.training import distribution as distributions
+from mentornet.training import evaluate, run, serving
+from mentornet.training.distribution import Distribution
 from mentornet.training.workdir import Workdir
 
 
 def run_script(script: str, config: Config) -> None:
-    """Does what ``config`` asks for; a user's mistake ends with one sentence and exit code 1."""
-    name = os.path.basename(script)
+    """Does what ``config`` asks for; a user's mistake ends with one sentence and exit code 1.
+
+    A process of a cluster that lost another one ends with ``serving.PEER_LOST``, and is to be started again.
+    """
+    clustered = config.distribution.strategy in ("multi_worker", "parameter_server")
+    with serving.leaving_at_once() if clustered else contextlib.nullcontext():
+        _run_task(os.path.basename(script), config, clustered)
+
+
+def _run_task(name: str, config: Config, clustered: bool) -> None:
     try:
         _prepare_tensorflow(config)
         task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
         task(config)
     except (ValueError, OSError, tf.errors.OpError) as error:
+        if clustered and serving.is_peer_lost(error):
+            train_flags.fail(name, serving.peer_lost(error), code=serving.PEER_LOST)
         if config.run.tensorflow_logs:
             raise
         train_flags.fail(name, error, code=1)
@@ -40,14 +53,24 @@ def train(config: Config) -> dict[str, Any]:
     workdir = Workdir(config.run.train_log_dir)
     if config.method.curriculum is not None:
         curricula.get(config.method.curriculum, config.method.fixed_label)  # a wrong name fails before any work
+    distribution = _distribution(config)
+    if distribution.serves:
+        return _serve(distribution, workdir)
     loaded = build.load_data(config.data)
-    inputs = build.training_inputs(loaded, config)
-    network = build.student(config.student, loaded, config.run.seed)
-    method = build.method(config, network, loaded)
-    workdir.claim(train_flags.flagfile_text(config), config.identity())
-    if workdir.finished():
-        result = workdir.read_result()
-        print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
+    inputs = build.training_inputs(loaded, config, distribution.input_shard)
+    synchronized = config.distribution.synchronized_batch_norm
+    with distribution.scope():
+        network = build.student(
+            config.student, loaded, config.run.seed, distribution.replicas > 1 if synchronized is None else synchronized
+        )
+        method = build.method(config, network, loaded)
+        optimizer = build.optimizer(config, len(loaded.train))
+    if distribution.is_chief:
+        workdir.claim(train_flags.flagfile_text(config), config.identity())
+    if distribution.from_chief(workdir.finished()):
+        result = workdir.read_result() if distribution.is_chief else {}
+        if distribution.is_chief:
+            print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
         return result
     facts = {
         "method": config.method.name,
@@ -58,11 +81,31 @@ def train(config: Config) -> dict[str, Any]:
         "noise_fraction": loaded.labels.noise_fraction,
         "seed": config.run.seed,
         "preset": config.run.preset,
+        "distribution": distribution.describe(),
     }
-    optimizer = build.optimizer(config, len(loaded.train))
-    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts)
-    print(f"finished: {_figures(result)}; see {workdir.path}")
+    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution)
+    if distribution.is_chief:
+        print(f"finished: {_figures(result)}; see {workdir.path}")
     return result
+
+
+def _distribution(config: Config) -> Distribution:
+    """The strategy, before any operation, checked against the flags."""
+    distribution = distributions.create(config.distribution.strategy, tpu=config.distribution.tpu)
+    distribution.check(
+        batch_size=config.data.batch_size,
+        jit_compile=config.run.jit_compile,
+        loss_scaling=config.run.mixed_precision == "float16",
+    )
+    return distribution
+
+
+def _serve(distribution: Distribution, workdir: Workdir) -> dict[str, Any]:
+    """Waits on the chief of an asynchronous run until its result is there."""
+    assert distribution.cluster is not None
+    print(f"{distribution.cluster.name} serves at {distribution.cluster.address}", flush=True)
+    serving.serve(distribution.cluster, workdir.finished)
+    return {}
 
 
 def evaluate_run(config: Config) -> dict[str, Any]:
@@ -113,6 +156,9 @@ def _prepare_tensorflow(config: Config) -> None:
         tf.config.experimental.enable_op_determinism()
     if config.run.mixed_precision != "none":
         keras.mixed_precision.set_global_policy(f"mixed_{config.run.mixed_precision}")
+    if config.distribution.logical_cpus:
+        divided = [tf.config.LogicalDeviceConfiguration()] * config.distribution.logical_cpus
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], divided)
     devices = tf.config.list_physical_devices("GPU")
     if config.run.device_id is not None and devices:
         try:

@@ -12,14 +12,15 @@ from typing import Any, NoReturn
 from absl import flags
 from absl.testing import flagsaver
 
-from flags import curriculum_flags, data_flags, presets, released_flags, run_flags, student_flags
+from flags import curriculum_flags, data_flags, distribution_flags, presets, released_flags, run_flags, student_flags
 from flags.curriculum_flags import MethodConfig
 from flags.data_flags import DataConfig
+from flags.distribution_flags import DistributionConfig
 from flags.run_flags import RunConfig
 from flags.student_flags import StudentConfig
 
 FLAGS = flags.FLAGS
-MODULES = (run_flags, data_flags, student_flags, curriculum_flags, released_flags)
+MODULES = (run_flags, data_flags, student_flags, curriculum_flags, distribution_flags, released_flags)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +31,13 @@ class Config:
     data: DataConfig
     student: StudentConfig
     method: MethodConfig
+    distribution: DistributionConfig
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide the result: two runs with the same ones give the same numbers."""
+        """The settings that decide the result: two runs with the same ones give the same numbers.
+
+        Synchronous strategies do what one device does, so a run can move between them; asynchronous training differs.
+        """
         data = dataclasses.asdict(self.data)
         for irrelevant in (
             "download",
@@ -59,7 +64,8 @@ class Config:
             "curriculum": self.method.curriculum,
             "fixed_label": self.method.fixed_label,
         }
-        return {**run, **data, **student, **method, **self.method.options}
+        asynchronous = {"asynchronous": True} if self.distribution.strategy == "parameter_server" else {}
+        return {**run, **data, **student, **method, **self.method.options, **asynchronous}
 
 
 def config() -> Config:
@@ -76,6 +82,7 @@ def config() -> Config:
         data=data_flags.data_config(run.seed, preset.augmentation),
         student=student_flags.student_config(preset, run.max_steps),
         method=curriculum_flags.method_config(preset),
+        distribution=distribution_flags.distribution_config(run.mode, run.device_id),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import tf_keras as keras
 
-__all__ = ["get", "load", "names"]
+__all__ = ["get", "load", "names", "options"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,18 @@ _BATCH_NORM_OPTIONS = {
 def names() -> tuple[str, ...]:
     """Returns the names `get` knows, sorted."""
     return tuple(sorted(_STUDENTS))
+
+
+def options(name: str) -> tuple[str, ...]:
+    """Returns what `get` takes for a student beyond the arguments all of them share, sorted by kind.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in _STUDENTS:
+        raise ValueError(f"There is no student network {name!r}; choose one of {', '.join(names())}.")
+    entry = _STUDENTS[name]
+    return _options(importlib.import_module(f"{__name__}.{entry.module}").build, entry.preset)
 
 
 def get(
@@ -145,23 +157,26 @@ def _checked_shape(name: str, input_shape: Sequence[int], minimum_side: int) -> 
     return height, width, channels
 
 
-def _checked_options(
-    name: str,
-    options: Mapping[str, Any],
-    build: Callable[..., "keras.Model"],
-    preset: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Returns the options as arguments of `build`; those of batch norm become the mapping `batch_norm`."""
+def _options(build: Callable[..., "keras.Model"], preset: Mapping[str, Any]) -> tuple[str, ...]:
+    """The family's own options, then those of batch norm if it has any."""
     common = {"num_classes", "input_shape", "dropout_keep_probability", "seed", "name", "batch_norm"}
     parameters = inspect.signature(build).parameters
     own = sorted(set(parameters) - common - set(preset))
-    norm = list(_BATCH_NORM_OPTIONS) if "batch_norm" in parameters else []
-    unknown = sorted(set(options) - set(own) - set(norm))
+    return (*own, *(_BATCH_NORM_OPTIONS if "batch_norm" in parameters else ()))
+
+
+def _checked_options(
+    name: str,
+    given: Mapping[str, Any],
+    build: Callable[..., "keras.Model"],
+    preset: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns the given options as arguments of `build`; those of batch norm become the mapping `batch_norm`."""
+    allowed = _options(build, preset)
+    unknown = sorted(set(given) - set(allowed))
     if unknown:
-        allowed = ", ".join(own + norm) or "none"
-        raise ValueError(f"{name} has no option {', '.join(unknown)}; its options are: {allowed}.")
-    arguments = {option: options[option] for option in own if option in options}
-    if norm:
-        given = [option for option in norm if option in options]
-        arguments["batch_norm"] = {_BATCH_NORM_OPTIONS[option]: options[option] for option in given}
+        raise ValueError(f"{name} has no option {', '.join(unknown)}; its options are: {', '.join(allowed) or 'none'}.")
+    arguments = {option: value for option, value in given.items() if option not in _BATCH_NORM_OPTIONS}
+    if any(option in _BATCH_NORM_OPTIONS for option in allowed):
+        arguments["batch_norm"] = {_BATCH_NORM_OPTIONS[o]: v for o, v in given.items() if o in _BATCH_NORM_OPTIONS}
     return arguments

@@ -22,7 +22,8 @@ def gather(values: tf.Tensor) -> tf.Tensor:
     """Per-sample values [b/N, ...] of this replica -> those of the global batch [b, ...], in replica order."""
     if replicas() == 1:
         return values
-    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+    # Gathering goes by a tensor's device, which those straight from the input don't have.
+    return tf.distribute.get_replica_context().all_gather(tf.identity(values), axis=0)
 
 
 def total(values: tf.Tensor) -> tf.Tensor:

@@ -11,9 +11,14 @@ import tf_keras as keras
 
 from mentornet.features import epoch_percent
 from mentornet.training.checkpoints import Checkpoints
+from mentornet.training.distributed_inputs import evaluation_batches
+from mentornet.training.distribution import Distribution
+from mentornet.training.evaluation import plain_copy, sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.progress import ProgressLine
 from mentornet.training.workdir import Workdir
+
+_SHOWN = ("raw_loss", "train_accuracy")
 
 
 class TrainingDiverged(ValueError):
@@ -51,18 +56,27 @@ class IntervalRecorder(keras.callbacks.Callback):
     """Ends every interval with evaluation, a row of metrics.csv, TensorBoard scalars and a checkpoint.
 
     The row comes before the checkpoint: a kill between the two leaves a row that the next start takes back.
+    Cooperating processes all come here; they evaluate and save together, and the chief writes.
     """
 
     _supports_tf_logs = True
 
     def __init__(
-        self, workdir: Workdir, inputs: TrainingInputs, settings: RunSettings, checkpoints: Checkpoints, start: int
+        self,
+        workdir: Workdir,
+        inputs: TrainingInputs,
+        settings: RunSettings,
+        checkpoints: Checkpoints,
+        start: int,
+        distribution: Distribution,
     ):
         super().__init__()
         self._workdir, self._inputs, self._settings = workdir, inputs, settings
-        self._checkpoints, self._step = checkpoints, start
-        self._writer = tf.summary.create_file_writer(str(workdir.events))
-        self._progress = ProgressLine(settings.max_steps, start) if settings.progress else None
+        self._checkpoints, self._step, self._distribution = checkpoints, start, distribution
+        writes, shows = distribution.is_chief, distribution.is_chief and settings.progress
+        self._writer = tf.summary.create_file_writer(str(workdir.events)) if writes else None
+        self._progress = ProgressLine(settings.max_steps, start) if shows else None
+        self._evaluation_batches = evaluation_batches(distribution, inputs) if settings.evaluate else None
         self._accuracy: float | None = None
         self._saved = self._summarised = time.monotonic()
         self._resumed = 0.0
@@ -72,20 +86,22 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._progress is not None and self._progress.due():
-            values = self.model.statistics.result()
+            # Statistics that several processes share can't be read by one of them alone.
+            values = {} if self._distribution.cooperating else self.model.statistics.result()
             self._show(int(self.model.step.numpy()), values)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._checkpoints.seconds.assign_add(time.monotonic() - self._resumed)
         self._step = int(self.model.step.numpy())
         last = self._step >= self._settings.max_steps
-        row = self._row({name: _shortest(value) for name, value in (logs or {}).items()})
-        self._workdir.metrics.append_row(row)
+        row = self._row()
         now = time.monotonic()
-        if last or now - self._summarised >= self._settings.save_summaries_secs:
-            self._summarise(row)
-            self._summarised = now
-        if last or now - self._saved >= self._settings.save_interval_secs:
+        if self._writer is not None:
+            self._workdir.metrics.append_row(row)
+            if last or now - self._summarised >= self._settings.save_summaries_secs:
+                self._summarise(row)
+                self._summarised = now
+        if self._distribution.from_chief(last or now - self._saved >= self._settings.save_interval_secs):
             self._checkpoints.save()
             self._saved = time.monotonic()
         if self._progress is not None:
@@ -93,26 +109,36 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def close(self) -> None:
         """Flushes what is open."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         if self._progress is not None:
             self._progress.close()
 
-    def _row(self, logs: dict[str, float]) -> dict[str, Any]:
+    def _row(self) -> dict[str, Any]:
+        statistics = self.model.statistics.result()
         row: dict[str, Any] = {
             "step": self._step,
             "epoch_percent": int(epoch_percent(self._step - 1, self._settings.max_steps)),
             "seconds": float(self._checkpoints.seconds.numpy()),
-            "learning_rate": _shortest(self.model.learning_rate()),
-            **{name: logs[name] for name in self._workdir.metrics.columns if name in logs},
-            **{name: _shortest(value) for name, value in self.model.report().items()},
+            "learning_rate": float(self.model.learning_rate()),
+            **{name: float(statistics[name]) for name in self._workdir.metrics.columns if name in statistics},
+            **self.model.report(),
         }
-        if self._settings.evaluate:
-            found = self.model.evaluate(self._inputs.evaluation, verbose=0, return_dict=True)
-            row |= {"eval_loss": _shortest(found["loss"]), "eval_accuracy": _shortest(found["accuracy"])}
+        if self._evaluation_batches is not None:
+            row["eval_loss"], row["eval_accuracy"] = self._evaluate(*self._evaluation_batches)
             self._accuracy = row["eval_accuracy"]
         return row
 
+    def _evaluate(self, batches: Any, steps: int | None) -> tuple[float, float]:
+        """(loss, accuracy) of the student."""
+        if self._distribution.asynchronous:  # the weights are fetched once, not for every batch
+            found = sample_outputs(plain_copy(self.model.student), batches)
+            return float(found.loss.mean(dtype="float64")), found.accuracy
+        self.model.evaluate(batches, steps=steps, verbose=0)
+        return float(self.model.eval_loss.result()), float(self.model.eval_accuracy.result())
+
     def _summarise(self, row: dict[str, Any]) -> None:
+        assert self._writer is not None
         with self._writer.as_default():
             for name, value in row.items():
                 if name != "step" and value == value:
@@ -121,7 +147,8 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def _show(self, step: int, values: dict[str, Any]) -> None:
         assert self._progress is not None
-        self._progress.show(step, float(values["raw_loss"]), float(values["train_accuracy"]), self._accuracy)
+        loss, accuracy = (None if values.get(name) is None else float(values[name]) for name in _SHOWN)
+        self._progress.show(step, loss, accuracy, self._accuracy)
 
 
 def _shortest(value: Any) -> float:

@@ -52,3 +52,14 @@ def sample_outputs(student: keras.Model, batches: tf.data.Dataset) -> SampleOutp
     if not labels:
         raise ValueError("there are no samples to evaluate")
     return SampleOutputs(np.concatenate(labels), np.concatenate(predictions), np.concatenate(losses))
+
+
+def plain_copy(student: keras.Model) -> keras.Model:
+    """A copy of a student, weights and all, outside any distribution strategy: one process can use and save it alone.
+
+    Where several processes share the student, all of them have to make their copy at the same point.
+    """
+    copy: keras.Model = type(student).from_config(student.get_config())
+    for target, source in zip(copy.variables, student.variables, strict=True):
+        target.assign(tf.convert_to_tensor(source))
+    return copy

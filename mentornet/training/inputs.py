@@ -16,8 +16,9 @@ class TrainingInputs:
 
     Attributes:
         batches: (start_step, num_steps) -> data set of batches; any step can be the first, so that a resumed run sees
-            exactly what an uninterrupted one would.
-        evaluation: clean test samples in order, {"image", "label", "index"}; the last batch may be smaller.
+            exactly what an uninterrupted one would. Where several processes train together, this one's part of each.
+        evaluation: clean test samples in order, {"image", "label", "index"}; the last batch may be smaller. Where
+            several processes train together, every k-th sample, so that each evaluates its share.
         training_in_order: the training samples, not augmented, in order of their index.
         given: int32 [n], labels trained on.
         clean: int32 [n], true labels where known; for reports only.
@@ -25,6 +26,9 @@ class TrainingInputs:
         class_names: a name a class.
         pictures: positions [k] -> k uint8 images for the sheet of suspects.
         label_facts: where the labels come from (noise type, fraction, seed), saved beside them.
+        evaluation_examples: samples of the whole evaluation, over all processes; needed by several replicas.
+        worker_stream: first step (int64 tensor, up to 2**40) -> the endless batches from there on; traced here and run
+            on asynchronous workers, which alone need it.
     """
 
     batches: Callable[[int, int], tf.data.Dataset]
@@ -36,6 +40,8 @@ class TrainingInputs:
     class_names: Sequence[str]
     pictures: Callable[[np.ndarray], np.ndarray | Sequence[np.ndarray]]
     label_facts: dict[str, Any] = field(default_factory=dict)
+    evaluation_examples: int | None = None
+    worker_stream: Callable[[tf.Tensor], tf.data.Dataset] | None = None
 
 
 @dataclass(frozen=True)

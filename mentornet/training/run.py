@@ -17,7 +17,9 @@ from mentornet.methods.base import NoisyLabelMethod
 from mentornet.training import plots, samples
 from mentornet.training.callbacks import IntervalRecorder, NanGuard
 from mentornet.training.checkpoints import Checkpoints
-from mentornet.training.evaluation import sample_outputs
+from mentornet.training.distributed_inputs import training_batches
+from mentornet.training.distribution import Distribution
+from mentornet.training.evaluation import plain_copy, sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.metrics_table import summarise
 from mentornet.training.run_data import RunData
@@ -34,36 +36,50 @@ def train(
     workdir: Workdir,
     settings: RunSettings,
     facts: dict[str, Any],
+    distribution: Distribution | None = None,
 ) -> dict[str, Any]:
     """Trains, or continues a killed training, and writes the whole run folder.
 
     Args:
-        method: the student's trainer, not compiled yet.
-        optimizer: of the student.
+        method: the student's trainer, not compiled yet, created in the distribution's scope.
+        optimizer: of the student; likewise.
         inputs: the data.
-        workdir: a claimed run folder.
+        workdir: a run folder, claimed by the chief.
         settings: intervals and speed.
         facts: what result.json says about the run besides its figures (method, curriculum, dataset, seed, ...).
+        distribution: where the steps are computed; default: in this process, on one device.
 
     Returns:
-        The content of result.json.
+        The content of result.json; of the chief only, {} in a process that cooperates with it.
 
     Raises:
         TrainingDiverged: the loss is not finite.
         RunFolderError: the folder can't be written.
     """
-    if not workdir.labels_file.exists():
+    distribution = distribution or Distribution()
+    if distribution.is_chief and not workdir.labels_file.exists():
         workdir.save_labels(inputs.given, inputs.clean, inputs.original_index, **inputs.label_facts)
-    steps_per_execution = max(1, min(settings.steps_per_execution, settings.eval_every_steps))
-    method.compile(optimizer=optimizer, jit_compile=settings.jit_compile, steps_per_execution=steps_per_execution)
-    checkpoints = Checkpoints(workdir.checkpoints, method, settings.keep_checkpoints)
+    # Asynchronous steps are handed out one by one, so that a worker that dies takes no more than one with it.
+    most = 1 if distribution.asynchronous else settings.eval_every_steps
+    with distribution.scope():
+        method.compile(
+            optimizer=optimizer,
+            jit_compile=settings.jit_compile,
+            steps_per_execution=max(1, min(settings.steps_per_execution, most)),
+        )
+    checkpoints = Checkpoints(workdir.checkpoints, method, settings.keep_checkpoints, distribution)
     start = checkpoints.restore()
-    workdir.metrics.truncate_after(start)
-    if start:
-        print(f"continuing from step {start:,} of {settings.max_steps:,}", flush=True)
+    if distribution.is_chief:
+        workdir.metrics.truncate_after(start)
+        if start:
+            print(f"continuing from step {start:,} of {settings.max_steps:,}", flush=True)
     if start < settings.max_steps:
-        _fit(method, inputs, workdir, settings, checkpoints, start)
-    return finish(method, inputs, workdir, facts)
+        _fit(method, inputs, workdir, settings, checkpoints, start, distribution)
+    student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
+    mean_weight = mean_weights(method, len(inputs.given))
+    result = finish(student, mean_weight, inputs, workdir, facts) if distribution.is_chief else {}
+    distribution.from_chief(0)  # the others stay until the chief has written everything
+    return result
 
 
 def _fit(
@@ -73,15 +89,16 @@ def _fit(
     settings: RunSettings,
     checkpoints: Checkpoints,
     start: int,
+    distribution: Distribution,
 ) -> None:
-    recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start)
+    recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution)
     try:
         # Whole intervals in one call, then the remainder where max_steps is no multiple of the interval.
         while start < settings.max_steps:
             every = min(settings.eval_every_steps, settings.max_steps - start)
             intervals = (settings.max_steps - start) // every
             method.fit(
-                inputs.batches(start, intervals * every),
+                training_batches(distribution, inputs, start, intervals * every),
                 epochs=intervals,
                 steps_per_epoch=every,
                 verbose=0,
@@ -92,11 +109,19 @@ def _fit(
         recorder.close()
 
 
-def finish(method: NoisyLabelMethod, inputs: TrainingInputs, workdir: Workdir, facts: dict[str, Any]) -> dict[str, Any]:
-    """Writes samples.csv, the sheet of suspects, plots and, last of all, result.json."""
-    student = method.student
+def finish(
+    student: keras.Model, mean_weight: np.ndarray, inputs: TrainingInputs, workdir: Workdir, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Writes samples.csv, the sheet of suspects, plots and, last of all, result.json.
+
+    Args:
+        student: the trained student, outside any strategy.
+        mean_weight: float64 [n], see ``mean_weights``.
+        inputs: the data.
+        workdir: the run folder.
+        facts: see ``train``.
+    """
     outputs = sample_outputs(student, inputs.training_in_order)
-    mean_weight = mean_weights(method, len(inputs.given))
     clean = inputs.clean
     names = list(inputs.class_names)
     samples.write_samples_csv(
