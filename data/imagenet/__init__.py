@@ -1,0 +1,12 @@
+"""Data sets that are too large for the memory: ImageNet, WebVision, lists and folders of images, read as they are used.
+
+index          where n images are, with their labels
+records        an index of the images inside TFRecord files
+ilsvrc         ImageNet ILSVRC2012 as TFRecords (slim, tensorflow-datasets) or folders
+webvision      WebVision 1.0 in its official layout
+listing        people's own lists (csv) and folders
+sources        load(name) for all of them
+preprocessing  slim's ImageNet augmentation
+batches        deterministic, resumable batches
+unreadable     what happens to images that cannot be decoded
+"""
