@@ -11,12 +11,16 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
-from data import datasets, labels, pipeline
+from data import balanced, clean_batches, clean_set, datasets, labels, pipeline
+from data.clean_set import CleanSet
 from data.image_dataset import ImageDataset, Split
+from flags import data_driven, method_sources
+from flags.clean_flags import CleanConfig
 from flags.data_flags import DataConfig
 from flags.student_flags import StudentConfig
 from flags.train_flags import Config
-from mentornet import curricula, methods
+from mentornet import methods
+from mentornet.training.curriculum_update import CurriculumUpdates
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate
 
@@ -31,11 +35,17 @@ class LoadedData:
         dataset: as loaded.
         train: the training samples used (all, or the subset).
         labels: their given labels, and the true ones for diagnostics.
+        clean_set: samples with true labels that were set apart from ``train``, for methods that need them.
+        holdout: noisy samples that were set apart to choose the best step.
+        holdout_labels: their given labels.
     """
 
     dataset: ImageDataset
     train: Split
     labels: labels.NoisyLabels
+    clean_set: CleanSet | None = None
+    holdout: Split | None = None
+    holdout_labels: labels.NoisyLabels | None = None
 
 
 def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
@@ -72,6 +82,37 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
     return LoadedData(dataset, train, noisy)
 
 
+def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
+    """Takes the clean set and the hold-out out of the noisy training data.
+
+    The noise is injected before, so that every method sees the same labels of the samples that stay.
+
+    Raises:
+        ValueError: more samples than there are, or no true labels for a clean set.
+    """
+    train, noisy, clean = loaded.train, loaded.labels, None
+    if config.clean_examples or config.clean_examples_per_class:
+        chosen = clean_set.positions(
+            (noisy.given if noisy.clean is None else noisy.clean.reveal()),
+            loaded.dataset.num_classes,
+            seed=seed,
+            examples=config.clean_examples,
+            per_class=config.clean_examples_per_class,
+        )
+        clean, train, noisy = clean_set.set_apart(train, noisy, chosen)
+    if not config.holdout_examples:
+        return LoadedData(loaded.dataset, train, noisy, clean)
+    held, kept = clean_set.holdout_positions(len(train), config.holdout_examples, seed=seed)
+    return LoadedData(
+        loaded.dataset,
+        train.take(kept),
+        clean_set.taken(noisy, kept),
+        clean,
+        train.take(held),
+        clean_set.taken(noisy, held),
+    )
+
+
 def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] = (0, 1)) -> TrainingInputs:
     """The batches of a run, and what its reports need.
 
@@ -85,7 +126,8 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
     """
     train, noisy = loaded.train, loaded.labels
     augmentation = pipeline.AUGMENTATIONS[config.data.augmentation]
-    source = pipeline.TrainingBatches(
+    kind = balanced.BalancedBatches if config.clean.balanced_batches else pipeline.TrainingBatches
+    noisy_source = kind(
         train.images,
         noisy.given,
         noisy.is_clean,
@@ -94,6 +136,21 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
         augmentation=augmentation,
         shard=shard,
     )
+
+    def beside(images: np.ndarray, supposed: np.ndarray) -> clean_batches.PairedBatches:
+        return clean_batches.PairedBatches(
+            noisy_source,
+            images,
+            supposed,
+            batch_size=config.clean.clean_batch_size or min(config.data.batch_size, len(images)),
+            seed=config.run.seed,
+            augmentation=augmentation,
+            shard=shard,
+        )
+
+    source: pipeline.TrainingBatches | clean_batches.PairedBatches = noisy_source
+    if loaded.clean_set is not None:
+        source = beside(loaded.clean_set.images, loaded.clean_set.true_labels)
     test = loaded.dataset.test
     own_test = test if shard[1] == 1 else test.take(range(shard[0], len(test), shard[1]))
     clean = None if noisy.clean is None else noisy.clean.reveal()
@@ -114,6 +171,10 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
         },
         evaluation_examples=len(test),
         worker_stream=lambda first_step: source.dataset(first_step),
+        batches_beside=lambda chosen: beside(train.images[chosen], noisy.given[chosen]).dataset,
+        holdout=None
+        if loaded.holdout is None or loaded.holdout_labels is None
+        else ordered_batches(loaded.holdout, loaded.holdout_labels.given, augmentation),
     )
 
 
@@ -154,9 +215,26 @@ def method(config: Config, network: keras.Model, loaded: LoadedData) -> methods.
     }
     kind: Any = methods.get(config.method.name)
     if config.method.curriculum is None:
-        return kind(network, **shared)
-    curriculum = curricula.get(config.method.curriculum, config.method.fixed_label)
-    return kind(network, curriculum, **shared, **config.method.options)
+        sources = config.method.sources
+        if config.method.name == "clean_only" and sources:
+            method_sources.start_from(network, sources["baseline_run"])
+        batches = ordered_batches(loaded.train, loaded.labels.given, pipeline.AUGMENTATIONS[config.data.augmentation])
+        made = method_sources.arguments(config.method.name, sources, loaded.labels, loaded.dataset.num_classes, batches)
+        if config.clean.clean_source == "mixture":
+            made["mixture_steps"] = max(1, len(loaded.train) // config.data.batch_size)
+            made["clean_batch_size"] = config.clean.clean_batch_size or config.data.batch_size
+        return kind(network, **shared, **config.method.options, **made)
+    return kind(network, data_driven.curriculum(config.method, config.run.seed), **shared, **config.method.options)
+
+
+def curriculum_updates(config: Config, loaded: LoadedData) -> CurriculumUpdates | None:
+    """When the curriculum is learned anew while the student trains, and from what; None for never.
+
+    Raises:
+        ValueError: there are no true labels to learn from.
+    """
+    augmentation = pipeline.AUGMENTATIONS[config.data.augmentation]
+    return data_driven.updates(config.method, loaded.train, loaded.labels, augmentation, config.run.seed)
 
 
 def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:

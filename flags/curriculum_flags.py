@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from absl import flags
 
+from flags import method_flags
 from flags.presets import Preset
 from mentornet import curricula, features, methods
 
@@ -76,12 +77,14 @@ class MethodConfig:
         curriculum: a name or folder; None for methods without one.
         fixed_label: label fed to a learned curriculum, None for the sample's own.
         options: keyword arguments of the method's class.
+        sources: what further arguments are made from, see ``flags.method_sources``.
     """
 
     name: str
     curriculum: str | None
     fixed_label: int | None
     options: dict[str, Any]
+    sources: dict[str, Any] = field(default_factory=dict)
 
 
 def method_config(preset: Preset) -> MethodConfig:
@@ -93,13 +96,14 @@ def method_config(preset: Preset) -> MethodConfig:
     curriculum = _same("curriculum", _CURRICULUM.value, "trained_mentornet_dir", _TRAINED_DIR.value)
     name = _METHOD.value or ("spade" if curriculum else "standard")
     methods.get(name)
+    options, sources = method_flags.options(name)
     if name != "spade":
         given = [f"--{flag}" for flag, holder, unset in _SPADE_ONLY if holder.value != unset]
         if given and _METHOD.value:
             raise ValueError(f"--method={name} does not use {', '.join(given)}: leave it out or use --method=spade")
         if given:
             raise ValueError(f"{', '.join(given)} needs a curriculum: give --curriculum or --method=spade")
-        return MethodConfig(name, None, None, {})
+        return MethodConfig(name, None, None, options, sources=sources)
     curriculum = curriculum or "mentornet_pd"
     if "/" not in curriculum and not os.path.isdir(curriculum):
         curricula.get(curriculum)  # refuses unknown names; a folder is read when the run starts

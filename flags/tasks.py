@@ -13,9 +13,8 @@ import tf_keras as keras
 from absl import logging
 
 from data import pipeline
-from flags import build, train_flags
+from flags import build, data_driven, train_flags
 from flags.train_flags import Config
-from mentornet import curricula
 from mentornet.training import distribution as distributions
 from mentornet.training import evaluate, run, serving
 from mentornet.training.distribution import Distribution
@@ -51,12 +50,11 @@ def train(config: Config) -> dict[str, Any]:
     """Trains, or continues, or says that the run is finished. Returns result.json's content."""
     assert config.run.train_log_dir is not None
     workdir = Workdir(config.run.train_log_dir)
-    if config.method.curriculum is not None:
-        curricula.get(config.method.curriculum, config.method.fixed_label)  # a wrong name fails before any work
+    data_driven.check(config.method)
     distribution = _distribution(config)
     if distribution.serves:
         return _serve(distribution, workdir)
-    loaded = build.load_data(config.data)
+    loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
     inputs = build.training_inputs(loaded, config, distribution.input_shard)
     synchronized = config.distribution.synchronized_batch_norm
     with distribution.scope():
@@ -83,7 +81,8 @@ def train(config: Config) -> dict[str, Any]:
         "preset": config.run.preset,
         "distribution": distribution.describe(),
     }
-    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution)
+    updates = build.curriculum_updates(config, loaded)
+    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution, updates)
     if distribution.is_chief:
         print(f"finished: {_figures(result)}; see {workdir.path}")
     return result

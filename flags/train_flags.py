@@ -12,7 +12,18 @@ from typing import Any, NoReturn
 from absl import flags
 from absl.testing import flagsaver
 
-from flags import curriculum_flags, data_flags, distribution_flags, presets, released_flags, run_flags, student_flags
+from flags import (
+    clean_flags,
+    curriculum_flags,
+    data_flags,
+    distribution_flags,
+    method_flags,
+    presets,
+    released_flags,
+    run_flags,
+    student_flags,
+)
+from flags.clean_flags import CleanConfig
 from flags.curriculum_flags import MethodConfig
 from flags.data_flags import DataConfig
 from flags.distribution_flags import DistributionConfig
@@ -20,7 +31,16 @@ from flags.run_flags import RunConfig
 from flags.student_flags import StudentConfig
 
 FLAGS = flags.FLAGS
-MODULES = (run_flags, data_flags, student_flags, curriculum_flags, distribution_flags, released_flags)
+MODULES = (
+    run_flags,
+    data_flags,
+    student_flags,
+    curriculum_flags,
+    method_flags,
+    clean_flags,
+    distribution_flags,
+    released_flags,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +52,7 @@ class Config:
     student: StudentConfig
     method: MethodConfig
     distribution: DistributionConfig
+    clean: CleanConfig
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result: two runs with the same ones give the same numbers.
@@ -65,7 +86,11 @@ class Config:
             "fixed_label": self.method.fixed_label,
         }
         asynchronous = {"asynchronous": True} if self.distribution.strategy == "parameter_server" else {}
-        return {**run, **data, **student, **method, **self.method.options, **asynchronous}
+        clean = {
+            name: value for name, value in dataclasses.asdict(self.clean).items() if value not in (None, 0, "none")
+        }
+        own = {**self.method.options, **self.method.sources}
+        return {**run, **data, **student, **method, **own, **clean, **asynchronous}
 
 
 def config() -> Config:
@@ -77,12 +102,14 @@ def config() -> Config:
     released_flags.check()
     run = run_flags.run_config()
     preset = presets.get(run.preset)
+    method = curriculum_flags.method_config(preset)
     return Config(
         run=run,
         data=data_flags.data_config(run.seed, preset.augmentation),
         student=student_flags.student_config(preset, run.max_steps),
-        method=curriculum_flags.method_config(preset),
+        method=method,
         distribution=distribution_flags.distribution_config(run.mode, run.device_id),
+        clean=clean_flags.clean_config(method.name),
     )
 
 

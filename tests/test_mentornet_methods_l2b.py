@@ -150,7 +150,7 @@ def test_without_the_pseudo_row_the_weights_are_those_of_l2rw():
 
 
 def test_alpha_plus_beta_one_is_reeds_bootstrap_with_a_weight_of_its_own():
-    """Claim 1: CE(p, alpha y + beta pseudo) = alpha CE(p, y) + beta CE(p, pseudo), gradients too; halves if both are 0."""
+    """Claim 1: CE(p, alpha y + beta pseudo) = alpha CE(p, y) + beta CE(p, pseudo), gradients too."""
     method = methods.L2B(linear_student(), max_steps=1, ablation="alpha_plus_beta_one")
     scores = np.array([[3.0, -1.0, -1.0, 0.5], [1.0, 2.0, -2.0, -0.5]], np.float32)
     found, _ = method.weights(tf.constant(scores))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,10 @@ class TrainingInputs:
         evaluation_examples: samples of the whole evaluation, over all processes; needed by several replicas.
         worker_stream: first step (int64 tensor, up to 2**40) -> the endless batches from there on; traced here and run
             on asynchronous workers, which alone need it.
+        batches_beside: positions of training samples -> ``batches`` with these as the clean samples beside each batch.
+        holdout: noisy samples kept back to choose the best step, {"image", "label", "index"}.
+        more_evaluations: further test sets by name: batches as ``evaluation``, and how many samples all processes have.
+        check: called now and then while training; raises ValueError where too much of the data can't be read.
     """
 
     batches: Callable[[int, int], tf.data.Dataset]
@@ -42,6 +46,19 @@ class TrainingInputs:
     label_facts: dict[str, Any] = field(default_factory=dict)
     evaluation_examples: int | None = None
     worker_stream: Callable[[tf.Tensor], tf.data.Dataset] | None = None
+    batches_beside: Callable[[np.ndarray], Callable[[int, int], tf.data.Dataset]] | None = None
+    holdout: tf.data.Dataset | None = None
+
+    more_evaluations: Mapping[str, tuple[tf.data.Dataset, int]] = field(default_factory=dict)
+    check: Callable[[], None] = lambda: None
+
+    def evaluations(self) -> dict[str, TrainingInputs]:
+        """These inputs by the prefix of their columns in metrics.csv: "eval", and "eval_<name>" for more of them."""
+        more = {
+            f"eval_{name}": replace(self, evaluation=batches, evaluation_examples=examples)
+            for name, (batches, examples) in self.more_evaluations.items()
+        }
+        return {"eval": self, **more}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""Flags of samples that are set apart from the noisy training data: a clean set, and a noisy hold-out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from absl import flags
+
+from mentornet import methods
+
+SOURCES = ("set", "mixture")
+
+_EXAMPLES = flags.DEFINE_integer(
+    "clean_examples",
+    None,
+    "Size of the clean set, drawn at random from the training images and taken out of the noisy data.",
+    lower_bound=1,
+)
+_PER_CLASS = flags.DEFINE_integer(
+    "clean_examples_per_class", None, "The same, with this many images of every class.", lower_bound=1
+)
+_BATCH = flags.DEFINE_integer(
+    "clean_batch_size", None, "Clean samples beside each batch; default: batch_size, or all there are.", lower_bound=1
+)
+_SOURCE = flags.DEFINE_enum(
+    "clean_source",
+    None,
+    SOURCES,
+    "set: samples with true labels (default). mixture (l2b): no clean labels at all, but the training samples that a "
+    "two-component mixture of the losses takes for clean, found anew every epoch after the warm-up.",
+)
+_HOLDOUT = flags.DEFINE_integer(
+    "holdout_examples",
+    0,
+    "Noisy training samples kept back to choose the best step (early stopping); none: 0.",
+    lower_bound=0,
+)
+_BALANCED = flags.DEFINE_boolean(
+    "balanced_batches", False, "Draw batches in which every given class is equally likely (resampling)."
+)
+
+
+@dataclass(frozen=True)
+class CleanConfig:
+    """Plain values of these flags.
+
+    Attributes:
+        clean_examples: size of the clean set, or None.
+        clean_examples_per_class: its size in each class, or None.
+        clean_batch_size: clean samples a step; None means the batch size.
+        clean_source: "set", "mixture", or "none" for methods without clean samples.
+        holdout_examples: noisy samples kept back.
+        balanced_batches: classes are equally likely in a batch.
+    """
+
+    clean_examples: int | None
+    clean_examples_per_class: int | None
+    clean_batch_size: int | None
+    clean_source: str
+    holdout_examples: int
+    balanced_batches: bool
+
+
+def clean_config(method: str) -> CleanConfig:
+    """Reads and checks the flags for a method.
+
+    Raises:
+        ValueError: no clean set for a method that needs one, or one for a method that does not.
+    """
+    needed = methods.get(method).needs_clean_set
+    source = (_SOURCE.value or "set") if needed else "none"
+    drawn = [
+        f"--{holder.name}={holder.value}"
+        for holder in (_EXAMPLES, _PER_CLASS, _BATCH, _SOURCE)
+        if holder.value is not None
+    ]
+    sizes = [holder for holder in (_EXAMPLES, _PER_CLASS) if holder.value is not None]
+    if not needed and drawn:
+        raise ValueError(f"--method={method} does not use {', '.join(drawn)}: leave it out")
+    if source == "mixture" and method != "l2b":
+        raise ValueError(f"--clean_source=mixture belongs to --method=l2b, not to {method}")
+    if source == "mixture" and sizes:
+        raise ValueError(f"--clean_source=mixture works without clean labels: leave --{sizes[0].name} out")
+    if source == "set" and len(sizes) != 1:
+        raise ValueError(
+            f"--method={method} needs samples with true labels: give --clean_examples (1000 in the papers) or "
+            f"--clean_examples_per_class{', not both' if sizes else ''}"
+        )
+    return CleanConfig(
+        clean_examples=_EXAMPLES.value,
+        clean_examples_per_class=_PER_CLASS.value,
+        clean_batch_size=_BATCH.value,
+        clean_source=source,
+        holdout_examples=_HOLDOUT.value,
+        balanced_batches=_BALANCED.value,
+    )
