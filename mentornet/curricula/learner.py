@@ -146,14 +146,19 @@ class Learner(keras.Model):
     def train_step(self, block: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Takes the first ``count`` steps of a block: (rows int32 [steps, batch], count int32 scalar)."""
         rows, count = block
-        total = tf.zeros([])
-        for step in tf.range(count):
-            batch = {name: tf.gather(values, rows[step]) for name, values in self._data.items()}
+        variables = self.network.trainable_variables
+
+        def step(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            batch = {name: tf.gather(values, rows[number]) for name, values in self._data.items()}
             with tf.GradientTape() as tape:
                 objective = self.objective(batch)
-            variables = self.network.trainable_variables
-            self.optimizer.apply_gradients(zip(tape.gradient(objective, variables), variables, strict=True))
-            total += objective
+            # An embedding's gradient comes in slices, whose norm is not the gradient's: clipping needs the sum.
+            gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(objective, variables)]
+            self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            return number + 1, total + objective
+
+        # Written as a loop of TensorFlow's: Keras does not convert Python's when it does not compile with XLA.
+        _, total = tf.while_loop(lambda number, total: number < count, step, (tf.constant(0), tf.zeros([])))
         return {"objective": total / tf.cast(count, tf.float32)}
 
     def _take(self, samples: LearningSet) -> None:
