@@ -169,6 +169,11 @@ class WithAuxiliaryHead(keras.Model):
 
     has_auxiliary_head = True
 
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """That of the logits, as of every student."""
+        return tuple(self.outputs[0].shape)
+
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> Any:
         logits, auxiliary = super().call(inputs, training=training, mask=mask)
         return (logits, auxiliary) if training else logits

@@ -3,17 +3,16 @@
 The seam between student and method: in training mode such a student returns the pair (logits, auxiliary logits), else
 logits alone, and says so by an attribute ``has_auxiliary_head``. A method that knows of it sets
 ``takes_auxiliary_head``; the others refuse such a student when they are built.
-The second loss enters as in TF-Slim, times 0.4, and times the same weight v of the sample: a sample that is thought
-to be wrong is wrong for both classifiers. Curricula, moving percentile and reports see the first loss only.
+The second classifier's loss enters as in TF-Slim, times 0.4, and times the same weight v of the sample: a sample that
+is thought to be wrong is wrong for both. Curricula, moving percentile and reports see the first loss only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-
-from mentornet.methods.base import per_sample_cross_entropy
 
 AUXILIARY_WEIGHT = 0.4
 
@@ -26,8 +25,14 @@ def student_outputs(outputs: Any) -> tuple[tf.Tensor, tf.Tensor | None]:
     return outputs, None
 
 
-def with_auxiliary_loss(losses: tf.Tensor, label: tf.Tensor, auxiliary: tf.Tensor | None) -> tf.Tensor:
-    """The per-sample losses [b] to descend on: l, or l + 0.4 times the auxiliary classifier's cross-entropy."""
-    if auxiliary is None:
-        return losses
-    return losses + AUXILIARY_WEIGHT * per_sample_cross_entropy(label, auxiliary)
+def with_auxiliary_loss(
+    losses: tf.Tensor, auxiliary: tf.Tensor | None, loss_of: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    """The losses to descend on, float32 [b].
+
+    Args:
+        losses: of the student's own logits, [b].
+        auxiliary: auxiliary logits [b, classes], or None.
+        loss_of: logits [b, classes] -> losses [b].
+    """
+    return losses if auxiliary is None else losses + AUXILIARY_WEIGHT * loss_of(auxiliary)

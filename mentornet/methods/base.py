@@ -61,10 +61,15 @@ class NoisyLabelMethod(keras.Model):
     Attributes:
         needs_clean_set: batches must hold "clean_image" and "clean_label" beside the noisy samples.
         largest_weight: weights above it count as alike in the area under the ROC curve.
+        takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``auxiliary``).
+
+    Raises:
+        ValueError: a setting out of range, or a student whose outputs this method cannot use.
     """
 
     needs_clean_set = False
     largest_weight = 1.0
+    takes_auxiliary_head = False
 
     def __init__(
         self,
@@ -85,6 +90,11 @@ class NoisyLabelMethod(keras.Model):
         last = student.layers[-1] if getattr(student, "layers", None) else None
         if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
             raise ValueError(f"the student {student.name!r} ends in a softmax; methods need its logits: leave it out")
+        if getattr(student, "has_auxiliary_head", False) and not self.takes_auxiliary_head:
+            raise ValueError(
+                f"{type(self).__name__} trains one classifier, but the student {student.name!r} has an auxiliary head: "
+                "build it without"
+            )
         self.student = student
         self.max_steps, self.num_examples = int(max_steps), num_examples
         self.weight_decay, self.seed = float(weight_decay), int(seed)
@@ -93,6 +103,7 @@ class NoisyLabelMethod(keras.Model):
         self.statistics = WeightStatistics(clean_known, self.largest_weight)
         self.eval_loss = keras.metrics.Mean(name="loss")
         self.eval_accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+        self.eval_top5 = keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
         if num_examples is not None:
             self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
             self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
@@ -103,7 +114,7 @@ class NoisyLabelMethod(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [self.statistics, self.eval_loss, self.eval_accuracy]
+        return [self.statistics, self.eval_loss, self.eval_accuracy, self.eval_top5]
 
     def decay_term(self, scale: tf.Tensor | float = 1.0) -> tf.Tensor:
         """theta/2 ||kernels||^2 times ``scale``; this replica's share of it."""
@@ -173,7 +184,8 @@ class NoisyLabelMethod(keras.Model):
         logits = self.student(batch["image"], training=False)
         counted, label = batch["label"] >= 0, tf.maximum(batch["label"], 0)
         self.eval_loss.update_state(per_sample_cross_entropy(label, logits), sample_weight=counted)
-        self.eval_accuracy.update_state(label, logits, sample_weight=counted)
+        for metric in (self.eval_accuracy, self.eval_top5):
+            metric.update_state(label, logits, sample_weight=counted)
         if replicas() > 1:
             return {}
-        return {"loss": self.eval_loss.result(), "accuracy": self.eval_accuracy.result()}
+        return {metric.name: metric.result() for metric in (self.eval_loss, self.eval_accuracy, self.eval_top5)}

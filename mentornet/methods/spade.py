@@ -25,6 +25,7 @@ from mentornet.features import (
     per_epoch_table,
     random_seed,
 )
+from mentornet.methods.auxiliary import student_outputs, with_auxiliary_loss
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, set_rows
 
@@ -53,6 +54,8 @@ class Spade(NoisyLabelMethod):
     Raises:
         ValueError: a setting outside its range, or a curriculum without a known G in explicit mode.
     """
+
+    takes_auxiliary_head = True
 
     def __init__(
         self,
@@ -124,10 +127,13 @@ class Spade(NoisyLabelMethod):
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         with tf.GradientTape() as tape:
-            logits = self.student(batch["image"], training=True)
+            logits, auxiliary = student_outputs(self.student(batch["image"], training=True))
             losses = per_sample_cross_entropy(batch["label"], logits)
             weighting = self.weigh(tf.stop_gradient(losses), batch["label"], batch["index"])
-            objective = self.weighted_mean(losses, weighting.weights) + self.decay_term(weighting.mean)
+            descended = with_auxiliary_loss(
+                losses, auxiliary, lambda second: per_sample_cross_entropy(batch["label"], second)
+            )
+            objective = self.weighted_mean(descended, weighting.weights) + self.decay_term(weighting.mean)
         self.descend(tape, objective)
         return self.finish_step(batch, logits, losses, weighting)
 

@@ -10,18 +10,24 @@ from typing import Any
 
 import tensorflow as tf
 
+from mentornet.methods.auxiliary import student_outputs, with_auxiliary_loss
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
 
 
 class Standard(NoisyLabelMethod):
     """Mean cross-entropy on the given labels plus weight decay."""
 
+    takes_auxiliary_head = True
+
     def train_step(self, batch: Batch) -> dict[str, Any]:
         with tf.GradientTape() as tape:
-            logits = self.student(batch["image"], training=True)
+            logits, auxiliary = student_outputs(self.student(batch["image"], training=True))
             losses = self.sample_losses(batch["label"], logits)
             weighting = self.weigh(tf.stop_gradient(losses), batch["label"])
-            objective = self.weighted_mean(losses, weighting.weights) + self.decay_term()
+            descended = with_auxiliary_loss(
+                losses, auxiliary, lambda second: self.sample_losses(batch["label"], second)
+            )
+            objective = self.weighted_mean(descended, weighting.weights) + self.decay_term()
         self.descend(tape, objective)
         return self.finish_step(batch, logits, losses, weighting)
 

@@ -76,7 +76,8 @@ class IntervalRecorder(keras.callbacks.Callback):
         writes, shows = distribution.is_chief, distribution.is_chief and settings.progress
         self._writer = tf.summary.create_file_writer(str(workdir.events)) if writes else None
         self._progress = ProgressLine(settings.max_steps, start) if shows else None
-        self._evaluation_batches = evaluation_batches(distribution, inputs) if settings.evaluate else None
+        evaluated = inputs.evaluations() if settings.evaluate else {}
+        self._evaluations = {prefix: evaluation_batches(distribution, part) for prefix, part in evaluated.items()}
         self._accuracy: float | None = None
         self._saved = self._summarised = time.monotonic()
         self._resumed = 0.0
@@ -86,12 +87,14 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if self._progress is not None and self._progress.due():
+            self._inputs.check()
             # Statistics that several processes share can't be read by one of them alone.
             values = {} if self._distribution.cooperating else self.model.statistics.result()
             self._show(int(self.model.step.numpy()), values)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._checkpoints.seconds.assign_add(time.monotonic() - self._resumed)
+        self._inputs.check()
         self._step = int(self.model.step.numpy())
         last = self._step >= self._settings.max_steps
         row = self._row()
@@ -124,18 +127,20 @@ class IntervalRecorder(keras.callbacks.Callback):
             **{name: float(statistics[name]) for name in self._workdir.metrics.columns if name in statistics},
             **self.model.report(),
         }
-        if self._evaluation_batches is not None:
-            row["eval_loss"], row["eval_accuracy"] = self._evaluate(*self._evaluation_batches)
-            self._accuracy = row["eval_accuracy"]
+        for prefix, batches in self._evaluations.items():
+            found = {f"{prefix}_{name}": value for name, value in self._evaluate(*batches).items()}
+            row |= {name: value for name, value in found.items() if name in self._workdir.metrics.columns}
+        self._accuracy = row.get("eval_accuracy")
         return row
 
-    def _evaluate(self, batches: Any, steps: int | None) -> tuple[float, float]:
-        """(loss, accuracy) of the student."""
+    def _evaluate(self, batches: Any, steps: int | None) -> dict[str, float]:
+        """Loss, accuracy and top5 of the student."""
         if self._distribution.asynchronous:  # the weights are fetched once, not for every batch
             found = sample_outputs(plain_copy(self.model.student), batches)
-            return float(found.loss.mean(dtype="float64")), found.accuracy
+            return {"loss": float(found.loss.mean(dtype="float64")), "accuracy": found.accuracy, "top5": found.top5}
         self.model.evaluate(batches, steps=steps, verbose=0)
-        return float(self.model.eval_loss.result()), float(self.model.eval_accuracy.result())
+        metrics = (self.model.eval_loss, self.model.eval_accuracy, self.model.eval_top5)
+        return {metric.name: float(metric.result()) for metric in metrics}
 
     def _summarise(self, row: dict[str, Any]) -> None:
         assert self._writer is not None

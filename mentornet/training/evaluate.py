@@ -41,7 +41,7 @@ def evaluate_checkpoint(
         facts: added to evaluation.json.
 
     Returns:
-        The content of evaluation.json: step, accuracy, loss, examples, seconds.
+        The content of evaluation.json: step, accuracy, top5, loss, examples, seconds.
     """
     started = time.monotonic()
     step = restore_student(student, checkpoints)
@@ -50,6 +50,7 @@ def evaluate_checkpoint(
         **(facts or {}),
         "step": step,
         "accuracy": found.accuracy,
+        "top5": found.top5,
         "loss": float(found.loss.mean(dtype=np.float64)),
         "examples": len(found.label),
         "seconds": time.monotonic() - started,

@@ -19,16 +19,23 @@ class SampleOutputs:
         label: int32 [n], the label in the batches.
         predicted: int32 [n].
         loss: float32 [n], against that label.
+        among_first_5: bool [n], the label is among the five most probable classes.
     """
 
     label: np.ndarray
     predicted: np.ndarray
     loss: np.ndarray
+    among_first_5: np.ndarray
 
     @property
     def accuracy(self) -> float:
         """Share of samples whose prediction equals the label, in [0, 1]."""
         return float(np.mean(self.predicted == self.label))
+
+    @property
+    def top5(self) -> float:
+        """Share of samples whose label is among the five most probable classes (P@5, Hit@5), in [0, 1]."""
+        return float(np.mean(self.among_first_5))
 
 
 def sample_outputs(student: keras.Model, batches: tf.data.Dataset) -> SampleOutputs:
@@ -39,19 +46,16 @@ def sample_outputs(student: keras.Model, batches: tf.data.Dataset) -> SampleOutp
     """
 
     @tf.function(reduce_retracing=True)
-    def answer(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def answer(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, ...]:
         logits = student(image, training=False)
-        return tf.argmax(logits, axis=-1, output_type=tf.int32), per_sample_cross_entropy(label, logits)
+        predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        among_first_5 = tf.math.in_top_k(label, tf.cast(logits, tf.float32), 5)
+        return label, predicted, per_sample_cross_entropy(label, logits), among_first_5
 
-    labels, predictions, losses = [], [], []
-    for batch in batches:
-        predicted, loss = answer(batch["image"], batch["label"])
-        labels.append(batch["label"].numpy())
-        predictions.append(predicted.numpy())
-        losses.append(loss.numpy())
-    if not labels:
+    answers = [[part.numpy() for part in answer(batch["image"], batch["label"])] for batch in batches]
+    if not answers:
         raise ValueError("there are no samples to evaluate")
-    return SampleOutputs(np.concatenate(labels), np.concatenate(predictions), np.concatenate(losses))
+    return SampleOutputs(*map(np.concatenate, zip(*answers, strict=True)))
 
 
 def plain_copy(student: keras.Model) -> keras.Model:

@@ -21,7 +21,7 @@ from mentornet.training.distributed_inputs import training_batches
 from mentornet.training.distribution import Distribution
 from mentornet.training.evaluation import plain_copy, sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
-from mentornet.training.metrics_table import summarise
+from mentornet.training.metrics_table import METRIC_COLUMNS, last_known, summarise
 from mentornet.training.run_data import RunData
 from mentornet.training.suspects import suspect_sheet
 from mentornet.training.workdir import Workdir, package_versions
@@ -146,7 +146,11 @@ def finish(
         class_names=names,
         title=f"{facts.get('method', '')} {facts.get('curriculum') or ''} on {facts.get('dataset', '')}",
     )
-    figures = summarise(workdir.metrics.read())
+    inputs.check()
+    metrics = workdir.metrics.read()
+    figures = summarise(metrics)
+    for name in set(metrics) - set(METRIC_COLUMNS):  # further evaluations: eval_top5 becomes top5_last
+        figures[f"{name.removeprefix('eval_')}_last"] = last_known(metrics[name])
     if clean is not None:
         visited = np.isfinite(mean_weight)
         figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
