@@ -36,7 +36,7 @@ class Checkpoints:
         own_folder = str(folder) if self._discarded is None else self._discarded.name
         self._manager = tf.train.CheckpointManager(self._checkpoint, own_folder, max_to_keep=keep)
         # Variables on parameter servers come to this process to be written; else each server wrote on its own disk.
-        device = "/job:localhost" if self._distribution.asynchronous else None
+        device = "/job:chief" if self._distribution.asynchronous else None
         self._options = tf.train.CheckpointOptions(experimental_io_device=device)
 
     def restore(self) -> int:
