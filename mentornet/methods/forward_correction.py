@@ -18,7 +18,7 @@ import tf_keras as keras
 from mentornet.methods import transition
 from mentornet.methods.standard import Standard
 
-_TINY = 1e-30
+_LOG_OF_ZERO = -1e9
 _WORST_CONDITION = 1e6
 
 
@@ -37,7 +37,8 @@ class ForwardCorrection(Standard):
     def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
         super().__init__(student, **shared)
         matrix = transition.checked(transition_matrix, student.output_shape[-1])
-        self._log_columns = tf.constant(np.log(np.maximum(matrix, _TINY)).T, tf.float32)
+        logarithms = np.log(matrix, out=np.full_like(matrix, _LOG_OF_ZERO), where=matrix > 0)
+        self._log_columns = tf.constant(logarithms.T, tf.float32)
 
     def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         # In logarithms, because p T underflows where the student is sure and wrong.
