@@ -156,8 +156,8 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
     clean = None if noisy.clean is None else noisy.clean.reveal()
     return TrainingInputs(
         batches=lambda start, steps: source.dataset(start, steps),
-        evaluation=ordered_batches(own_test, own_test.labels, augmentation),
-        training_in_order=ordered_batches(train, noisy.given, augmentation),
+        evaluation=ordered_batches(own_test, own_test.labels, config.data),
+        training_in_order=ordered_batches(train, noisy.given, config.data),
         given=noisy.given,
         clean=clean,
         original_index=train.ids,
@@ -174,13 +174,15 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
         batches_beside=lambda chosen: beside(train.images[chosen], noisy.given[chosen]).dataset,
         holdout=None
         if loaded.holdout is None or loaded.holdout_labels is None
-        else ordered_batches(loaded.holdout, loaded.holdout_labels.given, augmentation),
+        else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),
     )
 
 
-def ordered_batches(split: Split, given: np.ndarray, augmentation: pipeline.Augmentation) -> tf.data.Dataset:
+def ordered_batches(split: Split, given: np.ndarray, config: DataConfig) -> tf.data.Dataset:
     """Samples in order, standardised but not augmented, with these labels."""
-    return pipeline.evaluation_batches(split.images, given, EVALUATION_BATCH, augmentation)
+    return pipeline.evaluation_batches(
+        split.images, given, EVALUATION_BATCH, pipeline.AUGMENTATIONS[config.augmentation]
+    )
 
 
 def student(config: StudentConfig, loaded: LoadedData, seed: int, synchronized_batch_norm: bool = False) -> keras.Model:
@@ -197,11 +199,20 @@ def student(config: StudentConfig, loaded: LoadedData, seed: int, synchronized_b
         dropout_keep_probability=config.dropout_keep_probability,
         seed=seed,
         **({"synchronized": True} if synchronized else {}),
+        **({"auxiliary_head": True} if config.auxiliary_head else {}),
     )
 
 
-def method(config: Config, network: keras.Model, loaded: LoadedData) -> methods.NoisyLabelMethod:
+def method(
+    config: Config, network: keras.Model, loaded: LoadedData, batches: tf.data.Dataset | None = None
+) -> methods.NoisyLabelMethod:
     """The method around a student.
+
+    Args:
+        config: the whole configuration.
+        network: the student.
+        loaded: the data.
+        batches: the training samples in order, not augmented; made from ``loaded`` if not given.
 
     Raises:
         ValueError, FileNotFoundError: settings that do not fit, or no such curriculum.
@@ -218,7 +229,8 @@ def method(config: Config, network: keras.Model, loaded: LoadedData) -> methods.
         sources = config.method.sources
         if config.method.name == "clean_only" and sources:
             method_sources.start_from(network, sources["baseline_run"])
-        batches = ordered_batches(loaded.train, loaded.labels.given, pipeline.AUGMENTATIONS[config.data.augmentation])
+        if batches is None:
+            batches = ordered_batches(loaded.train, loaded.labels.given, config.data)
         made = method_sources.arguments(config.method.name, sources, loaded.labels, loaded.dataset.num_classes, batches)
         if config.clean.clean_source == "mixture":
             made["mixture_steps"] = max(1, len(loaded.train) // config.data.batch_size)

@@ -13,6 +13,9 @@ _STUDENT = flags.DEFINE_string("studentnet", "resnet101", f"The student: {', '.j
 _KEEP = flags.DEFINE_float(
     "dropout_keep_probability", None, "Dropout keep probability inside the student; default: the preset's."
 )
+_AUXILIARY = flags.DEFINE_boolean(
+    "auxiliary_head", True, "Train the auxiliary classifier too, if student (inception_resnet_v2) and method have it."
+)
 _WEIGHT_DECAY = flags.DEFINE_float(
     "weight_decay", None, "theta: the loss gains theta/2 ||kernels||^2; default: the preset's.", lower_bound=0.0
 )
@@ -45,6 +48,7 @@ class StudentConfig:
     num_epochs_per_decay: float | None
     learning_rate_boundaries: tuple[int, ...]
     momentum: float
+    auxiliary_head: bool = False
 
     def boundaries(self, steps_per_epoch: float) -> tuple[int, ...]:
         """Steps at which the rate drops, once the number of steps an epoch is known."""
@@ -55,8 +59,13 @@ class StudentConfig:
         return tuple(dict.fromkeys(max(1, round(every * k)) for k in range(1, 9)))
 
 
-def student_config(preset: Preset, max_steps: int) -> StudentConfig:
+def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = False) -> StudentConfig:
     """Reads and checks the student and optimiser flags.
+
+    Args:
+        preset: the defaults.
+        max_steps: length of training, to which default boundaries are scaled.
+        takes_auxiliary_head: the method trains a second classifier, where the student has one.
 
     Raises:
         ValueError: an unknown student, a probability outside (0, 1], a bad schedule.
@@ -88,6 +97,7 @@ def student_config(preset: Preset, max_steps: int) -> StudentConfig:
         num_epochs_per_decay=_EPOCHS_PER_DECAY.value,
         learning_rate_boundaries=_boundaries(name, max_steps),
         momentum=_MOMENTUM.value,
+        auxiliary_head=_AUXILIARY.value and takes_auxiliary_head and "auxiliary_head" in student_nets.options(name),
     )
 
 

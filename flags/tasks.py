@@ -12,8 +12,8 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
-from data import pipeline
-from flags import build, data_driven, train_flags
+from flags import build as in_memory
+from flags import data_driven, train_flags
 from flags.train_flags import Config
 from mentornet.training import distribution as distributions
 from mentornet.training import evaluate, run, serving
@@ -21,21 +21,23 @@ from mentornet.training.distribution import Distribution
 from mentornet.training.workdir import Workdir
 
 
-def run_script(script: str, config: Config) -> None:
+def run_script(script: str, config: Config, build: Any = in_memory) -> None:
     """Does what ``config`` asks for; a user's mistake ends with one sentence and exit code 1.
 
+    ``build`` is the module that makes objects of the configuration: ``flags.build`` for data sets held in memory,
+    ``flags.imagenet_build`` for those read from the disk.
     A process of a cluster that lost another one ends with ``serving.PEER_LOST``, and is to be started again.
     """
     clustered = config.distribution.strategy in ("multi_worker", "parameter_server")
     with serving.leaving_at_once() if clustered else contextlib.nullcontext():
-        _run_task(os.path.basename(script), config, clustered)
+        _run_task(os.path.basename(script), config, clustered, build)
 
 
-def _run_task(name: str, config: Config, clustered: bool) -> None:
+def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
     try:
         _prepare_tensorflow(config)
         task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
-        task(config)
+        task(config, build)
     except (ValueError, OSError, tf.errors.OpError) as error:
         if clustered and serving.is_peer_lost(error):
             train_flags.fail(name, serving.peer_lost(error), code=serving.PEER_LOST)
@@ -46,10 +48,10 @@ def _run_task(name: str, config: Config, clustered: bool) -> None:
         train_flags.fail(name, ValueError("stopped; the same command continues from the last checkpoint"), code=130)
 
 
-def train(config: Config) -> dict[str, Any]:
+def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     """Trains, or continues, or says that the run is finished. Returns result.json's content."""
     assert config.run.train_log_dir is not None
-    workdir = Workdir(config.run.train_log_dir)
+    workdir = Workdir(config.run.train_log_dir, config.metric_columns())
     data_driven.check(config.method)
     distribution = _distribution(config)
     if distribution.serves:
@@ -107,7 +109,7 @@ def _serve(distribution: Distribution, workdir: Workdir) -> dict[str, Any]:
     return {}
 
 
-def evaluate_run(config: Config) -> dict[str, Any]:
+def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
     """Evaluates the newest checkpoint of a run on a split; writes evaluation.json and, if asked, a csv."""
     folder, run_folder = _run_folders(config)
     config = _as_trained(config, run_folder)
@@ -117,7 +119,7 @@ def evaluate_run(config: Config) -> dict[str, Any]:
         split, given = loaded.train, loaded.labels.given
     else:
         split, given = loaded.dataset.test, loaded.dataset.test.labels
-    batches = build.ordered_batches(split, given, pipeline.AUGMENTATIONS[config.data.augmentation])
+    batches = build.ordered_batches(split, given, config.data)
     output = Path(config.run.eval_dir) if config.run.eval_dir else run_folder
     facts = {"split": config.run.split, "dataset": config.data.dataset_name, "studentnet": config.student.name}
 
@@ -129,7 +131,7 @@ def evaluate_run(config: Config) -> dict[str, Any]:
     return evaluate.follow(once, config.run.eval_interval_secs, run_folder)
 
 
-def dump_losses(config: Config) -> None:
+def dump_losses(config: Config, build: Any = in_memory) -> None:
     """Writes the csv data-driven learning needs, of the run's training samples or, with split_name=test, the test's."""
     folder, run_folder = _run_folders(config)
     config = _as_trained(config, run_folder)
@@ -139,7 +141,7 @@ def dump_losses(config: Config) -> None:
     if loaded.labels.clean is None:
         raise ValueError("dump_losses needs the true labels, which this data set does not have")
     network = build.student(config.student, loaded, config.run.seed)
-    batches = build.ordered_batches(loaded.train, loaded.labels.given, pipeline.AUGMENTATIONS[config.data.augmentation])
+    batches = build.ordered_batches(loaded.train, loaded.labels.given, config.data)
     csv_file, clean = config.run.output_csv_file, loaded.labels.clean.reveal()
     assert csv_file is not None
     found = evaluate.dump_losses(network, folder, batches, loaded.train.ids, clean, config.run.max_steps, csv_file)
@@ -193,6 +195,7 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
         config.student,
         name=trained.get("studentnet", config.student.name),
         dropout_keep_probability=trained.get("dropout_keep_probability", config.student.dropout_keep_probability),
+        auxiliary_head=trained.get("auxiliary_head", False),
     )
     run_config = dataclasses.replace(config.run, max_steps=trained.get("max_steps", config.run.max_steps))
     return dataclasses.replace(config, student=student, run=run_config)

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from absl import flags
@@ -29,9 +30,11 @@ from flags.data_flags import DataConfig
 from flags.distribution_flags import DistributionConfig
 from flags.run_flags import RunConfig
 from flags.student_flags import StudentConfig
+from mentornet import methods
+from mentornet.training.metrics_table import METRIC_COLUMNS
 
 FLAGS = flags.FLAGS
-MODULES = (
+MODULES: tuple[ModuleType, ...] = (
     run_flags,
     data_flags,
     student_flags,
@@ -53,6 +56,14 @@ class Config:
     method: MethodConfig
     distribution: DistributionConfig
     clean: CleanConfig
+
+    def metric_columns(self) -> tuple[str, ...]:
+        """Columns of metrics.csv."""
+        return METRIC_COLUMNS
+
+    def flag_modules(self) -> tuple[ModuleType, ...]:
+        """Where the script's flags are defined."""
+        return MODULES
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the result: two runs with the same ones give the same numbers.
@@ -80,6 +91,8 @@ class Config:
         }
         student = dataclasses.asdict(self.student)
         student["studentnet"] = student.pop("name")
+        if not student["auxiliary_head"]:
+            del student["auxiliary_head"]
         method = {
             "method": self.method.name,
             "curriculum": self.method.curriculum,
@@ -106,19 +119,19 @@ def config() -> Config:
     return Config(
         run=run,
         data=data_flags.data_config(run.seed, preset.augmentation),
-        student=student_flags.student_config(preset, run.max_steps),
+        student=student_flags.student_config(preset, run.max_steps, methods.get(method.name).takes_auxiliary_head),
         method=method,
         distribution=distribution_flags.distribution_config(run.mode, run.device_id),
         clean=clean_flags.clean_config(method.name),
     )
 
 
-def parse_command_line(argv: Sequence[str]) -> list[str]:
+def parse_command_line(argv: Sequence[str], make: Callable[[], Config] = config) -> list[str]:
     """absl's ``flags_parser`` for the scripts: parses, checks, and answers a mistake with one line and exit code 2."""
     script = os.path.basename(argv[0])
     try:
         _parse(argv)
-        config()
+        make()
     except (flags.Error, ValueError) as error:
         fail(script, error)
     return [argv[0]]
@@ -130,7 +143,7 @@ def fail(script: str, error: BaseException, code: int = 2) -> NoReturn:
     raise SystemExit(code)
 
 
-def parse(argv: Sequence[str]) -> Config:
+def parse(argv: Sequence[str], make: Callable[[], Config] = config, modules: Sequence[ModuleType] = MODULES) -> Config:
     """The configuration of a command line (program name first), leaving the process' own flags as they are.
 
     Raises:
@@ -138,11 +151,11 @@ def parse(argv: Sequence[str]) -> Config:
     """
     with flagsaver.flagsaver():
         FLAGS.unparse_flags()
-        for module in MODULES:
+        for module in modules:
             for flag in FLAGS.get_flags_for_module(module):
                 flag.unparse()
         _parse(argv)
-        return config()
+        return make()
 
 
 def _parse(argv: Sequence[str]) -> None:
@@ -156,7 +169,7 @@ def _parse(argv: Sequence[str]) -> None:
 def flagfile_text(checked: Config) -> str:
     """The flags that were given, as a flagfile that replays the run, and behind # the values everything resolved to."""
     given = sorted(
-        (flag for module in MODULES for flag in FLAGS.get_flags_for_module(module) if flag.present),
+        (flag for module in checked.flag_modules() for flag in FLAGS.get_flags_for_module(module) if flag.present),
         key=lambda flag: flag.name,
     )
     lines = [flag.serialize() for flag in given]
