@@ -14,6 +14,7 @@ import student_nets
 from data import balanced, clean_batches, clean_set, datasets, labels, pipeline
 from data.clean_set import CleanSet
 from data.image_dataset import ImageDataset, Split
+from data.labels import NoisyLabels
 from flags import data_driven, method_sources
 from flags.clean_flags import CleanConfig
 from flags.data_flags import DataConfig
@@ -42,10 +43,10 @@ class LoadedData:
 
     dataset: ImageDataset
     train: Split
-    labels: labels.NoisyLabels
+    labels: NoisyLabels
     clean_set: CleanSet | None = None
     holdout: Split | None = None
-    holdout_labels: labels.NoisyLabels | None = None
+    holdout_labels: NoisyLabels | None = None
 
 
 def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:

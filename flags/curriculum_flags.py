@@ -19,7 +19,7 @@ _CURRICULUM = flags.DEFINE_string(
     "curriculum",
     None,
     f"A predefined curriculum ({', '.join(curricula.names())}; parameters as in focal_loss:gamma=3), or the folder of "
-    "a learned MentorNet. Default with --method=spade: mentornet_pd.",
+    "a learned MentorNet, or mentornet_dd, which is learned while training. Default with --method=spade: mentornet_pd.",
 )
 _TRAINED_DIR = flags.DEFINE_string("trained_mentornet_dir", None, "The release's name of --curriculum.")
 _FIXED_LABEL = flags.DEFINE_integer(
@@ -48,6 +48,21 @@ _EXPLICIT = flags.DEFINE_boolean(
     "explicit_curriculum", False, "Descend the curriculum's G, keeping v per sample (alg. 1 step 9)."
 )
 _WEIGHT_STEP = flags.DEFINE_float("weight_step_size", None, "Step size on v then; default: the learning rate.")
+_UPDATES = flags.DEFINE_list(
+    "curriculum_update_epochs",
+    None,
+    "Learn the MentorNet anew from the present student at these percents of training (alg. 1 step 6). Default: 21,75 "
+    "with --curriculum=mentornet_dd, else never.",
+)
+_MENTOR_EXAMPLES = flags.DEFINE_integer(
+    "mentor_examples", 5000, "Training samples whose true labels the MentorNet may be learned from.", lower_bound=1
+)
+_MENTOR_STEPS = flags.DEFINE_integer(
+    "mentor_steps", 30_000, "Steps in which each candidate of an update is learned.", lower_bound=1
+)
+
+DATA_DRIVEN = "mentornet_dd"
+"""The curriculum that does not exist yet when training begins: it is learned from the student on the way."""
 
 # Flags that only SPADE reads: (name, holder, value when unset).
 _SPADE_ONLY: tuple[tuple[str, Any, Any], ...] = (
@@ -65,6 +80,9 @@ _SPADE_ONLY: tuple[tuple[str, Any, Any], ...] = (
     ("example_dropout_mode", _DROPOUT_MODE, None),
     ("explicit_curriculum", _EXPLICIT, False),
     ("weight_step_size", _WEIGHT_STEP, None),
+    ("curriculum_update_epochs", _UPDATES, None),
+    ("mentor_examples", _MENTOR_EXAMPLES, 5000),
+    ("mentor_steps", _MENTOR_STEPS, 30_000),
 )
 
 
@@ -78,12 +96,18 @@ class MethodConfig:
         fixed_label: label fed to a learned curriculum, None for the sample's own.
         options: keyword arguments of the method's class.
         sources: what further arguments are made from, see ``flags.method_sources``.
+        update_epochs: percents of training at which the MentorNet is learned anew; empty for never.
+        mentor_examples: how many doubly labelled samples it is learned from.
+        mentor_steps: in which each candidate of an update is learned.
     """
 
     name: str
     curriculum: str | None
     fixed_label: int | None
     options: dict[str, Any]
+    update_epochs: tuple[int, ...] = ()
+    mentor_examples: int = 0
+    mentor_steps: int = 30_000
     sources: dict[str, Any] = field(default_factory=dict)
 
 
@@ -104,9 +128,15 @@ def method_config(preset: Preset) -> MethodConfig:
         if given:
             raise ValueError(f"{', '.join(given)} needs a curriculum: give --curriculum or --method=spade")
         return MethodConfig(name, None, None, options, sources=sources)
-    curriculum = curriculum or "mentornet_pd"
-    if "/" not in curriculum and not os.path.isdir(curriculum):
+    return _spade_config(preset, curriculum or "mentornet_pd")
+
+
+def _spade_config(preset: Preset, curriculum: str) -> MethodConfig:
+    """The settings of SPADE; the data-driven MentorNet burns in until it is first learned, at one fixed epoch."""
+    data_driven = curriculum == DATA_DRIVEN
+    if not data_driven and "/" not in curriculum and not os.path.isdir(curriculum):
         curricula.get(curriculum)  # refuses unknown names; a folder is read when the run starts
+    updates = _update_epochs(data_driven)
     percentile = _same("loss_p_percentile", _PERCENTILE.value, "loss_p_precentile", _PRECENTILE.value)
 
     def either(value: Any, default: Any) -> Any:
@@ -118,9 +148,9 @@ def method_config(preset: Preset) -> MethodConfig:
         ),
         "loss_moving_average_decay": either(_MOVING_DECAY.value, preset.loss_moving_average_decay),
         "percentile_method": either(_PERCENTILE_METHOD.value, preset.percentile_method),
-        "burn_in_epoch": either(_BURN_IN.value, preset.burn_in_epoch),
+        "burn_in_epoch": either(_BURN_IN.value, updates[0] if data_driven else preset.burn_in_epoch),
         "burn_in_mode": either(_BURN_IN_MODE.value, preset.burn_in_mode),
-        "fixed_epoch_after_burn_in": _FIXED_EPOCH.value,
+        "fixed_epoch_after_burn_in": _FIXED_EPOCH.value or bool(updates),
         "example_dropout_rates": features.per_epoch_table(
             either(_DROP_RATES.value, preset.example_dropout_rates), "--example_dropout_rates"
         ),
@@ -132,7 +162,28 @@ def method_config(preset: Preset) -> MethodConfig:
         raise ValueError(f"--loss_moving_average_decay={options['loss_moving_average_decay']:g} must lie in [0, 1)")
     if _WEIGHT_STEP.value is not None and not _EXPLICIT.value:
         raise ValueError("--weight_step_size is only used with --explicit_curriculum")
-    return MethodConfig(name, curriculum, _FIXED_LABEL.value, options)
+    if data_driven and options["burn_in_epoch"] < updates[0]:
+        raise ValueError(
+            f"--burn_in_epoch={options['burn_in_epoch']}: {DATA_DRIVEN} is first learned at percent {updates[0]} and "
+            "needs burn-in until then"
+        )
+    sizes = (_MENTOR_EXAMPLES.value, _MENTOR_STEPS.value)
+    return MethodConfig("spade", curriculum, _FIXED_LABEL.value, options, updates, *sizes)
+
+
+def _update_epochs(data_driven: bool) -> tuple[int, ...]:
+    """Percents of training at which the MentorNet is learned anew."""
+    if _UPDATES.value is None:
+        return (21, 75) if data_driven else ()
+    try:
+        percents = tuple(int(text) for text in _UPDATES.value if text)
+    except ValueError:
+        raise ValueError(f"--curriculum_update_epochs={','.join(_UPDATES.value)}: expected whole numbers") from None
+    if list(percents) != sorted(set(percents)) or any(not 1 <= percent <= 99 for percent in percents):
+        raise ValueError(f"--curriculum_update_epochs={','.join(_UPDATES.value)} must increase and lie in 1..99")
+    if data_driven and not percents:
+        raise ValueError(f"--curriculum={DATA_DRIVEN} is learned while training: give --curriculum_update_epochs")
+    return percents
 
 
 def _same(first: str, first_value: str | None, second: str, second_value: str | None) -> str | None:

@@ -153,7 +153,7 @@ def _prepare_tensorflow(config: Config) -> None:
     if not config.run.tensorflow_logs:
         logging.set_verbosity(logging.WARNING)
     keras.utils.set_random_seed(config.run.seed)
-    if config.run.deterministic:
+    if config.run.deterministic and config.distribution.strategy != "parameter_server":  # whose order is chance
         tf.config.experimental.enable_op_determinism()
     if config.run.mixed_precision != "none":
         keras.mixed_precision.set_global_policy(f"mixed_{config.run.mixed_precision}")

@@ -103,6 +103,12 @@ class Config:
             name: value for name, value in dataclasses.asdict(self.clean).items() if value not in (None, 0, "none")
         }
         own = {**self.method.options, **self.method.sources}
+        if self.method.update_epochs:
+            own |= {
+                "curriculum_update_epochs": list(self.method.update_epochs),
+                "mentor_examples": self.method.mentor_examples,
+                "mentor_steps": self.method.mentor_steps,
+            }
         return {**run, **data, **student, **method, **own, **clean, **asynchronous}
 
 

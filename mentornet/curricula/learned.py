@@ -75,6 +75,27 @@ def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculu
         ValueError: the card is not a MentorNet's, or the weights do not fit it.
     """
     source = Path(folder)
+    shape, card = read_card(folder)
+    if fixed_label is not None:
+        shape = {**shape, "fixed_label": fixed_label}
+    network = build(NetworkConfig(**shape))
+    try:
+        network.load_weights(str(source / WEIGHTS_FILE))
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the weights in {str(folder)!r} do not fit the network of its card: {reason}") from None
+    if not all(bool(tf.reduce_all(tf.math.is_finite(variable))) for variable in network.variables):
+        raise ValueError(f"the weights in {str(folder)!r} are not all finite numbers; the file is damaged")
+    return LearnedCurriculum(network, card, name=str(card.get("name", source.name)))
+
+
+def read_card(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The network settings and the whole card of a learned MentorNet; starts no TensorFlow operation.
+
+    Raises:
+        FileNotFoundError, ValueError: as ``load``, the weights apart.
+    """
+    source = Path(folder)
     if not source.is_dir():
         raise FileNotFoundError(f"no learned MentorNet at {str(folder)!r}: the folder does not exist")
     for name in (CARD_FILE, WEIGHTS_FILE):
@@ -91,14 +112,4 @@ def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculu
     unknown = set(shape) - {field.name for field in fields(NetworkConfig)}
     if unknown:
         raise ValueError(f"{str(source / CARD_FILE)!r} names unknown network settings: {', '.join(sorted(unknown))}")
-    if fixed_label is not None:
-        shape = {**shape, "fixed_label": fixed_label}
-    network = build(NetworkConfig(**shape))
-    try:
-        network.load_weights(str(source / WEIGHTS_FILE))
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"the weights in {str(folder)!r} do not fit the network of its card: {reason}") from None
-    if not all(bool(tf.reduce_all(tf.math.is_finite(variable))) for variable in network.variables):
-        raise ValueError(f"the weights in {str(folder)!r} are not all finite numbers; the file is damaged")
-    return LearnedCurriculum(network, card, name=str(card.get("name", source.name)))
+    return shape, card

@@ -15,8 +15,10 @@ import tf_keras as keras
 
 from mentornet import curricula
 from mentornet.curricula.base import Curriculum
+from mentornet.curricula.learned import LearnedCurriculum
 from mentornet.features import (
     DROPOUT_MODES,
+    EPOCH_ROWS,
     PERCENTILE_METHODS,
     bernoulli_weights,
     epoch_percent,
@@ -28,6 +30,7 @@ from mentornet.features import (
 from mentornet.methods.auxiliary import student_outputs, with_auxiliary_loss
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, set_rows
+from mentornet.network import MentorNetwork
 
 BURN_IN_MODES = ("bernoulli", "ones")
 
@@ -101,7 +104,9 @@ class Spade(NoisyLabelMethod):
                 raise ValueError(f"{what}={value!r}: use one of {', '.join(allowed)}")
         self.curriculum = curricula.get(curriculum) if isinstance(curriculum, str) else curriculum
         self._curriculum_variables = self.curriculum.frozen_variables
-        self._percentiles = tf.constant(per_epoch_table(loss_percentile, "loss_p_percentile"))
+        # A variable, because a data-driven curriculum brings the percentile it was learned with.
+        table = per_epoch_table(loss_percentile, "loss_p_percentile")
+        self.percentiles = tf.Variable(table, trainable=False, dtype=tf.float32, name="percentiles")
         self._drop_rates = tf.constant(per_epoch_table(example_dropout_rates, "example_dropout_rates"))
         self._decay, self._percentile_method = float(loss_moving_average_decay), percentile_method
         self._burn_in_epoch, self._burn_in_mode = int(burn_in_epoch), burn_in_mode
@@ -149,7 +154,7 @@ class Spade(NoisyLabelMethod):
         drop_rate = self._drop_rates[shown_epoch]
         self.loss_percentile.assign(
             moving_percentile(
-                self.loss_percentile, losses, self._percentiles[shown_epoch], self._decay, self._percentile_method
+                self.loss_percentile, losses, self.percentiles[shown_epoch], self._decay, self._percentile_method
             )
         )
         threshold = tf.convert_to_tensor(self.loss_percentile)
@@ -192,6 +197,26 @@ class Spade(NoisyLabelMethod):
         series = tf.concat([tf.where(tf.math.is_nan(past), present, past), present], axis=1)
         set_rows(self.loss_history, index, series[:, 1:])
         return series[:, :, 0], series[:, :, 1]
+
+    def shown_epoch(self, step: int) -> int:
+        """The epoch percent the curriculum is shown at a step (see ``fixed_epoch_after_burn_in``)."""
+        epoch = int(epoch_percent(step, self.max_steps))
+        return min(epoch, self._burn_in_epoch) if self._fixed_epoch else epoch
+
+    def learned_network(self) -> MentorNetwork:
+        """The frozen MentorNet in force.
+
+        Raises:
+            ValueError: the curriculum is a formula.
+        """
+        if not isinstance(self.curriculum, LearnedCurriculum):
+            raise ValueError(f"curriculum {self.curriculum.name!r} is a formula: only a learned one can be updated")
+        return self.curriculum.network
+
+    def update_curriculum(self, network: MentorNetwork, loss_percentile: float) -> None:
+        """Lets a newly learned MentorNet of the same shape take over, with its percentile (alg. 1 step 6)."""
+        self.learned_network().set_weights(network.get_weights())
+        self.percentiles.assign(tf.fill([EPOCH_ROWS], tf.constant(loss_percentile, tf.float32)))
 
     def report(self) -> dict[str, float]:
         return {"loss_percentile": float(self.loss_percentile.numpy())}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -28,10 +29,9 @@ class TrainingDiverged(ValueError):
 class NanGuard(keras.callbacks.Callback):
     """Stops at the first step whose loss is not finite; checkpoints written before it stay the last good ones."""
 
-    _supports_tf_logs = True  # spares the copy of every step's logs to the host
-
     def __init__(self, every_seconds: float = 1.0):
         super().__init__()
+        self._supports_tf_logs = True  # spares the copy of every step's logs to the host
         self._every, self._checked = every_seconds, 0.0
 
     def check(self) -> None:
@@ -59,8 +59,6 @@ class IntervalRecorder(keras.callbacks.Callback):
     Cooperating processes all come here; they evaluate and save together, and the chief writes.
     """
 
-    _supports_tf_logs = True
-
     def __init__(
         self,
         workdir: Workdir,
@@ -69,8 +67,11 @@ class IntervalRecorder(keras.callbacks.Callback):
         checkpoints: Checkpoints,
         start: int,
         distribution: Distribution,
+        saved_elsewhere: Collection[int] = (),
     ):
         super().__init__()
+        self._supports_tf_logs = True
+        self._saved_elsewhere = saved_elsewhere  # steps after which something follows that the checkpoint must hold
         self._workdir, self._inputs, self._settings = workdir, inputs, settings
         self._checkpoints, self._step, self._distribution = checkpoints, start, distribution
         writes, shows = distribution.is_chief, distribution.is_chief and settings.progress
@@ -104,7 +105,8 @@ class IntervalRecorder(keras.callbacks.Callback):
             if last or now - self._summarised >= self._settings.save_summaries_secs:
                 self._summarise(row)
                 self._summarised = now
-        if self._distribution.from_chief(last or now - self._saved >= self._settings.save_interval_secs):
+        due = last or now - self._saved >= self._settings.save_interval_secs
+        if self._distribution.from_chief(due and self._step not in self._saved_elsewhere):
             self._checkpoints.save()
             self._saved = time.monotonic()
         if self._progress is not None:
@@ -123,9 +125,9 @@ class IntervalRecorder(keras.callbacks.Callback):
             "step": self._step,
             "epoch_percent": int(epoch_percent(self._step - 1, self._settings.max_steps)),
             "seconds": float(self._checkpoints.seconds.numpy()),
-            "learning_rate": float(self.model.learning_rate()),
-            **{name: float(statistics[name]) for name in self._workdir.metrics.columns if name in statistics},
-            **self.model.report(),
+            "learning_rate": _shortest(self.model.learning_rate()),
+            **{name: _shortest(statistics[name]) for name in self._workdir.metrics.columns if name in statistics},
+            **{name: _shortest(value) for name, value in self.model.report().items()},
         }
         for prefix, batches in self._evaluations.items():
             found = {f"{prefix}_{name}": value for name, value in self._evaluate(*batches).items()}
@@ -140,7 +142,7 @@ class IntervalRecorder(keras.callbacks.Callback):
             return {"loss": float(found.loss.mean(dtype="float64")), "accuracy": found.accuracy, "top5": found.top5}
         self.model.evaluate(batches, steps=steps, verbose=0)
         metrics = (self.model.eval_loss, self.model.eval_accuracy, self.model.eval_top5)
-        return {metric.name: float(metric.result()) for metric in metrics}
+        return {metric.name: _shortest(metric.result()) for metric in metrics}
 
     def _summarise(self, row: dict[str, Any]) -> None:
         assert self._writer is not None

@@ -17,6 +17,7 @@ from mentornet.methods.base import NoisyLabelMethod
 from mentornet.training import plots, samples
 from mentornet.training.callbacks import IntervalRecorder, NanGuard
 from mentornet.training.checkpoints import Checkpoints
+from mentornet.training.curriculum_update import CurriculumUpdates
 from mentornet.training.distributed_inputs import training_batches
 from mentornet.training.distribution import Distribution
 from mentornet.training.evaluation import plain_copy, sample_outputs
@@ -37,6 +38,7 @@ def train(
     settings: RunSettings,
     facts: dict[str, Any],
     distribution: Distribution | None = None,
+    updates: CurriculumUpdates | None = None,
 ) -> dict[str, Any]:
     """Trains, or continues a killed training, and writes the whole run folder.
 
@@ -48,6 +50,7 @@ def train(
         settings: intervals and speed.
         facts: what result.json says about the run besides its figures (method, curriculum, dataset, seed, ...).
         distribution: where the steps are computed; default: in this process, on one device.
+        updates: when and from what the curriculum is learned anew (MentorNet DD).
 
     Returns:
         The content of result.json; of the chief only, {} in a process that cooperates with it.
@@ -74,7 +77,7 @@ def train(
         if start:
             print(f"continuing from step {start:,} of {settings.max_steps:,}", flush=True)
     if start < settings.max_steps:
-        _fit(method, inputs, workdir, settings, checkpoints, start, distribution)
+        _fit(method, inputs, workdir, settings, checkpoints, start, distribution, updates)
     student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
     result = finish(student, mean_weight, inputs, workdir, facts) if distribution.is_chief else {}
@@ -90,13 +93,16 @@ def _fit(
     checkpoints: Checkpoints,
     start: int,
     distribution: Distribution,
+    updates: CurriculumUpdates | None,
 ) -> None:
-    recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution)
+    update_steps = [] if updates is None else updates.steps(settings.max_steps)
+    recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution, set(update_steps))
     try:
-        # Whole intervals in one call, then the remainder where max_steps is no multiple of the interval.
+        # Whole intervals in one call, then the remainder up to the next update of the curriculum or the end.
         while start < settings.max_steps:
-            every = min(settings.eval_every_steps, settings.max_steps - start)
-            intervals = (settings.max_steps - start) // every
+            until = min(step for step in (*update_steps, settings.max_steps) if step > start)
+            every = min(settings.eval_every_steps, until - start)
+            intervals = (until - start) // every
             method.fit(
                 training_batches(distribution, inputs, start, intervals * every),
                 epochs=intervals,
@@ -105,6 +111,10 @@ def _fit(
                 callbacks=[NanGuard(), recorder],
             )
             start += intervals * every
+            if updates is not None and start in update_steps:
+                student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
+                updates.update(method, student, workdir if distribution.is_chief else None)
+                checkpoints.save()
     finally:
         recorder.close()
 

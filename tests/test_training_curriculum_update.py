@@ -1,0 +1,140 @@
+"""MentorNet DD: learned at the right steps, from the trusted labels alone; a run resumes across it bit for bit."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+
+from data import pipeline
+from data.image_dataset import Split
+from data.labels import DiagnosticLabels, NoisyLabels
+from flags import data_driven
+from flags.curriculum_flags import MethodConfig
+from mentornet import methods
+from mentornet.curricula.learned import LearnedCurriculum, load
+from mentornet.curricula.learner import LearningSettings
+from mentornet.network import NetworkConfig, build
+from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_update_steps_are_the_first_at_or_behind_their_percent():
+    trusted = TrustedSamples(None, np.zeros(0), np.zeros(0))
+    assert CurriculumUpdates(trusted, (21, 75)).steps(39_000) == [8_190, 29_250]
+    assert CurriculumUpdates(trusted, (21, 75)).steps(2_401) == [505, 1_801]
+    with pytest.raises(ValueError, match="must increase"):
+        CurriculumUpdates(trusted, (75, 21))
+
+
+def test_only_the_trusted_true_labels_are_used():
+    """Every other true label may be anything: what reaches the learning is the same to the bit."""
+    rng = np.random.default_rng(0)
+    n, k = 200, 40
+    images = rng.integers(0, 256, (n, 4, 4, 1)).astype(np.uint8)
+    true, given = rng.integers(0, 3, (2, n)).astype(np.int32)
+    train = Split(images, true, np.arange(1000, 1000 + n, dtype=np.int64))
+    config = MethodConfig("spade", "mentornet_dd", None, {}, (21, 75), k)
+    chosen = data_driven.trusted_positions(train, k, seed=3)
+    others = np.setdiff1d(np.arange(n), chosen)
+    scrambled = true.copy()
+    scrambled[others] = (scrambled[others] + 1) % 3
+
+    def reach(clean: np.ndarray) -> CurriculumUpdates:
+        noisy = NoisyLabels(given, DiagnosticLabels(clean), "uniform", 0.4, 0)
+        return data_driven.updates(config, train, noisy, pipeline.AUGMENTATIONS["none"], seed=3)
+
+    first, second = reach(true).trusted, reach(scrambled).trusted
+    assert len(first.index) == k
+    assert set(first.index) <= set(train.ids)
+    np.testing.assert_array_equal(first.clean, true[chosen])
+    np.testing.assert_array_equal(first.clean, second.clean)
+    np.testing.assert_array_equal(first.index, second.index)
+    (one,), (two,) = list(first.batches), list(second.batches)
+    np.testing.assert_array_equal(one["label"], given[chosen])
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+def test_an_update_separates_by_the_present_students_losses():
+    """A student that knows the classes: after the update small losses get large weights and large ones small."""
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 400).astype(np.int32)
+    image = np.where(label[:, None] == 1, 3.0, -3.0).astype(np.float32)
+    wrong = rng.random(400) < 0.4
+    given = np.where(wrong, 1 - label, label).astype(np.int32)
+    inputs = keras.Input((1,))
+    dense = keras.layers.Dense(2, kernel_initializer=keras.initializers.Constant([[-1.0, 1.0]]))
+    student = keras.Model(inputs, dense(inputs))
+    curriculum = LearnedCurriculum(build(NetworkConfig(fixed_label=0), seed=5), name="mentornet_dd")
+    spade = methods.Spade(student, curriculum, max_steps=100, burn_in_epoch=21, fixed_epoch_after_burn_in=True)
+    spade.step.assign(21)
+    batches = tf.data.Dataset.from_tensor_slices({"image": image, "label": given}).batch(128)
+    updates = CurriculumUpdates(
+        TrustedSamples(batches, np.arange(400), label),
+        percentiles=(50, 75),
+        learning=LearningSettings(steps=2000, objective="cross_entropy", block_steps=500),
+    )
+    updates.update(spade, student, None)
+    losses = np.log1p(np.exp(np.where(wrong, 6.0, -6.0))).astype(np.float32)
+    spade.loss_percentile.assign(np.percentile(losses, 100 * float(spade.percentiles[21])))
+    weights = spade.curriculum(
+        tf.constant(losses), tf.constant(losses) - spade.loss_percentile, tf.constant(given), tf.constant(21)
+    ).numpy()
+    assert weights[~wrong].min() > 0.9
+    assert weights[wrong].max() < 0.1
+    assert float(spade.percentiles[0]) in (np.float32(0.5), np.float32(0.75))
+
+
+def test_a_formula_cannot_be_updated():
+    student = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    with pytest.raises(ValueError, match="is a formula"):
+        methods.Spade(student, "self_paced", max_steps=10).learned_network()
+
+
+@pytest.mark.slow
+def test_a_run_killed_behind_an_update_resumes_across_it(tmp_path):
+    flags = [
+        *("--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"),
+        *("--curriculum=mentornet_dd", "--mentor_examples=200", "--mentor_steps=2000", "--batch_size=64"),
+        *("--max_number_of_steps=80", "--eval_every_steps=20"),
+    ]
+
+    def start(folder: Path) -> subprocess.Popen:
+        command = [sys.executable, "train_cifar.py", *flags, f"--train_log_dir={folder}"]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = start(whole)
+    output, _ = done.communicate(timeout=600)
+    assert done.returncode == 0, output
+    assert sorted(path.name for path in (whole / "curricula").iterdir()) == ["step_000017", "step_000060"]
+
+    process = start(killed)
+    deadline = time.monotonic() + 600
+    while process.poll() is None and time.monotonic() < deadline:
+        if list((killed / "checkpoints").glob("ckpt-37.index")):  # behind the first update, before the second
+            process.send_signal(signal.SIGKILL)
+        time.sleep(0.005)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    again = start(killed)
+    output, _ = again.communicate(timeout=600)
+    assert again.returncode == 0, output
+    assert "continuing from step" in output
+    assert (killed / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+    for step in ("step_000017", "step_000060"):
+        one, two = (load(folder / "curricula" / step).network.get_weights() for folder in (whole, killed))
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a, b)
+    cards = [json.loads((folder / "curricula/step_000060/card.json").read_text()) for folder in (whole, killed)]
+    assert cards[0]["percentile"] == cards[1]["percentile"]
