@@ -95,6 +95,7 @@ class NoisyLabelMethod(keras.Model):
                 f"{type(self).__name__} trains one classifier, but the student {student.name!r} has an auxiliary head: "
                 "build it without"
             )
+        self.distribute_reduction_method = "first"  # what a step returns is merged over replicas already
         self.student = student
         self.max_steps, self.num_examples = int(max_steps), num_examples
         self.weight_decay, self.seed = float(weight_decay), int(seed)
@@ -161,8 +162,9 @@ class NoisyLabelMethod(keras.Model):
             for table, values in ((self.weight_totals, weighting.curriculum_weights), (self.weight_visits, ones)):
                 add_to_rows(table, batch["index"], recorded * values)
         self.step.assign_add(1)
-        # Merging the statistics of replicas takes communication: once an interval by their reader, not in every step.
-        return self.statistics.result() if replicas() == 1 else {}
+        if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step
+            return {"weighted_loss": total(self.weighted_mean(losses, weighting.weights))}
+        return self.statistics.result()
 
     def global_mean(self, values: tf.Tensor) -> tf.Tensor:
         """Mean of per-sample values over the global batch."""
@@ -186,6 +188,4 @@ class NoisyLabelMethod(keras.Model):
         self.eval_loss.update_state(per_sample_cross_entropy(label, logits), sample_weight=counted)
         for metric in (self.eval_accuracy, self.eval_top5):
             metric.update_state(label, logits, sample_weight=counted)
-        if replicas() > 1:
-            return {}
         return {metric.name: metric.result() for metric in (self.eval_loss, self.eval_accuracy, self.eval_top5)}
