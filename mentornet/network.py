@@ -80,6 +80,10 @@ class WeightNetwork(keras.Model):
         """The weights before the sigmoid, float32 [b]; learning with cross-entropy needs them unsquashed."""
         raise NotImplementedError(f"{type(self).__name__} defines no logits")
 
+    def learning_logits(self, inputs: dict[str, tf.Tensor], step: tf.Tensor) -> tf.Tensor:
+        """``logits`` while the network is learned; one that adds noise then draws it from the step."""
+        return self.logits(inputs)
+
     def call(self, inputs: dict[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         return tf.sigmoid(self.logits(inputs))
 

@@ -131,7 +131,7 @@ class Learner(keras.Model):
 
     def objective(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         """What is minimised, as the mean over a batch; scalar."""
-        logits = self.network.logits(batch)
+        logits = self.network.learning_logits(batch, self.optimizer.iterations)
         if self.settings.objective == "cross_entropy":
             return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(batch["target"], logits))
         weights = tf.sigmoid(logits)

@@ -28,6 +28,8 @@ class LearningSet:
         target: float32 [n] in [0, 1], the weight v*.
         held_out: bool [n], the rows kept for validation and testing.
         source: plain JSON values that say where the samples come from.
+        activation: float32 [n, a], a further input of networks that read the student's features; None: not there. It
+            is not part of a saved set.
     """
 
     loss: np.ndarray
@@ -37,6 +39,7 @@ class LearningSet:
     target: np.ndarray
     held_out: np.ndarray
     source: dict[str, Any]
+    activation: np.ndarray | None = None
 
     @property
     def history(self) -> int:
@@ -45,7 +48,8 @@ class LearningSet:
 
     def inputs(self, rows: np.ndarray | slice = slice(None)) -> dict[str, np.ndarray]:
         """The network's inputs for some rows."""
-        return {name: getattr(self, name)[rows] for name in ("loss", "difference", "label", "epoch")}
+        names = ["loss", "difference", "label", "epoch"] + (["activation"] if self.activation is not None else [])
+        return {name: getattr(self, name)[rows] for name in names}
 
     def save(self, folder: str | Path) -> None:
         """Writes ``learning_set.npz`` into the folder, which is made if missing."""
