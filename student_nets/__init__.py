@@ -33,8 +33,12 @@ class _Entry:
 _STUDENTS = {
     "cifarnet": _Entry("cifarnet", 4, 0.8),
     "inception": _Entry("inception", 4, 0.5),
-    "inception_resnet_v2": _Entry("inception_resnet_v2", 75, 0.8, preset={"blocks": (10, 20, 10), "width": 1.0}),
-    "inception_resnet_v2_tiny": _Entry("inception_resnet_v2", 75, 0.8, preset={"blocks": (1, 1, 1), "width": 0.125}),
+    "inception_resnet_v2": _Entry(
+        "inception_resnet_v2", 75, 0.8, preset={"blocks": (10, 20, 10), "width": 1.0, "decay": 0.9997}
+    ),
+    "inception_resnet_v2_tiny": _Entry(
+        "inception_resnet_v2", 75, 0.8, preset={"blocks": (1, 1, 1), "width": 0.125, "decay": 0.9}
+    ),
     "lenet": _Entry("lenet", 4),
     "preact_resnet18": _Entry("preact_resnet18", 8),
     "resnet101": _Entry("resnet101", 4, preset={"widths": (160, 320, 640), "units": 9}),

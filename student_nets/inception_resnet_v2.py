@@ -3,8 +3,9 @@
 As TF-Slim builds it, whose training the paper follows: no padding in the stem, batch norm (decay 0.9997, epsilon
 0.001) without scale, residuals scaled by 0.17, 0.10 and 0.20, and an auxiliary classifier behind the second
 stage. Trainable parameters at 1,001 classes: 59,182,258 with the auxiliary head, 55,814,729 without. Pixels are
-expected in [-1, 1]. `inception_resnet_v2_tiny` has the same graph with one block a stage and an eighth of the
-channels, for CPUs and tests.
+expected in [-1, 1]. With that decay the statistics used in evaluation need some 10,000 steps to mean anything.
+`inception_resnet_v2_tiny` has the same graph with one block a stage, an eighth of the channels and decay 0.9, for CPUs
+and tests.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,7 @@ def build(
     batch_norm: Mapping[str, Any],
     blocks: tuple[int, int, int],
     width: float,
+    decay: float,
     auxiliary_head: bool = False,
 ) -> keras.Model:
     """Builds the student; see `student_nets.get` for the arguments all students share.
@@ -50,6 +52,7 @@ def build(
         blocks: residual blocks of the three stages; (10, 20, 10) as published, the last of which has no scaling and
             no ReLU.
         width: factor of the channels of every convolution.
+        decay: momentum of the batch norm, unless `batch_norm` replaces it.
         auxiliary_head: whether the student has a second classifier, used in training only: then
             `student(images, training=True)` returns the pair (logits, auxiliary logits), both [b, num_classes]
             (see `layers.WithAuxiliaryHead`).
@@ -57,7 +60,7 @@ def build(
     layers = LayerFactory(
         seed,
         kernel=initialisation.glorot_uniform,
-        batch_norm=building.BatchNormOptions(0.9997, 1e-3, scale=False).replaced(batch_norm),
+        batch_norm=building.BatchNormOptions(decay, 1e-3, scale=False).replaced(batch_norm),
     )
     net = _Builder(layers, width)
     image = building.image_input(input_shape)

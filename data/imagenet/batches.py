@@ -145,7 +145,9 @@ def evaluation_batches(
 
     numbers = tf.data.Dataset.range(len(index))
     images = reader.interleaved(numbers, tried).map(lambda image, _: image)
-    return _finished(tf.data.Dataset.zip((numbers, images)).batch(batch_size).map(completed))
+    made = tf.data.Dataset.zip((numbers, images)).batch(batch_size).map(completed)
+    # An interleave does not know how many elements it has, but Keras wants to know.
+    return _finished(made.apply(tf.data.experimental.assert_cardinality(-(-len(index) // batch_size))))
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from data.imagenet.index import ImageIndex
 
@@ -22,6 +22,7 @@ class StreamedDataset:
       class_ids: WordNet ids of the classes in the same order, or empty where they are not known.
       more_tests: further splits to evaluate on, by a short name.
       has_background: class 0 is slim's background class, which no image has.
+      image_size: side in pixels of the squares the images are turned into when they are read.
     """
 
     name: str
@@ -31,6 +32,7 @@ class StreamedDataset:
     class_ids: tuple[str, ...] = ()
     more_tests: Mapping[str, ImageIndex] = field(default_factory=dict)
     has_background: bool = False
+    image_size: int = 299
 
     def __post_init__(self) -> None:
         for which, index in {"training": self.train, "test": self.test, **self.more_tests}.items():
@@ -46,16 +48,21 @@ class StreamedDataset:
     def num_classes(self) -> int:
         return len(self.class_names)
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of an image as it is read."""
+        return self.image_size, self.image_size, 3
+
     def with_background(self) -> StreamedDataset:
         """Returns the data set with slim's background class in front: every label is one higher, 0 stays unused."""
         if self.has_background:
             return self
-        return StreamedDataset(
-            self.name,
-            self.train.relabelled(self.train.labels + 1),
-            self.test.relabelled(self.test.labels + 1),
-            (BACKGROUND, *self.class_names),
-            (BACKGROUND, *self.class_ids) if self.class_ids else (),
-            {name: index.relabelled(index.labels + 1) for name, index in self.more_tests.items()},
+        return replace(
+            self,
+            train=self.train.relabelled(self.train.labels + 1),
+            test=self.test.relabelled(self.test.labels + 1),
+            class_names=(BACKGROUND, *self.class_names),
+            class_ids=(BACKGROUND, *self.class_ids) if self.class_ids else (),
+            more_tests={name: index.relabelled(index.labels + 1) for name, index in self.more_tests.items()},
             has_background=True,
         )

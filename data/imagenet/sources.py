@@ -9,6 +9,7 @@ folder           people's own images, one folder a class
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -30,6 +31,7 @@ def load(
     test_list: Path | None = None,
     index_dir: Path | None = None,
     background: bool = False,
+    image_size: int = 299,
 ) -> StreamedDataset:
     """Finds the images of a data set; none is opened.
 
@@ -42,6 +44,7 @@ def load(
       test_list: likewise; None means test.csv.
       index_dir: where indexes of TFRecords are kept, None means the user's cache folder.
       background: put slim's unused background class in front, so that ImageNet has 1,001.
+      image_size: side in pixels of the squares the images are turned into when they are read.
 
     Raises:
       FileNotFoundError: a folder, a file list, a class map or a shard that is not there.
@@ -61,4 +64,5 @@ def load(
         mini = name == "webvision_mini"
         parts = webvision_parts or (webvision.PARTS[:1] if mini else webvision.PARTS)
         dataset = webvision.load(data_dir, mini=mini, parts=parts, ilsvrc_dir=ilsvrc_dir, index_dir=index_dir)
+    dataset = dataclasses.replace(dataset, image_size=image_size)
     return dataset.with_background() if background else dataset
