@@ -2,8 +2,8 @@
 
 k pretrained MentorNets are the experts of a sparsely gated mixture (Shazeer et al. 2017, eq. 3 to 5). The gate reads
 their weights and the student's activation before its logits, adds Gaussian noise while it learns, and keeps the top
-few; the sample's weight is the mixture of theirs. It is learned by cross-entropy on a share of the training data (20%) of
-which is known whether the label is right. The preprint uses no load-balancing term, so none is here.
+few; the sample's weight is the mixture of theirs. It is learned by cross-entropy on a share of the training data (20%)
+of which is known whether the label is right. The preprint uses no load-balancing term, so none is here.
 """
 
 from __future__ import annotations
