@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection
 from typing import Any
@@ -154,7 +155,8 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def _show(self, step: int, values: dict[str, Any]) -> None:
         assert self._progress is not None
-        loss, accuracy = (None if values.get(name) is None else float(values[name]) for name in _SHOWN)
+        known = {name: float(values[name]) for name in _SHOWN if name in values}
+        loss, accuracy = (known[name] if math.isfinite(known.get(name, math.nan)) else None for name in _SHOWN)
         self._progress.show(step, loss, accuracy, self._accuracy)
 
 

@@ -32,9 +32,7 @@ class Checkpoints:
         with self._distribution.scope():
             method.optimizer.build(method.trained_variables())
         self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds)
-        self._discarded = None if self._distribution.is_chief else tempfile.TemporaryDirectory()
-        own_folder = str(folder) if self._discarded is None else self._discarded.name
-        self._manager = tf.train.CheckpointManager(self._checkpoint, own_folder, max_to_keep=keep)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
         # Variables on parameter servers come to this process to be written; else each server wrote on its own disk.
         device = "/job:chief" if self._distribution.asynchronous else None
         self._options = tf.train.CheckpointOptions(experimental_io_device=device)
@@ -65,12 +63,15 @@ class Checkpoints:
             RunFolderError: the disk is full or the folder can't be written; earlier checkpoints stay.
         """
         try:
-            self._manager.save(checkpoint_number=int(self.method.step.numpy()), options=self._options)
+            if self._distribution.is_chief:
+                self._manager.save(checkpoint_number=int(self.method.step.numpy()), options=self._options)
+            else:
+                with tempfile.TemporaryDirectory() as discarded:
+                    self._checkpoint.write(f"{discarded}/checkpoint", options=self._options)
         except (tf.errors.OpError, OSError) as error:
             if is_peer_lost(error):
                 raise
-            folder = self._manager.directory
-            raise RunFolderError(f"no checkpoint could be written to {folder}: {_first_line(error)}") from None
+            raise RunFolderError(f"no checkpoint could be written to {self._folder}: {_first_line(error)}") from None
 
 
 def restore_student(student: keras.Model, folder: Path) -> int:

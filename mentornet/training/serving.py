@@ -8,6 +8,7 @@ is finished. Under every cluster a process that loses a peer ends with ``PEER_LO
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -30,6 +31,18 @@ _TRANSIENT = (
 )
 # A peer that came back as a new process knows nothing of what was agreed with the old one.
 _FORGOTTEN = ("Unable to find a context_id", "Unable to find the relevant tensor remote_handle", "was restarted")
+
+
+def shorten_reports() -> None:
+    """Cuts what TensorFlow reports of lost workers, pages of it, to the line that says which one."""
+
+    def first_line(record: logging.LogRecord) -> bool:
+        record.msg, record.args = record.getMessage().split("\n")[0][:160], ()
+        return True
+
+    logger = tf.get_logger()
+    logger.addFilter(first_line)
+    logger.propagate = False  # to absl, which would print it again
 
 
 def is_peer_lost(error: BaseException) -> bool:
