@@ -11,6 +11,7 @@ from absl import flags
 from flags import method_flags
 from flags.presets import Preset
 from mentornet import curricula, features, methods
+from mentornet.curricula import learned
 
 _METHOD = flags.DEFINE_string(
     "method", None, f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else standard."
@@ -144,7 +145,8 @@ def _spade_config(preset: Preset, curriculum: str) -> MethodConfig:
 
     options = {
         "loss_percentile": features.per_epoch_table(
-            either(percentile, preset.loss_p_percentile), "--loss_p_percentile"
+            either(either(percentile, _learned_percentile(curriculum)), preset.loss_p_percentile),
+            "--loss_p_percentile",
         ),
         "loss_moving_average_decay": either(_MOVING_DECAY.value, preset.loss_moving_average_decay),
         "percentile_method": either(_PERCENTILE_METHOD.value, preset.percentile_method),
@@ -169,6 +171,15 @@ def _spade_config(preset: Preset, curriculum: str) -> MethodConfig:
         )
     sizes = (_MENTOR_EXAMPLES.value, _MENTOR_STEPS.value)
     return MethodConfig("spade", curriculum, _FIXED_LABEL.value, options, updates, *sizes)
+
+
+def _learned_percentile(curriculum: str) -> float | None:
+    """The percentile a data-driven MentorNet was learned with, as its card tells; None for all others."""
+    folder = curricula.learned_folder(curriculum)
+    if not (folder / learned.CARD_FILE).is_file():
+        return None
+    percentile = learned.read_card(folder)[1].get("percentile")
+    return percentile / 100 if isinstance(percentile, (int, float)) else None
 
 
 def _update_epochs(data_driven: bool) -> tuple[int, ...]:

@@ -46,6 +46,15 @@ _EVAL_SECS = flags.DEFINE_float(
     "eval_interval_secs", 0, "Evaluate again every so many seconds until the run is finished; 0: once.", lower_bound=0
 )
 _SPLIT = flags.DEFINE_enum("split_name", "test", ["test", "train", "val", "validation"], "Split to evaluate or dump.")
+_DUMP_EXAMPLES = flags.DEFINE_integer(
+    "dump_examples",
+    0,
+    "Dump only this many samples: those --mentor_examples draws with the same seed (0: all).",
+    lower_bound=0,
+)
+_DUMP_EPOCH = flags.DEFINE_integer(
+    "dump_epoch", None, "Epoch percent to write; default: how far the run was.", lower_bound=0, upper_bound=99
+)
 _CSV = flags.DEFINE_string("output_csv_file", None, "csv that evaluate or dump_losses writes, a line a sample.")
 
 
@@ -74,6 +83,8 @@ class RunConfig:
     eval_interval_secs: float
     split: str
     output_csv_file: str | None
+    dump_examples: int = 0
+    dump_epoch: int | None = None
 
 
 def run_config() -> RunConfig:
@@ -92,6 +103,8 @@ def run_config() -> RunConfig:
         raise ValueError(f"--mode={mode} does not use --checkpoint_dir or --output_csv_file: see evaluate, dump_losses")
     if not training and not (_CHECKPOINT_DIR.value or _LOG_DIR.value):
         raise ValueError(f"--mode={mode} needs --checkpoint_dir, a run folder or its checkpoints")
+    if mode != "dump_losses" and (_DUMP_EXAMPLES.value or _DUMP_EPOCH.value is not None):
+        raise ValueError(f"--mode={mode} does not use --dump_examples or --dump_epoch: see dump_losses")
     if mode == "dump_losses" and not _CSV.value:
         raise ValueError("--mode=dump_losses needs --output_csv_file, the csv to write")
     steps = _MAX_STEPS.value
@@ -117,4 +130,6 @@ def run_config() -> RunConfig:
         eval_interval_secs=_EVAL_SECS.value,
         split="train" if _SPLIT.value == "train" else "test",
         output_csv_file=_CSV.value,
+        dump_examples=_DUMP_EXAMPLES.value,
+        dump_epoch=_DUMP_EPOCH.value,
     )

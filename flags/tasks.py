@@ -56,6 +56,8 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     distribution = _distribution(config)
     if distribution.serves:
         return _serve(distribution, workdir)
+    if distribution.cluster is not None and not config.run.tensorflow_logs:
+        serving.shorten_reports()
     loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
     inputs = build.training_inputs(loaded, config, distribution.input_shard)
     synchronized = config.distribution.synchronized_batch_norm
@@ -106,6 +108,7 @@ def _serve(distribution: Distribution, workdir: Workdir) -> dict[str, Any]:
     assert distribution.cluster is not None
     print(f"{distribution.cluster.name} serves at {distribution.cluster.address}", flush=True)
     serving.serve(distribution.cluster, workdir.finished)
+    print(f"{distribution.cluster.name} ends: the run in {workdir.path} is finished")
     return {}
 
 
@@ -141,10 +144,16 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
     if loaded.labels.clean is None:
         raise ValueError("dump_losses needs the true labels, which this data set does not have")
     network = build.student(config.student, loaded, config.run.seed)
-    batches = build.ordered_batches(loaded.train, loaded.labels.given, config.data)
-    csv_file, clean = config.run.output_csv_file, loaded.labels.clean.reveal()
+    split, given, clean = loaded.train, loaded.labels.given, loaded.labels.clean.reveal()
+    if config.run.dump_examples:
+        chosen = data_driven.trusted_positions(split, config.run.dump_examples, config.run.seed)
+        split, given, clean = split.take(chosen), given[chosen], clean[chosen]
+    batches = build.ordered_batches(split, given, config.data)
+    csv_file = config.run.output_csv_file
     assert csv_file is not None
-    found = evaluate.dump_losses(network, folder, batches, loaded.train.ids, clean, config.run.max_steps, csv_file)
+    found = evaluate.dump_losses(
+        network, folder, batches, split.ids, clean, config.run.max_steps, csv_file, config.run.dump_epoch
+    )
     print(f"{len(found.label):,} rows written to {csv_file}")
 
 

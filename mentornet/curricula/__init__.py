@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mentornet.curricula.base import Curriculum
 
-__all__ = ["PRETRAINED", "Curriculum", "get", "names", "pretrained_names"]
+__all__ = ["PRETRAINED", "Curriculum", "get", "learned_folder", "names", "pretrained_names"]
 
 PRETRAINED = "pretrained:"
 _PRETRAINED_FOLDER = Path(__file__).parent / "pretrained"
@@ -57,6 +57,13 @@ def pretrained_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in _PRETRAINED_FOLDER.glob("*/card.json")))
 
 
+def learned_folder(name_or_path: str) -> Path:
+    """Where a learned MentorNet of that name or path is kept; the folder need not exist."""
+    if name_or_path.startswith(PRETRAINED):
+        return _PRETRAINED_FOLDER / name_or_path.removeprefix(PRETRAINED)
+    return Path(name_or_path)
+
+
 def _parameters(name: str, text: str) -> dict[str, float]:
     allowed = list(inspect.signature(_predefined()[name]).parameters)
     values: dict[str, float] = {}
@@ -93,7 +100,7 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
         stored = name_or_path.removeprefix(PRETRAINED)
         if stored not in pretrained_names():
             raise ValueError(f"no MentorNet {name_or_path!r}: use one of {', '.join(pretrained_names())}")
-        curriculum: Curriculum = learned.load(_PRETRAINED_FOLDER / stored, fixed_label)
+        curriculum: Curriculum = learned.load(learned_folder(name_or_path), fixed_label)
         curriculum.name = name_or_path
         return curriculum
     name, colon, text = name_or_path.partition(":")

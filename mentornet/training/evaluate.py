@@ -81,6 +81,7 @@ def dump_losses(
     clean: np.ndarray,
     max_steps: int,
     csv_file: str,
+    epoch: int | None = None,
 ) -> SampleOutputs:
     """Writes id, epoch percent, noisy label, clean label, loss of every sample (the release's column order).
 
@@ -94,11 +95,12 @@ def dump_losses(
         clean: int32 [n], true labels.
         max_steps: length of the run, for the epoch percent.
         csv_file: the csv; replaced all at once.
+        epoch: epoch percent to write instead of the checkpoint's.
     """
     step = restore_student(student, checkpoints)
     found = sample_outputs(student, batches)
-    epoch = np.full(len(ids), int(epoch_percent(step, max_steps)))
-    write_csv(csv_file, DUMP_COLUMNS, (ids, epoch, found.label, clean, found.loss))
+    percent = int(epoch_percent(step, max_steps)) if epoch is None else epoch
+    write_csv(csv_file, DUMP_COLUMNS, (ids, np.full(len(ids), percent), found.label, clean, found.loss))
     return found
 
 

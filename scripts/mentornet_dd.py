@@ -1,0 +1,90 @@
+"""MentorNet DD end to end: student on noisy labels -> loss dump -> learn a MentorNet -> train a student with it.
+
+    python scripts/mentornet_dd.py --noise_fraction=0.4 --data_dir DATA --output runs/dd_0.4
+
+CIFAR-10 at CPU scale (10,000 images, ResNet-8, 2,400 steps; --flags changes any of it). The MentorNet sees the true
+labels of 5,000 training images and of no other. It is learned three times: from the dump of a plain student after 18
+epochs, and anew at 21% and 75% of the final training (ICML alg. 1 step 6, app. E.3). Started again after a stop, it
+continues. The learned MentorNet is in OUTPUT/mentornet, the final run in OUTPUT/run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DUMP_EPOCH = 18  # the epoch percent the MentorNet is learned at, and shown from the end of burn-in on
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--noise_fraction", type=float, default=0.4)
+    parser.add_argument("--data_dir", default=None)
+    parser.add_argument("--output", type=Path, default=Path("runs/mentornet_dd"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--train_examples", type=int, default=10_000)
+    parser.add_argument("--trusted", type=int, default=5_000, help="training images whose true labels may be used")
+    parser.add_argument("--student_steps", type=int, default=18 * 78, help="of the plain student: 18 epochs")
+    parser.add_argument("--steps", type=int, default=2_400, help="of the final training")
+    parser.add_argument("--mentor_steps", type=int, default=30_000)
+    parser.add_argument("--learn_only", action="store_true", help="stop when the MentorNet is learned")
+    parser.add_argument("--flags", default="", help="more flags for the student's trainings, in one string")
+    chosen = parser.parse_args(arguments)
+    output = chosen.output.resolve()
+    for name, command in stages(chosen, output):
+        if name == "mentornet" and (output / "mentornet" / "card.json").is_file():
+            continue
+        print(f"== {name}: {shlex.join(command)}", flush=True)
+        if code := subprocess.call([sys.executable, *command], cwd=ROOT):
+            return code
+    return 0
+
+
+def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str]]]:
+    """(name, arguments of Python) of each step."""
+    data = [
+        "--dataset_name=cifar10",
+        *([f"--data_dir={Path(chosen.data_dir).resolve()}"] if chosen.data_dir else []),
+        f"--train_examples={chosen.train_examples}",
+        f"--seed={chosen.seed}",
+        "--studentnet=resnet8",
+        "--augmentation=none",
+        *shlex.split(chosen.flags),
+    ]
+    noise = ["--noise_type=uniform", f"--noise_fraction={chosen.noise_fraction}"]
+    dump, student, mentor = output / "dump.csv", output / "student", output / "mentornet"
+    found = [
+        (
+            "student",
+            ["train_cifar.py", *data, *noise, "--method=standard", f"--max_number_of_steps={chosen.student_steps}",
+             "--learning_rate_boundaries=", f"--train_log_dir={student}"],
+        ),
+        (
+            "dump",
+            ["train_cifar.py", *data, "--mode=dump_losses", "--split_name=train", f"--checkpoint_dir={student}",
+             f"--dump_examples={chosen.trusted}", f"--dump_epoch={DUMP_EPOCH}", f"--output_csv_file={dump}"],
+        ),
+        (
+            "mentornet",
+            ["-m", "mentornet.curricula.learning", f"--input_csv_filename={dump}", f"--train_dir={mentor}",
+             f"--seed={chosen.seed}", "--fixed_label=0", f"--max_step_train={chosen.mentor_steps}"],
+        ),
+    ]  # fmt: skip
+    if chosen.learn_only:
+        return found
+    final = [
+        "train_cifar.py", *data, *noise, f"--curriculum={mentor}", "--curriculum_update_epochs=21,75",
+        f"--mentor_examples={chosen.trusted}", f"--mentor_steps={chosen.mentor_steps}",
+        f"--burn_in_epoch={DUMP_EPOCH}", "--fixed_epoch_after_burn_in", f"--max_number_of_steps={chosen.steps}",
+        "--eval_every_steps=200", f"--train_log_dir={output / 'run'}",
+    ]  # fmt: skip
+    return [*found, ("run", final)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
