@@ -14,7 +14,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ import tensorflow as tf  # noqa: E402
 
 import student_nets  # noqa: E402
 from benchmarks import memory  # noqa: E402
-from data import pipeline  # noqa: E402
+from data import clean_batches, pipeline  # noqa: E402
 from mentornet import methods  # noqa: E402
 from mentornet.curricula.learned import LearnedCurriculum  # noqa: E402
 from mentornet.network import build  # noqa: E402
@@ -51,6 +51,10 @@ def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]
         "plain": methods.Standard(network(), **shared),
         "spade_mentornet_pd": methods.Spade(network(), "mentornet_pd", **shared, **dropout),
         "spade_learned": methods.Spade(network(), LearnedCurriculum(build()), **shared, **dropout),
+        "l2rw_forward": methods.L2RW(network(), **shared),
+        "l2rw_double": methods.L2RW(network(), **shared, meta_gradient="double_backprop"),
+        "l2b_forward": methods.L2B(network(), **shared, clip_norm=0.25),
+        "l2b_double": methods.L2B(network(), **shared, clip_norm=0.25, meta_gradient="double_backprop"),
     }
 
 
@@ -61,29 +65,29 @@ def training_step(method: methods.NoisyLabelMethod, jit_compile: bool) -> Step:
     return tf.function(method.train_step, jit_compile=jit_compile, reduce_retracing=True)
 
 
-def batches(batch: int) -> Iterator[dict[str, tf.Tensor]]:
-    """Augmented batches as a training reads them."""
+def batches(batch: int, clean: bool) -> Iterator[dict[str, tf.Tensor]]:
+    """Augmented batches as a training reads them; with ``clean``, as many clean samples beside each."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3), np.uint8)
     labels = rng.integers(0, CLASSES, EXAMPLES).astype(np.int32)
-    source = pipeline.TrainingBatches(
-        images,
-        labels,
-        rng.random(EXAMPLES) < 0.6,
-        batch_size=batch,
-        seed=0,
-        augmentation=pipeline.AUGMENTATIONS["cifar"],
-    )
-    return iter(source.dataset())
+    settings: dict[str, Any] = {"batch_size": batch, "seed": 0, "augmentation": pipeline.AUGMENTATIONS["cifar"]}
+    source = pipeline.TrainingBatches(images, labels, rng.random(EXAMPLES) < 0.6, **settings)
+    if not clean:
+        return iter(source.dataset())
+    return iter(clean_batches.PairedBatches(source, images[:1000], labels[:1000], **settings).dataset())
 
 
-def measure(student: str, batch: int, rounds: int, steps: int, jit_compile: bool) -> list[dict[str, Any]]:
-    """One row a variant, plus the wait for data during the plain variant's steps."""
-    source = batches(batch)
-    compiled = {name: training_step(method, jit_compile) for name, method in variants(student).items()}
-    for step in compiled.values():
-        _wait(step(next(source)))
-        _wait(step(next(source)))
+def measure(
+    student: str, batch: int, rounds: int, steps: int, jit_compile: bool, only: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """One row a variant, plus the wait for data during the plain variant's steps; ``only``: beside the plain one."""
+    chosen = {name: method for name, method in variants(student).items() if not only or name in {"plain", *only}}
+    sources = {clean: batches(batch, clean) for clean in {method.needs_clean_set for method in chosen.values()}}
+    read = {name: sources[method.needs_clean_set] for name, method in chosen.items()}
+    compiled = {name: training_step(method, jit_compile) for name, method in chosen.items()}
+    for name, step in compiled.items():
+        _wait(step(next(read[name])))
+        _wait(step(next(read[name])))
     seconds: dict[str, list[float]] = {name: [] for name in compiled}
     peaks: dict[str, int] = dict.fromkeys(compiled, 0)
     waits: list[float] = []
@@ -93,7 +97,7 @@ def measure(student: str, batch: int, rounds: int, steps: int, jit_compile: bool
             total = 0.0
             for _ in range(steps):
                 asked = time.perf_counter()
-                item = next(source)
+                item = next(read[name])
                 got = time.perf_counter()
                 _wait(step(item))
                 total += time.perf_counter() - got
@@ -151,14 +155,16 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=3, help="steps a variant takes in each round")
+    parser.add_argument("--variants", default="", help="comma-separated names beside plain; default: all")
     parser.add_argument("--jit_compile", action="store_true", help="compile the steps with XLA")
     parser.add_argument("--quick", action="store_true", help="resnet8, few rounds: does it run?")
     chosen = parser.parse_args()
     students = ["resnet8"] if chosen.quick else chosen.students.split(",")
+    only = [name for name in chosen.variants.split(",") if name]
     rounds = 3 if chosen.quick else chosen.rounds
     rows: list[dict[str, Any]] = []
     for student in students:
-        rows += measure(student, chosen.batch, rounds, chosen.steps, chosen.jit_compile)
+        rows += measure(student, chosen.batch, rounds, chosen.steps, chosen.jit_compile, only)
     print(table(rows))
     chosen.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"written to {chosen.output}")
