@@ -76,7 +76,7 @@ class CellRunner:
             seed = 1000 * self._budget.seed + 20 * run
             start = architectures.build(cell.architecture, HISTORY, seed)
             learner.network.set_weights(start.get_weights())
-            curves.append([(int(step), mse) for step, mse in learner.learn(samples, seed)])
+            curves.append([(int(step), results_of.rounded(mse)) for step, mse in learner.learn(samples, seed)])
         return curves
 
     def _samples(self, scheme: str) -> LearningSet:
@@ -99,7 +99,7 @@ class CellRunner:
 
 
 def compare(wanted: Sequence[Cell], budget: Budget, folder: Path, jit_compile: bool = True) -> Results:
-    """Runs the cells that the folder does not have yet and renews its table and figures after each.
+    """Runs the cells that the folder does not have yet; renews its table after each, its figures at the end.
 
     Raises:
         ValueError: the folder holds cells of another budget, or cannot be written.
@@ -113,7 +113,7 @@ def compare(wanted: Sequence[Cell], budget: Budget, folder: Path, jit_compile: b
     for number, cell in enumerate(left, start=1):
         results[cell] = runner.run(cell)
         results_of.write_runs(folder, results, budget.values())
-        _draw(folder, results)
+        results_of.write_table(folder, results)
         mean, interval = results_of.mean_and_interval(results_of.final_errors(results, cell))
         elapsed = time.monotonic() - started
         print(
@@ -122,15 +122,10 @@ def compare(wanted: Sequence[Cell], budget: Budget, folder: Path, jit_compile: b
             f"about {elapsed / number * (len(left) - number) / 60:.0f} min left",
             flush=True,
         )
-    if results and not left:
-        _draw(folder, results)
-    return results
-
-
-def _draw(folder: Path, results: Results) -> None:
     results_of.write_table(folder, results)
     results_of.draw_convergence(folder, results)
     results_of.draw_explicit(folder, results)
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

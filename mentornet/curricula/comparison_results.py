@@ -70,6 +70,11 @@ Results = dict[Cell, list[Curve]]
 """For every finished cell the (step, test MSE) pairs of each of its runs."""
 
 
+def rounded(mse: float) -> float:
+    """An error with the digits that are kept in the file, so that a comparison ends the same stopped or not."""
+    return float(f"{mse:.4g}")
+
+
 def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
     """Mean and half-width of its 90% t-interval (NaN for one value; up to ten values)."""
     if len(values) < 2:
@@ -110,7 +115,7 @@ def write_runs(folder: Path, results: Results, budget: Mapping[str, int]) -> Non
     for cell, curves in results.items():
         for run, curve in enumerate(curves):
             for step, mse in curve:
-                writer.writerow((cell.scheme, cell.architecture, cell.objective, run, step, f"{mse:.4g}"))
+                writer.writerow((cell.scheme, cell.architecture, cell.objective, run, step, rounded(mse)))
     files.write_text(folder / RUNS_FILE, f"{_head(budget)}\n{text.getvalue()}")
 
 
@@ -168,7 +173,8 @@ def scientific(mean: float, interval: float) -> str:
 
 def draw_convergence(folder: Path, results: Results) -> None:
     """App. D's convergence figure: mean test MSE over the steps, one panel a scheme, one curve an architecture."""
-    figure = Figure(figsize=(12, 6.5), layout="constrained")
+    figure = Figure(figsize=(12, 6.5))
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.08, top=0.95, hspace=0.25, wspace=0.22)
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, 3, sharex=True).ravel()
     for axes, (scheme, title) in zip(panels, SCHEMES.items(), strict=True):
@@ -183,7 +189,8 @@ def draw_convergence(folder: Path, results: Results) -> None:
 
 def draw_explicit(folder: Path, results: Results) -> None:
     """App. D's comparison of explicit (eq. 4) and implicit (MSE) learning on two curricula of known G."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.6))
+    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.15, top=0.9, wspace=0.22)
     FigureCanvasAgg(figure)
     for axes, scheme in zip(figure.subplots(1, 2), EXPLICIT_SCHEMES, strict=True):
         for objective, name, colour in (("mse", "implicit", "#0072b2"), ("explicit", "explicit", "#d55e00")):
