@@ -16,7 +16,13 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ["--dataset_name=digits", "--noise_type=uniform", "--noise_fraction=0.4", "--studentnet=small_cnn"]
+SHARED = [
+    "--dataset_name=digits",
+    "--noise_type=uniform",
+    "--noise_fraction=0.4",
+    "--studentnet=small_cnn",
+    "--learning_rate=0.01",
+]
 RUNS = {
     "plain": ["--method=standard"],
     "mentornet_pd": ["--curriculum=mentornet_pd", "--loss_p_percentile=0.6"],
