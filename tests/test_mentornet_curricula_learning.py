@@ -304,6 +304,8 @@ BAD = {
     ("--vstar_fn=data_driven", "--train_dir=y"): "needs --input_csv_filename",
     ("--vstar_fn=none", "--input_csv_filename=x", "--train_dir=y"): "contradict each other",
     ("--vstar_fn=none", "--outdir=y", "--learning_rate=0.1"): "--learning_rate is only used with --train_dir",
+    ("--vstar_fn=none", "--outdir=y", "--fixed_label=0"): "--fixed_label is only used with --train_dir",
+    ("--vstar_fn=none", "--outdir=y", "--explicit"): "--explicit is only used with --train_dir",
     ("--input_csv_filename=x", "--train_dir=y", "--sample_size=9"): "--sample_size is only used with --vstar_fn",
     ("--vstar_fn=none", "--train_dir=y", "--percentiles=5"): "--percentiles is only used with --input_csv_filename",
     ("--input_csv_filename=x", "--train_dir=y", "--explicit"): "--explicit needs a curriculum whose G is known",

@@ -164,7 +164,9 @@ class Learner(keras.Model):
     def _take(self, samples: LearningSet) -> None:
         """Puts the samples where the compiled steps read them; a set of the same shape needs no new compilation."""
         arrays = {**samples.inputs(), "target": samples.target}
-        if self._data and all(self._data[name].shape == array.shape for name, array in arrays.items()):
+        if {name: tuple(held.shape) for name, held in self._data.items()} == {
+            name: array.shape for name, array in arrays.items()
+        }:
             for name, array in arrays.items():
                 self._data[name].assign(array)
             return
@@ -172,8 +174,8 @@ class Learner(keras.Model):
         self.train_function = None
 
 
-def check_explicit(curriculum: Curriculum | None) -> Curriculum:
-    """The curriculum again, if explicit learning can use its G; ValueError if not."""
+def check_explicit(curriculum: Curriculum | None) -> None:
+    """Raises ValueError if explicit learning cannot use the curriculum's G."""
     if curriculum is None or curriculum.regulariser(tf.ones([1]), 1.0) is None:
         name = curriculum.name if curriculum is not None else None
         raise ValueError(f"explicit learning minimises g l + G(g), and no G is known for {name!r}; learn it implicitly")
@@ -182,7 +184,6 @@ def check_explicit(curriculum: Curriculum | None) -> Curriculum:
             f"explicit learning needs G on all of [0, 1], but {curriculum.name!r} has it up to "
             f"{curriculum.weight_limit:g} only; learn it implicitly"
         )
-    return curriculum
 
 
 def predict(network: WeightNetwork, inputs: dict[str, np.ndarray]) -> np.ndarray:

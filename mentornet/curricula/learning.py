@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mentornet.network import MentorNetwork, NetworkConfig
 
 PROGRAM = "python -m mentornet.curricula.learning"
-_LEARNING_ONLY = ("mini_batch_size", "max_step_train", "learning_rate", "network", "fixed_label", "starts")
+_LEARNING_ONLY = ("mini_batch_size", "max_step_train", "learning_rate", "explicit", "network", "fixed_label", "starts")
 
 
 class ProgressLine:
@@ -128,7 +128,7 @@ def _check(options: argparse.Namespace) -> None:
         (dump_only, options.input_csv_filename, "--input_csv_filename"),
         (_LEARNING_ONLY, options.train_dir, "--train_dir"),
     ):
-        used = [name for name in names if getattr(options, name) is not None]
+        used = [name for name in names if getattr(options, name) is not None and getattr(options, name) is not False]
         if used and not fits:
             raise ValueError(f"--{used[0]} is only used with {needs}")
     if options.explicit and options.input_csv_filename:

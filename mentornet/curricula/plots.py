@@ -99,7 +99,7 @@ def draw_surfaces(
     """Writes ``epoch_<percent>.png`` for every percent and the animation ``surface.gif``."""
     frames = [surface_image(curriculum, epoch, loss_bound, title) for epoch in epochs]
     for epoch, frame in zip(epochs, frames, strict=True):
-        _save_png(frame, folder / f"epoch_{epoch}.png")
+        save_png(frame, folder / f"epoch_{epoch}.png")
     save_animation(frames, folder / "surface.gif")
 
 
@@ -146,7 +146,7 @@ def draw_objective(
     axes.title.set_fontsize(10)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    _save_png(_image(figure), path)
+    save_png(_image(figure), path)
 
 
 def draw_comparison(
@@ -163,7 +163,7 @@ def draw_comparison(
         draw_surface(axes, curriculum, epoch, loss_bound)
         axes.set_title(f"({'ab'[place - 1]}) {title or curriculum.name}: {epoch}%", fontsize=10)
     figure.subplots_adjust(left=0.0, right=0.95, bottom=0.05, top=0.92, wspace=0.1)
-    _save_png(_image(figure), path)
+    save_png(_image(figure), path)
 
 
 def draw_learned(folder: str | Path, curve: Sequence[Sequence[float]]) -> None:
@@ -184,7 +184,7 @@ def draw_learned(folder: str | Path, curve: Sequence[Sequence[float]]) -> None:
     axes.semilogy(step, np.maximum(error, 1e-12), marker=".")
     axes.set(xlabel="step", ylabel="held-out MSE")
     axes.grid(alpha=0.3)
-    _save_png(_image(figure), Path(folder) / "learning.png")
+    save_png(_image(figure), Path(folder) / "learning.png")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -250,7 +250,8 @@ def _image(figure: Figure) -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _save_png(image: Image.Image, path: Path) -> None:
+def save_png(image: Image.Image, path: Path) -> None:
+    """Writes a PNG, all or nothing."""
     stream = io.BytesIO()
     image.save(stream, "PNG", optimize=True)
     files.write_bytes(path, stream.getvalue())

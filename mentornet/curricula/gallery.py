@@ -1,0 +1,121 @@
+"""Draws the gallery of the MentorNets that come with the library: one row each, as in the release's README.
+
+    python -m mentornet.curricula.gallery --output=docs
+
+Writes ``gallery.md`` and, into ``gallery/``, for each an animation of its weight surface, its surface late in training
+and its curve of loss against objective (ICML fig. 2), and two surfaces side by side (ICML fig. 4).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mentornet import quiet
+from mentornet.training import files
+
+if TYPE_CHECKING:
+    from mentornet.curricula.learned import LearnedCurriculum
+
+# What is known of each by its formula; others are data-driven, and their cards say from what they were learned.
+FORMULAS = {
+    "baseline": "every sample counts fully",
+    "self_paced": "v = 1 if l ≤ l_pt, else 0",
+    "spcl_linear": "v = 1 up to l_pt, then falls to 0 at l_pt + 1",
+    "hard_example_mining": "v = 1 if l ≥ l_pt, else 0",
+    "focal_loss": "v = (1 − e^(−l))²",
+    "mentornet_pd": "1 up to 18%, then self_paced, from 90% spcl_linear",
+    "temporal_mixture": "self_paced up to 49%, hard_example_mining from 50%",
+    "huber": "v = 1/2 up to l = 1, then 1 / (2 √l)",
+    "log_sum": "v = 1 / (1 + l)",
+}
+COMPARED = ("mentornet_pd", 40, 95)
+LATE = 99
+
+HEAD = """# Gallery of the ready-made MentorNets
+
+Each was learned by this project's own commands and comes with the library:
+`mentornet.curricula.get("pretrained:<name>")`, or `--curriculum=pretrained:<name>` in a training. The surfaces show the
+weight that a sample gets for its loss l and the difference of its loss to the moving percentile l_pt, while training
+goes from 0% to 99%. The curves show the loss against the objective it becomes, weight × loss at l_pt = 1 and 99% of
+training, beside the objectives of Huber, log-sum and self-paced (figure 2 of the ICML paper). The error is the mean
+squared one on held-out samples.
+
+`python -m mentornet.curricula.gallery --output=docs` draws this page anew, and
+`python -m mentornet.curricula.pretraining` learns the networks with a closed form anew.
+
+| MentorNet | weight over loss and difference, 0% to 99% of training | at 99% | loss against objective |
+|---|---|---|---|
+"""
+
+
+def row(name: str, card: dict[str, object]) -> str:
+    """A line of the page's table."""
+    held_out, source = card["held_out"], card["source"]
+    assert isinstance(held_out, dict)
+    assert isinstance(source, dict)
+    if name in FORMULAS:
+        about = f"{FORMULAS[name]}<br>error {held_out['mse']:.1e}"
+    else:
+        about = (
+            f"data-driven, from {source['rows']:,} samples of which {source['wrong_labels']:.0%} are wrong, percentile "
+            f"{card['percentile']}<br>tells right from wrong: {held_out['accuracy']:.1%}"
+        )
+    pictures = " | ".join(f"![{name}](gallery/{name}{suffix})" for suffix in (".gif", ".png", "_objective.png"))
+    return f"| **{name}**<br>{about} | {pictures} |\n"
+
+
+def draw(output: Path, names: Sequence[str]) -> None:
+    """Draws the pictures of the named MentorNets and writes the page."""
+    from mentornet.curricula import PRETRAINED, get, plots
+
+    folder = output / "gallery"
+    with files.explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    page = HEAD
+    for name in names:
+        curriculum: LearnedCurriculum = get(PRETRAINED + name)  # type: ignore[assignment]
+        frames = [plots.surface_image(curriculum, epoch, title=name) for epoch in plots.EPOCHS]
+        plots.save_animation(frames, folder / f"{name}.gif")
+        plots.save_png(frames[plots.EPOCHS.index(LATE)], folder / f"{name}.png")
+        plots.draw_objective(folder / f"{name}_objective.png", curriculum, LATE, title=name)
+        page += row(name, curriculum.card)
+        print(f"drew {name}", flush=True)
+    name, early, late = COMPARED
+    if name in names:
+        pair = (get(PRETRAINED + name),) * 2
+        plots.draw_comparison(folder / "compare.png", pair, (early, late), titles=(name, name))
+        page += (
+            f"\nTwo surfaces side by side, as in figure 4 of the ICML paper (`python -m mentornet.curricula.plots "
+            f"--compare`): {name} at {early}% and {late}% of training.\n\n![{name} at two times](gallery/compare.png)\n"
+        )
+    files.write_text(output / "gallery.md", page)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status: 0, or 2 after one sentence about what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mentornet.curricula.gallery",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--output", default="docs", help="folder of the page (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    quiet.start_tensorflow()
+    from mentornet.curricula import pretrained_names
+
+    known = [name for name in FORMULAS if name in pretrained_names()]
+    try:
+        draw(Path(options.output), known + [name for name in pretrained_names() if name not in FORMULAS])
+    except (ValueError, FileNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
