@@ -32,7 +32,7 @@ from benchmarks import memory  # noqa: E402
 from data import clean_batches, pipeline  # noqa: E402
 from mentornet import methods  # noqa: E402
 from mentornet.curricula.learned import LearnedCurriculum  # noqa: E402
-from mentornet.network import build  # noqa: E402
+from mentornet.network import NetworkConfig, build  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 
 Step = Callable[[dict[str, tf.Tensor]], Any]
@@ -50,7 +50,9 @@ def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]
     return {
         "plain": methods.Standard(network(), **shared),
         "spade_mentornet_pd": methods.Spade(network(), "mentornet_pd", **shared, **dropout),
-        "spade_learned": methods.Spade(network(), LearnedCurriculum(build()), **shared, **dropout),
+        "spade_learned": methods.Spade(
+            network(), LearnedCurriculum(build(NetworkConfig(label_rows=CLASSES))), **shared, **dropout
+        ),
         "l2rw_forward": methods.L2RW(network(), **shared),
         "l2rw_double": methods.L2RW(network(), **shared, meta_gradient="double_backprop"),
         "l2b_forward": methods.L2B(network(), **shared, clip_norm=0.25),

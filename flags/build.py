@@ -237,7 +237,12 @@ def method(
             made["mixture_steps"] = max(1, len(loaded.train) // config.data.batch_size)
             made["clean_batch_size"] = config.clean.clean_batch_size or config.data.batch_size
         return kind(network, **shared, **config.method.options, **made)
-    return kind(network, data_driven.curriculum(config.method, config.run.seed), **shared, **config.method.options)
+    return kind(
+        network,
+        data_driven.curriculum(config.method, loaded.dataset.num_classes, config.run.seed),
+        **shared,
+        **config.method.options,
+    )
 
 
 def curriculum_updates(config: Config, loaded: LoadedData) -> CurriculumUpdates | None:

@@ -21,16 +21,24 @@ from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSampl
 _BATCH = 500
 
 
-def curriculum(config: MethodConfig, seed: int) -> Curriculum:
+def curriculum(config: MethodConfig, num_classes: int, seed: int) -> Curriculum:
     """The curriculum of that name or folder; the data-driven one starts as a network that has learned nothing.
 
     Raises:
-        ValueError, FileNotFoundError: no such curriculum.
+        ValueError, FileNotFoundError: no such curriculum, or one that was learned with fewer classes.
     """
     assert config.curriculum is not None
     if config.curriculum == DATA_DRIVEN:
         return LearnedCurriculum(build(NetworkConfig(fixed_label=config.fixed_label or 0), seed), name=DATA_DRIVEN)
-    return curricula.get(config.curriculum, config.fixed_label)
+    found = curricula.get(config.curriculum, config.fixed_label)
+    if isinstance(found, LearnedCurriculum):
+        shape = found.network.config
+        if shape.fixed_label is None and shape.label_rows < num_classes:
+            raise ValueError(
+                f"the MentorNet {config.curriculum} was learned with {shape.label_rows} classes and this data set has "
+                f"{num_classes}: give --fixed_label=0 to feed it no label (app. E.3)"
+            )
+    return found
 
 
 def check(config: MethodConfig) -> None:

@@ -20,7 +20,7 @@ from data.labels import DiagnosticLabels, NoisyLabels
 from flags import data_driven
 from flags.curriculum_flags import MethodConfig
 from mentornet import methods
-from mentornet.curricula.learned import LearnedCurriculum, load
+from mentornet.curricula.learned import LearnedCurriculum, load, save
 from mentornet.curricula.learner import LearningSettings
 from mentornet.network import NetworkConfig, build
 from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
@@ -138,3 +138,13 @@ def test_a_run_killed_behind_an_update_resumes_across_it(tmp_path):
             np.testing.assert_array_equal(a, b)
     cards = [json.loads((folder / "curricula/step_000060/card.json").read_text()) for folder in (whole, killed)]
     assert cards[0]["percentile"] == cards[1]["percentile"]
+
+
+def test_a_mentornet_of_fewer_classes_is_refused_unless_its_label_is_fixed(tmp_path):
+    save(build(NetworkConfig(label_rows=2)), tmp_path / "two", {"name": "two"})
+    config = MethodConfig("spade", str(tmp_path / "two"), None, {})
+    with pytest.raises(ValueError, match="learned with 2 classes and this data set has 10: give --fixed_label=0"):
+        data_driven.curriculum(config, 10, seed=0)
+    assert data_driven.curriculum(config, 2, seed=0).name == "two"
+    carried = data_driven.curriculum(MethodConfig("spade", str(tmp_path / "two"), 0, {}), 10, seed=0)
+    assert carried.network.config.fixed_label == 0
