@@ -59,8 +59,18 @@ def evaluation_batches(distribution: Distribution, inputs: TrainingInputs) -> tu
 
 
 def _per_replica(distribution: Distribution, batches: tf.data.Dataset) -> Any:
-    """The batches of this process as a distributed data set, whose consecutive elements go to consecutive replicas."""
+    """The batches of this process as a distributed data set, whose consecutive elements go to consecutive replicas.
+
+    Raises:
+        ValueError: batches that the replicas can't share equally.
+    """
     processes = distribution.input_shard[1]
+    for name, spec in batches.element_spec.items():
+        rows, replicas = (spec.shape[0] or 0) * processes, distribution.replicas
+        if rows % replicas:
+            raise ValueError(
+                f"{rows} rows of {name!r} cannot be shared equally by {replicas} replicas: use a multiple of {replicas}"
+            )
 
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
         hosts = context.num_input_pipelines // processes  # more than one on a TPU pod, driven by one process
