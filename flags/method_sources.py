@@ -56,10 +56,15 @@ def start_from(network: keras.Model, baseline_run: str) -> None:
         FileNotFoundError: the run has no student yet.
         ValueError: it is another network.
     """
-    baseline = baseline_student(baseline_run)
-    if [v.shape for v in network.variables] != [v.shape for v in baseline.variables]:
+    # Counters of dropout calls are no weights: the two may differ in dropout.
+    own, first = (
+        [variable for variable in model.variables if variable.dtype.is_floating]
+        for model in (network, baseline_student(baseline_run))
+    )
+    if [variable.shape for variable in own] != [variable.shape for variable in first]:
         raise ValueError(f"the student of --baseline_run={baseline_run} is another network than --studentnet")
-    network.set_weights(baseline.get_weights())
+    for variable, start in zip(own, first, strict=True):
+        variable.assign(start)
 
 
 def baseline_student(baseline_run: str) -> keras.Model:

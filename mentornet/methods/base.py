@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -60,6 +61,7 @@ class NoisyLabelMethod(keras.Model):
 
     Attributes:
         needs_clean_set: batches must hold "clean_image" and "clean_label" beside the noisy samples.
+        chooses_clean_samples: the clean samples are training samples that the method chooses itself.
         largest_weight: weights above it count as alike in the area under the ROC curve.
         takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``auxiliary``).
 
@@ -68,6 +70,7 @@ class NoisyLabelMethod(keras.Model):
     """
 
     needs_clean_set = False
+    chooses_clean_samples = False
     largest_weight = 1.0
     takes_auxiliary_head = False
 
@@ -176,6 +179,17 @@ class NoisyLabelMethod(keras.Model):
         if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
             rate = rate(self.optimizer.iterations)
         return tf.cast(rate, tf.float32)
+
+    def chosen_clean_samples(self, student: keras.Model, training_in_order: tf.data.Dataset) -> np.ndarray:
+        """Positions of the training samples to come as "clean_image" from now on, int64.
+
+        Called between intervals, if ``chooses_clean_samples``.
+
+        Args:
+            student: the present student, outside any distribution strategy.
+            training_in_order: the training samples, not augmented.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not choose clean samples")
 
     def report(self) -> dict[str, float]:
         """Method-specific values for the metrics row, read at the end of an interval."""

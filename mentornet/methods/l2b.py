@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.methods.base import Batch, Weighting, kernels, per_sample_cross_entropy
-from mentornet.methods.replicas import gather, own_part, replicas
+from mentornet.methods.loss_mixture import clean_samples
+from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
 from mentornet.methods.reweighting import MetaReweighting, check_choice, normalised
 
 ABLATIONS = ("none", "alpha_zero", "beta_zero", "alpha_plus_beta_one")
@@ -40,6 +42,10 @@ class L2B(MetaReweighting):
             to the scores divided by ``temperature``; both see scores of the size of the learning rate.
         scope: "joint" normalises alpha and beta together; "separate" gives each row half of the total.
         temperature: of the softmax; 10 in the released command for ISIC.
+        mixture_steps: no clean set: after the warm-up, and then whenever this many steps (an epoch) have passed, the
+            training samples that a mixture of two components takes for clean are chosen to play its part, with their
+            noisy labels. Until then all samples do. Needs ``num_examples``.
+        clean_batch_size: m, so that the mixture chooses no fewer.
         decayed: "all" trainable variables decay (released code), or only "kernels", as elsewhere here.
         lookahead: "momentum" is the default, as in the released code; "none" is eq. 5.
         **options: see ``MetaReweighting`` and ``NoisyLabelMethod``.
@@ -58,6 +64,8 @@ class L2B(MetaReweighting):
         normalisation: str = "rectified",
         scope: str = "joint",
         temperature: float = 1.0,
+        mixture_steps: int | None = None,
+        clean_batch_size: int = 1,
         decayed: str = "all",
         lookahead: str = "momentum",
         **options: Any,
@@ -78,6 +86,16 @@ class L2B(MetaReweighting):
             raise ValueError(f"temperature={temperature:g} must be greater than 0")
         if ablation == "alpha_plus_beta_one" and (normalisation != "rectified" or scope != "joint"):
             raise ValueError("ablation=alpha_plus_beta_one fixes the normalisation: leave normalisation and scope out")
+        if mixture_steps is not None:
+            if self.num_examples is None or mixture_steps < 1 or not 1 <= clean_batch_size <= self.num_examples:
+                raise ValueError(
+                    f"mixture_steps={mixture_steps} and clean_batch_size={clean_batch_size} must be at least 1, and "
+                    f"num_examples={self.num_examples} as large as the clean batch"
+                )
+            self.supposed_clean = mirrored_variable(tf.ones([self.num_examples]), "supposed_clean")
+            self.mixture_step = mirrored_variable(tf.constant(-1, tf.int64), "mixture_step")
+        self.chooses_clean_samples = mixture_steps is not None
+        self._mixture_steps, self._clean_batch_size = mixture_steps or 0, clean_batch_size
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
         self._ablation, self._normalisation, self._scope = ablation, normalisation, scope
         self._temperature, self._decay_all = float(temperature), decayed == "all"
@@ -133,6 +151,19 @@ class L2B(MetaReweighting):
             return normalised(raw, tf.reduce_sum(raw))
         rows = 2.0 if self._ablation == "none" else 1.0
         return normalised(raw, tf.reduce_sum(raw, axis=1, keepdims=True)) / rows
+
+    def chosen_clean_samples(self, student: keras.Model, training_in_order: tf.data.Dataset) -> np.ndarray:
+        """The samples that the present mixture takes for clean, fitted anew when it is due (see ``mixture_steps``)."""
+        step, fitted = int(self.step.numpy()), int(self.mixture_step.numpy())
+        if step >= self._warmup_steps and step > 0 and (fitted < 0 or step - fitted >= self._mixture_steps):
+            losses = [
+                per_sample_cross_entropy(batch["label"], student(batch["image"], training=False))
+                for batch in training_in_order
+            ]
+            chosen = clean_samples(np.concatenate(losses), self._clean_batch_size, self.seed + step)
+            self.supposed_clean.assign(chosen.astype(np.float32))
+            self.mixture_step.assign(step)
+        return np.flatnonzero(self.supposed_clean.numpy())
 
     def _apply(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
         """Sums the replicas' gradients, clips their global norm, adds the decay, and lets the optimiser step."""

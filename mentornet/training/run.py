@@ -20,6 +20,7 @@ from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.curriculum_update import CurriculumUpdates
 from mentornet.training.distributed_inputs import training_batches
 from mentornet.training.distribution import Distribution
+from mentornet.training.early_stopping import HoldoutSelector, early_stopped_figures
 from mentornet.training.evaluation import plain_copy, sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.metrics_table import METRIC_COLUMNS, last_known, summarise
@@ -97,18 +98,24 @@ def _fit(
 ) -> None:
     update_steps = [] if updates is None else updates.steps(settings.max_steps)
     recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution, set(update_steps))
+    callbacks: list[keras.callbacks.Callback] = [NanGuard(), recorder]
+    if inputs.holdout is not None:
+        callbacks.append(HoldoutSelector(workdir, inputs, start, distribution))
     try:
         # Whole intervals in one call, then the remainder up to the next update of the curriculum or the end.
         while start < settings.max_steps:
             until = min(step for step in (*update_steps, settings.max_steps) if step > start)
             every = min(settings.eval_every_steps, until - start)
             intervals = (until - start) // every
+            present = _with_chosen_clean_samples(method, inputs, distribution)
+            if present is not inputs:
+                intervals = 1  # the next interval may choose others
             method.fit(
-                training_batches(distribution, inputs, start, intervals * every),
+                training_batches(distribution, present, start, intervals * every),
                 epochs=intervals,
                 steps_per_epoch=every,
                 verbose=0,
-                callbacks=[NanGuard(), recorder],
+                callbacks=callbacks,
             )
             start += intervals * every
             if updates is not None and start in update_steps:
@@ -117,6 +124,19 @@ def _fit(
                 checkpoints.save()
     finally:
         recorder.close()
+
+
+def _with_chosen_clean_samples(
+    method: NoisyLabelMethod, inputs: TrainingInputs, distribution: Distribution
+) -> TrainingInputs:
+    """The inputs with the clean samples that the method chooses among the training samples, if it does so."""
+    if not method.chooses_clean_samples:
+        return inputs
+    if inputs.batches_beside is None:
+        raise ValueError("this data can't put chosen samples beside its batches: give a clean set")
+    student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
+    chosen = method.chosen_clean_samples(student, inputs.training_in_order)
+    return dataclasses.replace(inputs, batches=inputs.batches_beside(chosen), worker_stream=None)
 
 
 def finish(
@@ -165,6 +185,7 @@ def finish(
         visited = np.isfinite(mean_weight)
         figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
         figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
+    figures |= early_stopped_figures(workdir)
     result = {
         "noise_rate_actual": None,
         **figures,

@@ -1,0 +1,73 @@
+"""Early stopping on a noisy hold-out: which step did best on samples that were kept back (L2RW table 2, "+ES").
+
+Training goes on to its end; the student of the best interval is kept beside the last one. The hold-out has noisy labels
+like the training data, so nothing clean is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from mentornet.training.distribution import Distribution
+from mentornet.training.evaluation import plain_copy, sample_outputs
+from mentornet.training.inputs import TrainingInputs
+from mentornet.training.metrics_table import MetricsTable
+from mentornet.training.workdir import Workdir
+
+COLUMNS = ("step", "holdout_accuracy", "holdout_loss")
+STUDENT_FILE = "student_early_stopped.keras"
+
+
+class HoldoutSelector(keras.callbacks.Callback):
+    """Evaluates the hold-out at the end of every interval: a row of holdout.csv, and the student if it is the best.
+
+    Place it behind ``IntervalRecorder``. After a kill the rows behind the checkpoint are taken back; the steps are
+    repeated exactly, so the saved student is that of the best row again.
+    """
+
+    def __init__(self, workdir: Workdir, inputs: TrainingInputs, start: int, distribution: Distribution):
+        super().__init__()
+        self._supports_tf_logs = True
+        self._workdir, self._holdout, self._distribution = workdir, inputs.holdout, distribution
+        self.table = MetricsTable(workdir.path / "holdout.csv", COLUMNS)
+        if distribution.is_chief:
+            self.table.truncate_after(start)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        student = self.model.student
+        if self._distribution.kind != "one_device":
+            student = plain_copy(student)  # all processes take part in reading the variables
+        if not self._distribution.is_chief:
+            return
+        found = sample_outputs(student, self._holdout)
+        row = {
+            "step": int(self.model.step.numpy()),
+            "holdout_accuracy": found.accuracy,
+            "holdout_loss": float(found.loss.mean(dtype=np.float64)),
+        }
+        self.table.append_row(row)
+        if best_step(self.table) == row["step"]:
+            student.save(str(self._workdir.path / STUDENT_FILE))
+
+
+def best_step(table: MetricsTable) -> int:
+    """The step with the highest hold-out accuracy, the first of several alike."""
+    columns = table.read()
+    return int(columns["step"][int(np.argmax(columns["holdout_accuracy"]))])
+
+
+def early_stopped_figures(workdir: Workdir) -> dict[str, Any]:
+    """Step and evaluation accuracy of the student that the hold-out chose, for result.json; {} without a hold-out."""
+    table = MetricsTable(workdir.path / "holdout.csv", COLUMNS)
+    if not table.path.exists():
+        return {}
+    step, metrics = best_step(table), workdir.metrics.read()
+    row = np.flatnonzero(metrics["step"] == step)
+    accuracy = float(metrics["eval_accuracy"][row[0]]) if row.size else float("nan")
+    return {
+        "early_stopped_step": step,
+        "accuracy_early_stopped": accuracy if np.isfinite(accuracy) else None,
+    }

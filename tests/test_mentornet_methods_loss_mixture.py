@@ -1,0 +1,80 @@
+"""The online clean set of L2B: a mixture of two components over the losses of the training samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mentornet import methods
+from mentornet.methods import loss_mixture
+from tests.test_mentornet_methods_spade import CLASSES, linear_student, make_batch
+
+
+def two_groups(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Losses of 300 samples around 0.2 and 200 around 3."""
+    rng = np.random.default_rng(seed)
+    clean = rng.permutation(500) < 300
+    return np.where(clean, rng.normal(0.2, 0.05, 500), rng.normal(3, 0.4, 500)), clean
+
+
+def test_well_separated_losses_are_told_apart():
+    losses, clean = two_groups()
+    np.testing.assert_array_equal(loss_mixture.clean_samples(losses, 1, seed=0), clean)
+    # Affine losses are the same mixture, since they are scaled to [0, 1] first.
+    np.testing.assert_array_equal(loss_mixture.clean_samples(100 * losses + 7, 1, seed=0), clean)
+
+
+def test_posterior_is_bayes_rule_of_the_fitted_components():
+    """With equal variances the boundary lies half-way, a little towards the rarer component."""
+    losses = np.concatenate([np.random.default_rng(1).normal(m, 0.5, 4000) for m in (0.0, 3.0)])
+    posterior = loss_mixture.clean_probability(losses, seed=0)
+    order = np.argsort(losses)
+    boundary = losses[order][np.searchsorted(-posterior[order], -0.5)]
+    assert boundary == pytest.approx(1.5, abs=0.1)
+
+
+def test_at_least_as_many_as_a_batch_and_equal_losses():
+    losses, _ = two_groups()
+    chosen = loss_mixture.clean_samples(losses, 400, seed=0)
+    assert chosen.sum() == 400
+    assert losses[chosen].max() < losses[~chosen].min()
+    assert loss_mixture.clean_samples(np.ones(5), 1, seed=0).all()
+    with pytest.raises(ValueError, match="not finite"):
+        loss_mixture.clean_samples(np.array([1.0, np.nan]), 1, seed=0)
+
+
+def test_l2b_fits_after_the_warm_up_and_then_once_an_epoch():
+    size = 12
+    method = methods.L2B(
+        linear_student(), max_steps=100, num_examples=size, warmup_steps=5, mixture_steps=10, clean_batch_size=2
+    )
+    batch = make_batch(size=size)
+    kernel = method.student.trainable_variables[0]
+    kernel.assign(tf.zeros_like(kernel))
+    data = tf.data.Dataset.from_tensors({"image": batch["image"], "label": batch["label"]})
+
+    def chosen(step: int) -> list[int]:
+        method.step.assign(step)
+        return method.chosen_clean_samples(method.student, data).tolist()
+
+    def expected() -> list[int]:
+        z = batch["image"].reshape(size, -1) @ kernel.numpy()
+        loss = np.log(np.exp(z).sum(axis=1)) - z[np.arange(size), batch["label"]]
+        return np.flatnonzero(loss_mixture.clean_samples(loss, 2, seed=0)).tolist()
+
+    assert chosen(0) == chosen(4) == list(range(size))
+    kernel.assign(np.random.default_rng(0).normal(size=(9, CLASSES), scale=2))
+    first = expected()
+    assert 2 <= len(first) < size
+    assert chosen(5) == first
+    kernel.assign(np.random.default_rng(5).normal(size=(9, CLASSES), scale=2))
+    assert expected() != first
+    assert chosen(14) == first
+    assert chosen(15) == expected()
+
+
+@pytest.mark.parametrize("settings", [{"mixture_steps": 0}, {"mixture_steps": 5, "clean_batch_size": 13}])
+def test_impossible_mixtures_are_refused(settings):
+    with pytest.raises(ValueError, match="mixture_steps"):
+        methods.L2B(linear_student(), max_steps=1, num_examples=12, **settings)

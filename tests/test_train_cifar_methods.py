@@ -1,0 +1,238 @@
+"""The compared methods through train_cifar.py on the embedded digits: resume after SIGKILL, clean sets, bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.test_train_cifar import ROOT, command, rows, student_weights
+
+DATA = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
+SHORT = ["--max_number_of_steps=12", "--eval_every_steps=4", "--batch_size=32", "--learning_rate=0.02"]
+REGULARISED = ["--dropout_keep_probability=0.8", "--weight_decay=1e-3", "--noshow_progress"]
+CLEAN = ["--clean_examples_per_class=5", "--clean_batch_size=16"]
+
+METHODS = {
+    "l2rw": CLEAN,
+    "l2b": [*CLEAN, "--clip_norm=0.5", "--warmup_steps=2"],
+    "l2b from a mixture": ["--clean_source=mixture", "--warmup_steps=3", "--train_examples=100"],
+    "reed": ["--reed_kind=soft", "--holdout_examples=100"],
+    "forward_correction": ["--transition_matrix=true"],
+    "backward_correction": ["--transition_matrix=true"],
+    "s_model": [],
+    "generalised_cross_entropy": ["--balanced_batches"],
+    "class_weights": [],
+    "hard_mining": [],
+    "random_weights": [],
+    "clean_only": CLEAN,
+}
+
+
+def train(*flags: str) -> dict:
+    """Trains in this process; the content of result.json."""
+    from flags import tasks, train_flags
+
+    config = train_flags.parse(["train_cifar.py", *flags])
+    tasks._prepare_tensorflow(config)
+    return tasks.train(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", METHODS)
+def test_a_method_killed_after_its_first_row_ends_like_an_uninterrupted_run(case, tmp_path):
+    flags = [*DATA, *SHORT, *REGULARISED, f"--method={case.split()[0]}", *METHODS[case]]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    result = train(*flags, f"--train_log_dir={whole}")
+    assert result["steps"] == 12
+    process = subprocess.Popen(
+        command(*flags, f"--train_log_dir={killed}"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 300
+    metrics = killed / "metrics.csv"
+    while process.poll() is None and time.monotonic() < deadline:
+        if metrics.exists() and metrics.read_bytes().count(b"\n") > 1:
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.002)
+    assert process.wait() == -signal.SIGKILL
+    assert not (killed / "result.json").exists()
+    train(*flags, f"--train_log_dir={killed}")
+    assert rows(killed) == rows(whole)
+    expected, found = student_weights(whole), student_weights(killed)
+    assert expected
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    assert (killed / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
+    if "--holdout_examples=100" in flags:
+        assert (killed / "holdout.csv").read_bytes() == (whole / "holdout.csv").read_bytes()
+
+
+def test_clean_samples_and_holdout_stay_out_of_the_run(tmp_path):
+    """Sizes, disjointness from the record of the run, and the hold-out's choice recomputed from its table."""
+    folder = tmp_path / "run"
+    result = train(
+        *DATA, *SHORT, *REGULARISED, "--method=l2rw", *CLEAN, "--holdout_examples=100", f"--train_log_dir={folder}"
+    )
+    labels = np.load(folder / "labels.npz", allow_pickle=False)
+    assert len(labels["given"]) == 1437 - 50 - 100
+    assert len(np.unique(labels["index"])) == len(labels["index"])
+    table = np.genfromtxt(folder / "holdout.csv", delimiter=",", names=True)
+    best = table["step"][np.argmax(table["holdout_accuracy"])]
+    assert result["early_stopped_step"] == best
+    row = next(row for row in rows(folder) if float(row["step"]) == best)
+    assert result["accuracy_early_stopped"] == pytest.approx(float(row["eval_accuracy"]))
+    assert (folder / "student_early_stopped.keras").is_file()
+    # Seeds decide the clean set alone: another method keeps the same noisy samples with the same labels.
+    other = tmp_path / "other"
+    train(
+        *DATA, *SHORT, *REGULARISED, "--method=clean_only", *CLEAN, "--holdout_examples=100", f"--train_log_dir={other}"
+    )
+    again = np.load(other / "labels.npz", allow_pickle=False)
+    np.testing.assert_array_equal(again["index"], labels["index"])
+    np.testing.assert_array_equal(again["given"], labels["given"])
+
+
+def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from(tmp_path):
+    from flags import build, method_sources, train_flags
+    from mentornet.methods import transition
+
+    first = tmp_path / "first"
+    train(*DATA, *SHORT, *REGULARISED, f"--train_log_dir={first}")
+    baseline = [f"--baseline_run={first}"]
+
+    def built(*flags: str):
+        config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'x'}", *flags])
+        loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
+        network = build.student(config.student, loaded, 0)
+        return build.method(config, network, loaded), loaded, build.ordered_batches
+
+    student = method_sources.baseline_student(str(first))
+    method, loaded, _ = built("--method=forward_correction", *baseline)
+    images = (loaded.train.images / 255.0).astype(np.float32)
+    std = np.maximum(images.std(axis=(1, 2, 3)), 1 / np.sqrt(images[0].size))
+    images = (images - images.mean(axis=(1, 2, 3), keepdims=True)) / std[:, None, None, None]
+    logits = student(images, training=False).numpy().astype(np.float64)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = transition.estimated(p)
+    np.testing.assert_allclose(np.exp(method._log_columns.numpy()).T, expected, atol=1e-4)
+    method, loaded, _ = built("--method=s_model", "--noise_layer_smoothing=0.01", *baseline)
+    confusion = np.zeros((10, 10))
+    for predicted, given in zip(p.argmax(axis=1), loaded.labels.given, strict=True):
+        confusion[predicted, given] += 1
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    shares[confusion.sum(axis=1) == 0] = np.eye(10)[confusion.sum(axis=1) == 0]
+    np.testing.assert_allclose(method.transition_matrix(), 0.99 * shares + 0.001, atol=1e-4)
+    method, _, _ = built("--method=clean_only", *CLEAN, *baseline)
+    for a, b in zip(method.student.trainable_weights, student.trainable_weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+BAD = {
+    "clean labels missing": (["--method=l2rw"], "needs samples with true labels: give --clean_examples"),
+    "two sizes": (["--method=l2b", "--clean_examples=10", "--clean_examples_per_class=1"], "not both"),
+    "clean set unused": (["--method=reed", "--clean_examples=10"], "--method=reed does not use --clean_examples=10"),
+    "mixture for l2rw": (["--method=l2rw", "--clean_source=mixture"], "belongs to --method=l2b"),
+    "mixture with a set": (
+        ["--method=l2b", "--clean_source=mixture", "--clean_examples=10"],
+        "leave --clean_examples out",
+    ),
+    "another method's flag": (["--method=l2rw", "--clean_examples=50", "--reed_beta=0.5"], "does not use --reed_beta"),
+    "with spade": (["--curriculum=none", "--clip_norm=0.5"], "--method=spade does not use --clip_norm"),
+    "curriculum with l2rw": (
+        ["--method=l2rw", "--clean_examples=50", "--curriculum=none"],
+        "does not use --curriculum",
+    ),
+    "beta": (["--method=reed", "--reed_beta=1.5"], "--reed_beta=1.5 must be at least 0 and at most 1"),
+    "clip": (["--method=l2b", "--clean_examples=50", "--clip_norm=0"], "--clip_norm=0 must be above 0"),
+    "temperature": (["--method=l2b", "--clean_examples=50", "--l2b_temperature=10"], "l2b_normalisation=softmax"),
+    "no matrix": (["--method=forward_correction"], "needs a transition matrix"),
+    "two matrices": (
+        ["--method=s_model", "--transition_matrix=true", "--baseline_run=x"],
+        "both give the transition matrix",
+    ),
+    "matrix of nobody": (["--method=reed", "--transition_matrix=true"], "does not use --transition_matrix"),
+    "two counts": (["--method=hard_mining", "--kept_share=0.5", "--positive_label=1"], "give one of them"),
+    "unknown method": (["--method=magic"], "unknown method 'magic'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_flags_are_refused_before_any_work(case, tmp_path):
+    from flags import train_flags
+
+    flags, sentence = BAD[case]
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        train_flags.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path / 'never'}", *flags])
+    assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--method=l2rw", "--clean_examples=1437"], "there are 1437 training images"),
+        (["--method=l2rw", "--clean_examples=12"], "has none of class"),
+        (["--method=l2rw", "--clean_examples_per_class=500"], "has only"),
+        (
+            ["--method=l2rw", "--clean_examples=50", "--clean_batch_size=60"],
+            "There are 50 clean images, fewer than the 60",
+        ),
+        (["--method=forward_correction", "--transition_matrix={tmp}/small.csv"], "2 x 2, but 10 classes need 10 x 10"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/rows.csv"], "sums to 2"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/text.csv"], "no matrix of numbers"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/absent.npy"], "there is no such file"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/matrix.pkl"], "give a .csv or .npy file"),
+        (["--method=clean_only", "--clean_examples=50", "--baseline_run={tmp}/none"], "finish that training first"),
+        (["--holdout_examples=1437"], "hold-out of 1437"),
+    ],
+)
+def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
+    from flags import tasks, train_flags
+
+    np.savetxt(tmp_path / "small.csv", np.eye(2), delimiter=",")
+    np.savetxt(tmp_path / "rows.csv", 2 * np.eye(10), delimiter=",")
+    (tmp_path / "text.csv").write_text("a,b\n")
+    flags = [flag.format(tmp=tmp_path) for flag in flags]
+    config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'run'}", *flags])
+    with pytest.raises(SystemExit) as stopped:
+        tasks.run_script("train_cifar.py", config)
+    error = capfd.readouterr().err
+    assert stopped.value.code == 1
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_the_method_is_part_of_what_a_folder_was_made_with(tmp_path):
+    from flags import train_flags
+
+    def identity(*flags: str) -> dict:
+        return train_flags.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path}", *flags]).identity()
+
+    plain = identity()
+    assert json.loads(json.dumps(plain)) == json.loads(json.dumps(identity("--method=standard")))
+    for flags in (
+        ["--method=l2rw", "--clean_examples=50"],
+        ["--method=l2rw", "--clean_examples=60"],
+        ["--method=l2rw", "--clean_examples=50", "--lookahead=momentum"],
+        ["--method=reed"],
+        ["--method=reed", "--reed_beta=0.7"],
+        ["--holdout_examples=10"],
+        ["--balanced_batches"],
+    ):
+        found = identity(*flags)
+        assert found != plain, flags
+        plain = found
+
+
+def test_every_method_has_a_resume_case():
+    from mentornet import methods
+
+    assert {case.split()[0] for case in METHODS} == set(methods.names()) - {"standard", "spade"}
+    assert Path(ROOT / "train_cifar.py").is_file()
