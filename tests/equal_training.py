@@ -1,0 +1,107 @@
+"""A process of the tests of synchronous equality: trains a little under a strategy and stores what every replica holds.
+
+    python tests/equal_training.py STRATEGY OUTPUT.npz VARIANT...
+
+Run as a program of its own, because a strategy has to be created before TensorFlow's first operation.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import tensorflow as tf
+
+import student_nets
+from data import pipeline
+from mentornet import methods
+from mentornet.training import distributed_inputs, distribution
+from mentornet.training.inputs import TrainingInputs
+from mentornet.training.optimizers import MomentumSGD
+
+STEPS, BATCH, EXAMPLES, TEST_EXAMPLES = 20, 24, 96, 53
+VARIANTS: dict[str, dict[str, Any]] = {
+    "percentile": {"curriculum": "mentornet_pd"},
+    "explicit": {"curriculum": "spcl:lambda1=2,lambda2=1", "explicit": True, "burn_in_epoch": 0},
+    "history": {"curriculum": "prediction_variance", "burn_in_epoch": 0},
+    "separate_norm": {"curriculum": "mentornet_pd", "synchronized": False},
+}
+
+
+def arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (count, 8, 8, 1), np.uint8), generator.integers(0, 10, count).astype(np.int32)
+
+
+def inputs_of(shard: tuple[int, int]) -> TrainingInputs:
+    augmentation = pipeline.AUGMENTATIONS["cifar"]
+    images, given = arrays(EXAMPLES, seed=1)
+    source = pipeline.TrainingBatches(
+        images, given, given % 3 > 0, batch_size=BATCH, seed=5, augmentation=augmentation, shard=shard
+    )
+    test_images, test_labels = (values[shard[0] :: shard[1]] for values in arrays(TEST_EXAMPLES, seed=2))
+    return TrainingInputs(
+        batches=source.dataset,
+        evaluation=pipeline.evaluation_batches(test_images, test_labels, 20, augmentation),
+        training_in_order=pipeline.evaluation_batches(images, given, 20, augmentation),
+        given=given,
+        clean=None,
+        original_index=np.arange(EXAMPLES),
+        class_names=list("0123456789"),
+        pictures=lambda positions: images[positions],
+        evaluation_examples=TEST_EXAMPLES,
+    )
+
+
+def train(place: distribution.Distribution, *, curriculum: str, synchronized: bool = True, **settings: Any) -> dict:
+    """What each replica of this process holds after training, as "replica/name" -> array."""
+    with place.scope():
+        student = student_nets.get("small_cnn", input_shape=(8, 8, 1), seed=3, synchronized=synchronized)
+        method = methods.Spade(
+            student,
+            curriculum,
+            max_steps=STEPS,
+            num_examples=EXAMPLES,
+            weight_decay=1e-2,
+            example_dropout_rates="0.5,20,0.25,80",
+            **settings,
+        )
+        method.compile(MomentumSGD(0.02, 0.9), steps_per_execution=4)
+        method.optimizer.build(student.trainable_variables)
+    inputs = inputs_of(place.input_shard)
+    method.fit(distributed_inputs.training_batches(place, inputs, 0, STEPS), steps_per_epoch=STEPS, verbose=0)
+    statistics = method.statistics.result()
+    batches, steps = distributed_inputs.evaluation_batches(place, inputs)
+    answered = method.evaluate(batches, steps=steps, verbose=0, return_dict=True)
+    own = {f"student/{variable.name}": variable for variable in student.variables}
+    own |= {f"velocity/{variable.name}": variable for variable in method.optimizer.variables}
+    own |= {"loss_percentile": method.loss_percentile, "step": method.step}
+    own |= {name: getattr(method, name) for name in ("sample_weights", "loss_history") if hasattr(method, name)}
+    held = {}
+    for name, variable in own.items():
+        copies = [variable] if place.strategy is None else place.strategy.experimental_local_results(variable)
+        held |= {f"{replica}/{name}": copy.numpy() for replica, copy in enumerate(copies)}
+    shared = {f"statistics/{name}": value for name, value in statistics.items()}
+    shared |= {f"evaluation/{name}": value for name, value in answered.items()}
+    shared |= {name: tf.convert_to_tensor(getattr(method, name)) for name in ("weight_totals", "weight_visits")}
+    return held | {f"0/{name}": np.asarray(value) for name, value in shared.items()}
+
+
+def main() -> None:
+    strategy, output, *variants = sys.argv[1:]
+    if strategy == "mirrored":
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+    tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(0)
+    place = distribution.create(strategy)
+    held = {f"{v}/{name}": value for v in variants for name, value in train(place, **VARIANTS[v]).items()}
+    np.savez(output, **held)
+
+
+if __name__ == "__main__":
+    main()
