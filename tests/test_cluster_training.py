@@ -66,9 +66,11 @@ def test_multi_worker_loses_a_worker_and_ends_like_one_device(tmp_path):
     short = ["--max_number_of_steps=45", "--eval_every_steps=15", "--synchronized_batch_norm"]
     alone, together = tmp_path / "alone", tmp_path / "together"
     subprocess.run(command("one_device", alone, *short), cwd=ROOT, check=True, timeout=PATIENCE, capture_output=True)
-    running = train(command("multi_worker", together, *short), {"worker": 2}, together, {15: "worker:1"}, delay=0.0)
+    running = train(command("multi_worker", together, *short), {"worker": 2}, together, {30: "worker:1"}, delay=0.0)
     assert running.restarts == {"worker:0": 1, "worker:1": 1}  # the chief noticed, left, and came back too
-    assert "another process of the cluster is gone" in running.log("worker:0").read_text()
+    told = running.log("worker:0").read_text()
+    assert "another process of the cluster is gone" in told
+    assert "continuing from step 15 of 45" in told or "continuing from step 30 of 45" in told
     assert len(json.loads((together / "run.json").read_text())["resumed"]) == 1
     expected = student_weights(alone)
     assert expected

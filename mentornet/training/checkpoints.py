@@ -32,6 +32,8 @@ class Checkpoints:
         with self._distribution.scope():
             method.optimizer.build(method.trained_variables())
         self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds)
+        # Made by the first save, inside a strategy, its counter would be broadcast to processes that don't expect it.
+        self._checkpoint.save_counter.assign(0)
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
         # Variables on parameter servers come to this process to be written; else each server wrote on its own disk.
         device = "/job:chief" if self._distribution.asynchronous else None
