@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mentornet import curricula
 from mentornet.curricula import grid, learning, learning_set
