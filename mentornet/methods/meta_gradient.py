@@ -21,6 +21,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.methods.base import kernels, per_sample_cross_entropy
+from mentornet.methods.forward_mode import outputs_and_derivative
 from mentornet.methods.replicas import replicas
 
 Targets = Callable[[tf.Tensor], tf.Tensor]
@@ -72,9 +73,9 @@ def logits_along(student: keras.Model, image: tf.Tensor, direction: Sequence[tf.
     Returns:
         logits z float32 [n, C] and their derivative zdot float32 [n, C].
     """
-    with tf.autodiff.ForwardAccumulator(student.trainable_variables, list(direction)) as accumulator:
-        logits = tf.cast(student(image, training=True), tf.float32)
-    return logits, accumulator.jvp(logits, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    return outputs_and_derivative(
+        lambda: tf.cast(student(image, training=True), tf.float32), student.trainable_variables, direction
+    )
 
 
 def target_products(logits: tf.Tensor, derivative: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
