@@ -10,7 +10,6 @@ computes its gradient on the weights it fetched after its last update (mentornet
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Sequence
@@ -99,16 +98,6 @@ def write(rows: Sequence[Row], path: Path) -> None:
     with replacing(path) as stream:
         lines = [",".join(asdict(rows[0])), *(",".join(f"{v:g}" for v in asdict(row).values()) for row in rows)]
         stream.write("".join(line + "\n" for line in lines).encode())
-
-
-def read(path: Path) -> list[Row]:
-    """Reads what `write` wrote."""
-    with open(path, newline="", encoding="ascii") as stream:
-        whole = {"workers", "steps", "seed", "expected_age", "highest_age"}
-        return [
-            Row(**{name: int(cell) if name in whole else float(cell) for name, cell in row.items()})
-            for row in csv.DictReader(stream)
-        ]
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:

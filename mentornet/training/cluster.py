@@ -143,7 +143,7 @@ def _check_counts(addresses: Mapping[str, tuple[str, ...]], strategy: str) -> No
 
 def _own_task(addresses: Mapping[str, tuple[str, ...]], task: Mapping[str, Any]) -> Cluster:
     kind, index = task.get("type"), task.get("index")
-    if kind not in addresses:
+    if not isinstance(kind, str) or kind not in addresses:
         raise ClusterError(
             f"{VARIABLE}: this process is of type {json.dumps(kind)}, but the cluster has {', '.join(addresses)}"
         )
