@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import sys
@@ -31,6 +32,7 @@ from flags.distribution_flags import DistributionConfig
 from flags.run_flags import RunConfig
 from flags.student_flags import StudentConfig
 from mentornet import methods
+from mentornet.features import EPOCH_ROWS
 from mentornet.training.metrics_table import METRIC_COLUMNS
 
 FLAGS = flags.FLAGS
@@ -102,7 +104,7 @@ class Config:
         clean = {
             name: value for name, value in dataclasses.asdict(self.clean).items() if value not in (None, 0, "none")
         }
-        own = {**self.method.options, **self.method.sources}
+        own = {name: _compact(value) for name, value in {**self.method.options, **self.method.sources}.items()}
         if self.method.update_epochs:
             own |= {
                 "curriculum_update_epochs": list(self.method.update_epochs),
@@ -110,6 +112,14 @@ class Config:
                 "mentor_steps": self.method.mentor_steps,
             }
         return {**run, **data, **student, **method, **own, **clean, **asynchronous}
+
+
+def _compact(value: Any) -> Any:
+    """A table over the 100 epochs as value,epochs,... like the flags write it; anything else as it is."""
+    if not isinstance(value, tuple) or len(value) != EPOCH_ROWS:
+        return value
+    runs = [(number, len(list(group))) for number, group in itertools.groupby(value)]
+    return ",".join(f"{number:g},{epochs}" for number, epochs in runs)
 
 
 def config() -> Config:

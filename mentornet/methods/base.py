@@ -155,6 +155,8 @@ class NoisyLabelMethod(keras.Model):
         """Books a batch: statistics, per-sample weights of the last 10% of training, the step counter."""
         label = batch["label"]
         correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.cast(label, tf.int32))
+        if "is_clean" not in batch:
+            self.statistics.clean_known = False
         is_clean = batch.get("is_clean", tf.ones_like(correct))
         self.statistics.update_state(
             losses, weighting.weights, correct, is_clean, weighting.curriculum_weights, weighting.drop_rate

@@ -40,7 +40,7 @@ class NanGuard(keras.callbacks.Callback):
         step = int(self.model.first_bad_step.numpy())
         if step >= 0:
             raise TrainingDiverged(
-                f"the loss is not finite at step {step}: training stopped, the last good checkpoint is kept; "
+                f"the loss is not finite at step {step}: training stopped, checkpoints from before are kept; "
                 "a lower --learning_rate usually helps"
             )
 
@@ -77,7 +77,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._checkpoints, self._step, self._distribution = checkpoints, start, distribution
         writes, shows = distribution.is_chief, distribution.is_chief and settings.progress
         self._writer = tf.summary.create_file_writer(str(workdir.events)) if writes else None
-        self._progress = ProgressLine(settings.max_steps, start) if shows else None
+        self._progress = ProgressLine(settings.max_steps) if shows else None
         evaluated = inputs.evaluations() if settings.evaluate else {}
         self._evaluations = {prefix: evaluation_batches(distribution, part) for prefix, part in evaluated.items()}
         self._accuracy: float | None = None

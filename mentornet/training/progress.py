@@ -18,7 +18,6 @@ class ProgressLine:
 
     Args:
         max_steps: steps in all.
-        start_step: where this start of the run began, for the speed.
         stream: where to print.
         every_seconds: least time between two lines; None: 0.5 s on a terminal, 10 s in a log.
     """
@@ -26,16 +25,15 @@ class ProgressLine:
     def __init__(
         self,
         max_steps: int,
-        start_step: int = 0,
         stream: TextIO | None = None,
         every_seconds: float | None = None,
     ):
-        self._max_steps, self._start_step = max_steps, start_step
+        self._max_steps = max_steps
+        self._first: tuple[int, float] | None = None
         self._stream = sys.stdout if stream is None else stream
         self._terminal = self._stream.isatty()
         self._every = every_seconds if every_seconds is not None else (0.5 if self._terminal else 10.0)
-        self._started = time.monotonic()
-        self._printed = self._started if not self._terminal else 0.0
+        self._printed = 0.0 if self._terminal else time.monotonic()
         self._width = 0
 
     def due(self) -> bool:
@@ -52,7 +50,9 @@ class ProgressLine:
             parts.append(f"on given labels {train_accuracy:.3f}")
         if accuracy is not None:
             parts.append(f"accuracy {accuracy:.3f}")
-        done, elapsed = step - self._start_step, now - self._started
+        if self._first is None:  # compiling is over by now; it would make the speed look far too low
+            self._first = (step, now)
+        done, elapsed = step - self._first[0], now - self._first[1]
         if done > 0 and elapsed > 0:
             parts.append(f"{done / elapsed:.3g} steps/s")
             parts.append(f"{duration((self._max_steps - step) * elapsed / done)} left")
