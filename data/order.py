@@ -70,12 +70,22 @@ class EpochOrder:
 
     def indices(self, step: tf.Tensor) -> tf.Tensor:
         """Returns int64 [rows]: which images this worker's part of batch `step`, an int64 scalar, holds."""
+        return self._images(step, tf.range(self.rows.start, self.rows.stop, dtype=tf.int64))
+
+    def index(self, step: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        """Returns one of `indices(step)`, an int64 scalar, for a row counted from 0 in this worker's part."""
+        return self._images(step, row + self.rows.start)
+
+    def _images(self, step: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Which images are in these rows of a global batch."""
         epoch, step_of_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
         # Keys of the cipher that differ by one give similar permutations, so the epoch is hashed first.
         keys = tf.random.stateless_uniform(
             [3], [self._key, epoch], minval=None, maxval=None, dtype=tf.int64, alg=GENERATOR
         )
-        places = step_of_epoch * self.batch_size + tf.range(self.rows.start, self.rows.stop, dtype=tf.int64)
         return tf.raw_ops.RandomIndexShuffle(
-            index=places, seed=keys, max_index=tf.constant(self.num_examples - 1, tf.int64), rounds=_SHUFFLE_ROUNDS
+            index=step_of_epoch * self.batch_size + rows,
+            seed=keys,
+            max_index=tf.constant(self.num_examples - 1, tf.int64),
+            rounds=_SHUFFLE_ROUNDS,
         )

@@ -5,8 +5,11 @@ records        an index of the images inside TFRecord files
 ilsvrc         ImageNet ILSVRC2012 as TFRecords (slim, tensorflow-datasets) or folders
 webvision      WebVision 1.0 in its official layout
 listing        people's own lists (csv) and folders
+dataset        what all of these are turned into
 sources        load(name) for all of them
+labelling      the labels a run trains on
 preprocessing  slim's ImageNet augmentation
+reader         fetching and decoding in parallel
 batches        deterministic, resumable batches
 unreadable     what happens to images that cannot be decoded
 """

@@ -2,17 +2,11 @@
 
 The same contract as `data.pipeline`: batch t is a function of (seed, t) alone, "image" float32 [b, size, size, 3] in
 [-1, 1], "label" int32 [b], "index" int32 [b] (position in the index passed here) and, in training, "is_clean" bool [b].
-
-One image is one element of a parallel interleave: a small data set that tries candidates until one can be decoded.
-That is the only way in tf.data to survive a damaged image without losing count; a plain map would stop at the first
-one, and dropping it would shift everything behind it. Of the operations in it, none makes TensorFlow's deterministic
-mode give up parallelism.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +15,12 @@ import tensorflow as tf
 from data import seeding
 from data.imagenet.index import ImageIndex
 from data.imagenet.preprocessing import Preprocessing, evaluation_image, training_image
+from data.imagenet.reader import Reader
 from data.imagenet.unreadable import UnreadableLog
 from data.order import GENERATOR, EpochOrder
 
-_REPLACEMENTS = 7  # drawn for an image that cannot be read; all unreadable means that the data is gone
-
-Decode = Callable[[tf.Tensor], tf.Tensor]
+_CHUNK = 8  # images decoded one after the other by one thread
+_SPARE = 16  # images a chunk may try instead of those that fail; if they all fail too, the data is gone
 
 
 class StreamingBatches:
@@ -61,7 +55,7 @@ class StreamingBatches:
             cannot share equally.
         """
         self._order = EpochOrder(len(index), batch_size, seed, shard)
-        self._reader = _Reader(index, preprocessing.image_size, unreadable)
+        self._reader = Reader(index, preprocessing.image_size, unreadable)
         self._labels = _on_host(index, labels, np.int32)
         self._is_clean = _on_host(index, is_clean, np.bool_)
         self._preprocessing = preprocessing
@@ -86,25 +80,36 @@ class StreamingBatches:
           ValueError: a negative number.
         """
         rows = self._order.rows.stop - self._order.rows.start
-        steps = self._order.steps(start_step, num_steps)
-        wanted = steps.map(lambda step: (self._order.indices(step), self._rows(step))).unbatch()
-        images = self._reader.interleaved(wanted, self._tried)
+        first = tf.cast(start_step, tf.int64) * rows
+        chunk = math.gcd(_CHUNK, rows)  # whole chunks in every batch, so that workers replace what one device would
+        chunks = self._order.steps(start_step, num_steps).flat_map(
+            lambda step: tf.data.Dataset.range(step * rows, (step + 1) * rows, chunk)
+        )
+        images = self._reader.images(chunks, chunk, first, self._position, self._decoded, self._spare)
         return _finished(images.batch(rows, drop_remainder=True).map(self._completed))
 
-    def _rows(self, step: tf.Tensor) -> tf.Tensor:
-        """int64 [rows]: numbers no other image of the run has."""
-        return step * self._order.batch_size + tf.range(self._order.rows.start, self._order.rows.stop, dtype=tf.int64)
+    def _row(self, number: tf.Tensor) -> tf.Tensor:
+        """The number among this worker's images -> that among all workers'."""
+        rows = self._order.rows
+        count = rows.stop - rows.start
+        return number // count * self._order.batch_size + rows.start + number % count
 
-    def _tried(self, wanted: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor, Decode]:
-        """The candidates for one row of a batch, int64 [1 + replacements], and how each is decoded."""
-        others = tf.random.stateless_uniform(
-            [_REPLACEMENTS], [self._keys["replace"], row], 0, self.num_examples, tf.int64, alg=GENERATOR
-        )
-        seed = tf.stack([tf.constant(self._keys["distort"], tf.int64), row])
-        return tf.concat([[wanted], others], axis=0), lambda data: training_image(data, self._preprocessing, seed)
+    def _position(self, number: tf.Tensor) -> tf.Tensor:
+        """The number of an image in the run -> its position in the index."""
+        count = self._order.rows.stop - self._order.rows.start
+        return self._order.index(number // count, number % count)
+
+    def _spare(self, number: tf.Tensor) -> tf.Tensor:
+        """int64 [_SPARE]: positions to try where images of the chunk that starts with this one fail."""
+        seed = [self._keys["replace"], self._row(number)]
+        return tf.random.stateless_uniform([_SPARE], seed, 0, self.num_examples, tf.int64, alg=GENERATOR)
+
+    def _decoded(self, data: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
+        seed = tf.stack([tf.constant(self._keys["distort"], tf.int64), self._row(number)])
+        return training_image(data, self._preprocessing, seed)
 
     def _completed(self, image: tf.Tensor, index: tf.Tensor) -> dict[str, tf.Tensor]:
-        gone = f"{1 + _REPLACEMENTS} images in a row cannot be read: is the folder with the images still there?"
+        gone = f"{_SPARE} images in a row cannot be read: is the folder with the images still there?"
         with tf.control_dependencies([tf.debugging.assert_non_negative(index, gone)]):
             index = tf.identity(index)
         return {
@@ -135,96 +140,18 @@ def evaluation_batches(
     """
     if batch_size < 1:
         raise ValueError(f"The batch size is {batch_size}, but it has to be at least 1.")
-    reader, given = _Reader(index, image_size, unreadable), _on_host(index, labels, np.int32)
-
-    def tried(wanted: tf.Tensor) -> tuple[tf.Tensor, Decode]:
-        return wanted[tf.newaxis], lambda data: evaluation_image(data, image_size)
+    reader, given = Reader(index, image_size, unreadable), _on_host(index, labels, np.int32)
 
     def completed(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"image": image, "label": tf.gather(given, number), "index": tf.cast(number, tf.int32)}
 
     numbers = tf.data.Dataset.range(len(index))
-    images = reader.interleaved(numbers, tried).map(lambda image, _: image)
-    made = tf.data.Dataset.zip((numbers, images)).batch(batch_size).map(completed)
+    # Chunks of one, because here every image has to stay in its place.
+    first = tf.constant(0, tf.int64)
+    images = reader.images(numbers, 1, first, tf.identity, lambda data, _: evaluation_image(data, image_size))
+    made = tf.data.Dataset.zip((numbers, images.map(lambda image, _: image))).batch(batch_size).map(completed)
     # An interleave does not know how many elements it has, but Keras wants to know.
     return _finished(made.apply(tf.data.experimental.assert_cardinality(-(-len(index) // batch_size))))
-
-
-class _Reader:
-    """Fetches encoded images by their position in an index, inside TensorFlow's graph."""
-
-    def __init__(self, index: ImageIndex, image_size: int, unreadable: UnreadableLog) -> None:
-        self._root, self._size, self._unreadable = str(index.root), image_size, unreadable
-        with tf.device("CPU:0"):
-            self._files = tf.constant(index.files)
-            self._places: dict[str, tf.Tensor] = {}
-            if index.file is not None and index.offset is not None and index.length is not None:
-                sizes = [os.path.getsize(os.path.join(index.root, os.fsdecode(bytes(name)))) for name in index.files]
-                behind = np.array(sizes, np.int64)[index.file] - index.offset - index.length
-                arrays = {"file": index.file, "offset": index.offset, "length": index.length, "behind": behind}
-                self._places = {name: tf.constant(values) for name, values in arrays.items()}
-
-    def interleaved(self, wanted: tf.data.Dataset, tried: Callable[..., tuple[tf.Tensor, Decode]]) -> tf.data.Dataset:
-        """One (image, position) for every element of `wanted`, in order.
-
-        Args:
-          wanted: elements whose first (or only) component is a position, int64.
-          tried: element -> positions to try, int64 [k], the wanted one first, and the function that decodes.
-
-        Returns:
-          float32 [size, size, 3], and the position it is of: the first that could be decoded, or -1 with a grey image.
-        """
-
-        def one(*element: tf.Tensor) -> tf.data.Dataset:
-            candidates, decode = tried(*element)
-            found = tf.data.Dataset.from_tensor_slices(candidates).flat_map(lambda i: self._decoded(i, decode))
-            # from_tensors would make TensorFlow's deterministic mode read one image at a time.
-            grey = tf.data.Dataset.from_tensor_slices(
-                (tf.zeros([1, self._size, self._size, 3]), tf.constant([-1], tf.int64))
-            )
-            first = found.concatenate(grey).take(1)
-            return first.map(lambda image, position: self._noted(image, position, candidates[0]))
-
-        parallel = max(2, os.cpu_count() or 1)
-        return wanted.interleave(
-            one, cycle_length=parallel, block_length=1, num_parallel_calls=parallel, deterministic=True
-        )
-
-    def _decoded(self, position: tf.Tensor, decode: Decode) -> tf.data.Dataset:
-        """(image, position), or nothing if it cannot be decoded."""
-        alone = position[tf.newaxis]
-        if not self._places:
-            path = tf.strings.join([self._root, tf.gather(self._files, position)], "/")
-            read = tf.data.Dataset.from_tensor_slices(alone).map(lambda i: (decode(tf.io.read_file(path)), i))
-            return read.ignore_errors()
-        place = {name: tf.gather(values, position) for name, values in self._places.items()}
-        # A data set of fixed-length records is the one operation that reads a given part of a file.
-        part = tf.data.FixedLengthRecordDataset(
-            tf.strings.join([self._root, tf.gather(self._files, place["file"])], "/"),
-            record_bytes=place["length"],
-            header_bytes=place["offset"],
-            footer_bytes=place["behind"],
-            buffer_size=place["length"],
-        )
-        # Only decoding may fail in silence: a record file that is gone would fail for ever.
-        return part.flat_map(
-            lambda data: tf.data.Dataset.from_tensor_slices(alone).map(lambda i: (decode(data), i)).ignore_errors()
-        )
-
-    def _noted(self, image: tf.Tensor, position: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Writes down the wanted image's name if another one, or none, was found."""
-
-        def note() -> tf.Tensor:
-            name = tf.gather(self._files, tf.gather(self._places["file"], wanted) if self._places else wanted)
-            if self._places:
-                name = tf.strings.join(
-                    [name, " at byte ", tf.strings.as_string(tf.gather(self._places["offset"], wanted))]
-                )
-            with tf.control_dependencies([self._unreadable.note(tf.strings.join([self._root, name], "/"))]):
-                return tf.identity(position)
-
-        position = tf.cond(tf.equal(position, wanted), lambda: tf.identity(position), note)
-        return tf.ensure_shape(image, (self._size, self._size, 3)), position
 
 
 def _on_host(index: ImageIndex, values: npt.ArrayLike, dtype: type[np.generic]) -> tf.Tensor:

@@ -123,7 +123,7 @@ def _read_list(path: Path) -> Rows:
             heading = [cell.strip().lower() for cell in first]
             named = "path" in heading and "label" in heading
             columns = (heading.index("path"), heading.index("label")) if named else (0, 1)
-            if not named and len(first) != 2:
+            if first and not named and len(first) != 2:
                 raise ValueError(f"{path} starts with {','.join(first)!r}, but columns path and label are needed.")
             for row in reader if named else itertools.chain([first], reader):
                 if not any(row):

@@ -76,13 +76,13 @@ def training_image(encoded: tf.Tensor, how: Preprocessing, seed: tf.Tensor) -> t
         return tf.concat([begin[:2], size[:2]], axis=0)
 
     pixels = _resized(_decoded_window(encoded, window), how.image_size)
-    pixels = tf.cond(draws[0] < 0.5, lambda: pixels[:, ::-1], lambda: pixels)
+    mirrored = draws[0] < 0.5
+    if how.colour == "full":
+        return _all_colours(tf.cond(mirrored, lambda: pixels[:, ::-1], lambda: pixels), draws[1:])
     if how.colour == "none":
-        return pixels / 127.5 - 1.0
-    if how.colour == "fast":
-        shift, factor = _between(draws[1], -_BRIGHTNESS, _BRIGHTNESS), _between(draws[2], *_SATURATION)
-        return _brightness_and_saturation(pixels, shift, factor)
-    return _all_colours(pixels, draws[1:])
+        return _mirrored_and_scaled(pixels, mirrored)
+    shift, factor = _between(draws[1], -_BRIGHTNESS, _BRIGHTNESS), _between(draws[2], *_SATURATION)
+    return _distorted(pixels, mirrored, shift, factor)
 
 
 def evaluation_image(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -93,7 +93,7 @@ def evaluation_image(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
         begin = tf.cast((sides - sides * _CENTRAL) / 2.0, tf.int32)
         return tf.concat([begin, tf.cast(shape[:2], tf.int32) - 2 * begin], axis=0)
 
-    return _resized(_decoded_window(encoded, window), image_size) / 127.5 - 1.0
+    return _mirrored_and_scaled(_resized(_decoded_window(encoded, window), image_size), tf.constant(False))
 
 
 def _decoded_window(encoded: tf.Tensor, window: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
@@ -122,19 +122,25 @@ def _between(draw: tf.Tensor, low: float, high: float) -> tf.Tensor:
 
 # As separate operations these few sums would take longer than decoding the picture; XLA makes one pass of them.
 @tf.function(jit_compile=True, reduce_retracing=True)
-def _brightness_and_saturation(pixels: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Brightness, saturation in HSV as tf.image.adjust_saturation, clip and scale: [0, 255] -> [-1, 1].
+def _distorted(pixels: tf.Tensor, mirrored: tf.Tensor, shift: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
+    """Mirror, brightness, saturation in HSV as tf.image.adjust_saturation, clip and scale: [0, 255] -> [-1, 1].
 
     In HSV with value v and smallest channel m the saturation is (v - m) / v. Scaling it by f (to 1 at most) moves
     each channel c to v - (v - c) min(f, v / (v - m)).
     """
-    pixels = pixels + shift
+    pixels = tf.where(mirrored, pixels[:, ::-1], pixels) + shift
     channels = [pixels[..., c : c + 1] for c in range(3)]
     value = tf.maximum(tf.maximum(channels[0], channels[1]), channels[2])
     range_ = value - tf.minimum(tf.minimum(channels[0], channels[1]), channels[2])
     limit = tf.where(range_ > 0.0, value / tf.where(range_ > 0.0, range_, 1.0), factor)
     changed = value - (value - pixels) * tf.minimum(factor, limit)
     return tf.clip_by_value(changed / 127.5 - 1.0, -1.0, 1.0)
+
+
+@tf.function(jit_compile=True, reduce_retracing=True)
+def _mirrored_and_scaled(pixels: tf.Tensor, mirrored: tf.Tensor) -> tf.Tensor:
+    """Mirror and scale: [0, 255] -> [-1, 1]."""
+    return tf.where(mirrored, pixels[:, ::-1], pixels) / 127.5 - 1.0
 
 
 def _all_colours(pixels: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:

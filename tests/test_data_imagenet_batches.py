@@ -1,0 +1,229 @@
+"""Streamed batches: order, resuming, sharing between workers, and images that cannot be read."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.imagenet import sources, unreadable
+from data.imagenet.batches import StreamingBatches, evaluation_batches
+from data.imagenet.index import ImageIndex
+from data.imagenet.preprocessing import Preprocessing, evaluation_image
+from data.imagenet.unreadable import TooManyUnreadable, UnreadableLog
+from data.order import EpochOrder
+from scripts import make_fake_imagenet as fake
+
+ROOT = Path(__file__).resolve().parents[1]
+MADE = fake.Made(classes=4, train=20, test=7, width=24, height=20)
+SIZE = 12
+
+
+def train_set(layout: str, folder: Path) -> ImageIndex:
+    fake.WRITERS[layout](folder / "set", MADE)
+    name = "imagenet" if layout == "slim" else layout
+    return sources.load(name, folder / "set", index_dir=folder).train
+
+
+def streamed(index: ImageIndex, log: UnreadableLog, **options) -> StreamingBatches:
+    arguments = {"batch_size": 4, "seed": 5, "preprocessing": Preprocessing(SIZE), "unreadable": log}
+    return StreamingBatches(index, index.labels, np.arange(len(index)) % 3 > 0, **{**arguments, **options})
+
+
+def arrays(dataset: tf.data.Dataset) -> list[dict[str, np.ndarray]]:
+    return [{name: value.numpy() for name, value in batch.items()} for batch in dataset]
+
+
+def same(first: list[dict], second: list[dict]) -> bool:
+    return len(first) == len(second) and all(
+        np.array_equal(a[name], b[name]) for a, b in zip(first, second, strict=True) for name in a
+    )
+
+
+@pytest.mark.parametrize("layout", ["list", "slim"])
+def test_batches_follow_the_order_and_start_anywhere(layout, tmp_path):
+    index = train_set(layout, tmp_path)
+    source = streamed(index, UnreadableLog(tmp_path / "log", 0), preprocessing=Preprocessing(SIZE, distort=False))
+    found = arrays(source.dataset(0, 7))
+    order = EpochOrder(20, 4, 5)
+    for step, batch in enumerate(found):
+        expected = order.indices(tf.constant(step, tf.int64)).numpy()
+        assert batch["index"].tolist() == expected.tolist()
+        assert batch["label"].tolist() == index.labels[expected].tolist()
+        assert batch["is_clean"].tolist() == (expected % 3 > 0).tolist()
+        for position, image in zip(expected, batch["image"], strict=True):
+            assert np.array_equal(image, evaluation_image(tf.constant(index.read(int(position))), SIZE))
+    assert {int(i) for batch in found[:5] for i in batch["index"]} == set(range(20))  # an epoch visits each once
+    distorted = streamed(index, UnreadableLog(tmp_path / "log", 0))
+    whole = arrays(distorted.dataset(0, 7))
+    assert same(whole[5:], arrays(distorted.dataset(5, 2)))
+    assert same(whole[:2], arrays(distorted.dataset().take(2)))
+    assert not np.array_equal(whole[0]["image"], found[0]["image"])
+    assert not (tmp_path / "log").exists()
+
+
+def test_workers_share_the_global_batch(tmp_path):
+    index, log = train_set("list", tmp_path), UnreadableLog(tmp_path / "log")
+    whole = arrays(streamed(index, log).dataset(1, 2))
+    parts = [arrays(streamed(index, log, shard=(worker, 2)).dataset(1, 2)) for worker in range(2)]
+    joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*parts, strict=True)]
+    assert same(whole, joined)
+
+
+def test_an_order_that_begins_where_only_the_graph_knows(tmp_path):
+    source = streamed(train_set("list", tmp_path), UnreadableLog())
+    first = tf.data.Dataset.from_tensors(tf.constant(3, tf.int64)).flat_map(lambda step: source.dataset(step).take(1))
+    assert same(arrays(first), arrays(source.dataset(3, 1)))
+
+
+def damage(index: ImageIndex) -> dict[str, Path]:
+    """A truncated, a foreign, an empty and a missing file."""
+    paths = {kind: index.path(n) for n, kind in ((3, "truncated"), (5, "foreign"), (9, "empty"), (12, "missing"))}
+    paths["truncated"].write_bytes(paths["truncated"].read_bytes()[:500])
+    paths["foreign"].write_text("no image")
+    paths["empty"].write_bytes(b"")
+    paths["missing"].unlink()
+    return paths
+
+
+def test_unreadable_images_are_replaced_named_and_counted(tmp_path, caplog):
+    index = train_set("list", tmp_path)
+    paths = damage(index)
+    log = UnreadableLog(tmp_path / "unreadable.txt", limit=4)
+    source = streamed(index, log)
+    found = arrays(source.dataset(0, 10))  # two epochs
+    positions = np.concatenate([batch["index"] for batch in found])
+    assert positions.shape == (40,)  # batches stay full
+    assert not set(positions) & {3, 5, 9, 12}
+    wanted = np.concatenate([EpochOrder(20, 4, 5).indices(tf.constant(step, tf.int64)) for step in range(10)])
+    for batch, wish in zip(found, wanted.reshape(10, 4), strict=True):
+        intact = wish[~np.isin(wish, [3, 5, 9, 12])]
+        assert batch["index"][: len(intact)].tolist() == intact.tolist()  # what replaces the others comes last
+        assert batch["label"].tolist() == index.labels[batch["index"]].tolist()
+    assert same(found[6:], arrays(source.dataset(6, 4)))  # replacements are the same after a restart
+    with caplog.at_level("WARNING", logger="absl"):
+        log.check()
+        log.check()
+    assert set(log.names) == {str(path) for path in paths.values()}
+    named = [record.getMessage() for record in caplog.records]
+    assert sorted(named) == sorted(f"Unreadable image, replaced: {path}" for path in paths.values())
+
+
+def test_more_than_the_limit_end_the_run(tmp_path):
+    index = train_set("list", tmp_path)
+    damage(index)
+    log = UnreadableLog(tmp_path / "unreadable.txt", limit=3)
+    arrays(streamed(index, log).dataset(0, 5))
+    with pytest.raises(TooManyUnreadable, match=r"4 images cannot be read, more than the 3 that --max_unreadable"):
+        log.check()
+    again = UnreadableLog(tmp_path / "unreadable.txt", limit=3)  # a restart remembers
+    with pytest.raises(TooManyUnreadable):
+        again.check()
+    with pytest.raises(ValueError, match="at least 0"):
+        UnreadableLog(None, -1)
+
+
+def test_a_folder_that_went_away_is_an_error(tmp_path):
+    index = train_set("list", tmp_path)
+    for position in range(20):
+        index.path(position).unlink()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="is the folder with the images still there"):
+        arrays(streamed(index, UnreadableLog(tmp_path / "log")).dataset(0, 1))
+
+
+def test_evaluation_is_in_order_and_shows_grey_for_the_unreadable(tmp_path):
+    index = train_set("list", tmp_path)
+    damage(index)
+    log = UnreadableLog(tmp_path / "log", limit=4)
+    batches = evaluation_batches(index, index.labels, 8, SIZE, log)
+    assert int(batches.cardinality()) == 3
+    found = arrays(batches)
+    assert [len(batch["label"]) for batch in found] == [8, 8, 4]
+    assert np.concatenate([batch["index"] for batch in found]).tolist() == list(range(20))
+    assert np.concatenate([batch["label"] for batch in found]).tolist() == index.labels.tolist()
+    images = np.concatenate([batch["image"] for batch in found])
+    assert {int(i) for i in np.flatnonzero((images == 0.0).all(axis=(1, 2, 3)))} == {3, 5, 9, 12}
+    assert np.array_equal(images[1], evaluation_image(tf.constant(index.read(1)), SIZE))
+    log.check()
+    assert len(log.names) == 4
+
+
+def test_a_record_file_that_went_away_is_an_error_and_no_endless_wait(tmp_path):
+    index = train_set("slim", tmp_path)
+    source = streamed(index, UnreadableLog(tmp_path / "log")).dataset(0, 1)
+    for position in (0, 19):
+        index.path(position).unlink()
+    with pytest.raises(tf.errors.OpError):
+        arrays(source)
+
+
+def test_a_damaged_image_inside_a_record_file(tmp_path):
+    index = train_set("slim", tmp_path)
+    with index.path(4).open("r+b") as stream:
+        stream.seek(int(index.offset[4]) + 20)
+        stream.write(b"\0" * 600)
+    log = UnreadableLog(tmp_path / "log")
+    found = arrays(streamed(index, log).dataset(0, 5))
+    assert 4 not in np.concatenate([batch["index"] for batch in found])
+    log.check()
+    assert log.names == (f"{index.path(4)} at byte {index.offset[4]}",)
+
+
+def test_thumbnails_for_reports(tmp_path):
+    index = train_set("list", tmp_path)
+    damage(index)
+    shown = index.pictures([0, 3, 12])
+    assert (shown.shape, shown.dtype) == ((3, 96, 96, 3), np.uint8)
+    assert shown[0].std() > 0
+    assert (shown[1:] == 128).all()
+
+
+def test_wrong_arguments_are_refused(tmp_path):
+    index = train_set("list", tmp_path)
+    with pytest.raises(ValueError, match="There are 20 training images, fewer than the 21 of one batch"):
+        streamed(index, UnreadableLog(), batch_size=21)
+    with pytest.raises(ValueError, match="cannot be shared equally by 3"):
+        streamed(index, UnreadableLog(), shard=(0, 3))
+    with pytest.raises(ValueError, match=r"There are 20 images, but labels of shape \(19,\)"):
+        StreamingBatches(
+            index, index.labels[:19], np.ones(20, bool), batch_size=4, seed=0, preprocessing=Preprocessing(SIZE),
+            unreadable=UnreadableLog(),
+        )  # fmt: skip
+    with pytest.raises(ValueError, match="batch size is 0"):
+        evaluation_batches(index, index.labels, 0, SIZE, UnreadableLog())
+    assert unreadable.DEFAULT_LIMIT == 1000
+
+
+PARALLEL = """
+import sys
+import numpy as np, tensorflow as tf
+from pathlib import Path
+from data.imagenet import sources
+from data.imagenet.batches import StreamingBatches, evaluation_batches
+from data.imagenet.preprocessing import Preprocessing
+from data.imagenet.unreadable import UnreadableLog
+tf.config.experimental.enable_op_determinism()
+log = UnreadableLog(Path(sys.argv[2]) / "log")
+for name in ("imagenet", "list"):
+    index = sources.load(name, Path(sys.argv[1]) / name, index_dir=sys.argv[2]).train
+    source = StreamingBatches(index, index.labels, np.ones(len(index), bool), batch_size=4, seed=0,
+                              preprocessing=Preprocessing(12), unreadable=log)
+    assert len(list(source.dataset(0, 3))) == 3
+    assert len(list(evaluation_batches(index, index.labels, 8, 12, log))) == 3
+"""
+
+
+def test_deterministic_mode_keeps_the_parallelism(tmp_path):
+    """TensorFlow's optimiser says on stderr which data sets it makes sequential; it must not touch these."""
+    fake.write_slim(tmp_path / "imagenet", MADE)
+    fake.write_list(tmp_path / "list", MADE)
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "make_deterministic=5"}
+    done = subprocess.run(
+        [sys.executable, "-c", PARALLEL, str(tmp_path), str(tmp_path)],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Rewriting node" not in done.stderr

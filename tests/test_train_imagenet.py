@@ -1,0 +1,179 @@
+"""train_imagenet.py as a user runs it, on generated images in the layouts of WebVision and slim, and its flags."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from absl import flags as absl_flags
+
+from flags import imagenet_flags, train_flags
+from scripts import make_fake_imagenet as fake
+
+ROOT = Path(__file__).resolve().parents[1]
+MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
+TINY = ["--studentnet=inception_resnet_v2_tiny", "--image_size=75", "--batch_size=8", "--eval_every_steps=3"]
+
+
+def command(*flags: str) -> list[str]:
+    return [sys.executable, "train_imagenet.py", *flags]
+
+
+def run(*flags: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True, timeout=600)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "metrics.csv", newline="") as stream:
+        return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("data")
+    fake.write_slim(root / "slim", MADE)
+    fake.write_webvision(root / "webvision", MADE)
+    return {"slim": root / "slim", "webvision": root / "webvision", "index": root / "index"}
+
+
+@pytest.mark.slow
+def test_webvision_is_evaluated_on_both_validation_sets(data, tmp_path):
+    broken = next((data["webvision"] / "google").glob("*/*.jpg"))
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:700])
+    try:
+        done = run(
+            "--dataset_name=webvision_mini", "--webvision_parts=google,flickr", f"--data_dir={data['webvision']}",
+            f"--ilsvrc_dir={data['slim']}", f"--index_dir={data['index']}", *TINY, "--max_number_of_steps=6",
+            "--curriculum=mentornet_pd", f"--train_log_dir={tmp_path / 'run'}",
+        )  # fmt: skip
+    finally:
+        broken.write_bytes(whole)
+    assert done.returncode == 0, done.stderr
+    assert f"Unreadable image, replaced: {broken}" in done.stderr
+    table = rows(tmp_path / "run")
+    assert [row["step"] for row in table] == ["3", "6"]
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    for name in ("accuracy", "top5", "ilsvrc_accuracy", "ilsvrc_top5"):
+        column = "eval_" + name
+        assert float(table[-1][column]) == pytest.approx(result[name + "_last"])
+        assert float(table[-1][column]) * 14 == pytest.approx(round(float(table[-1][column]) * 14), abs=1e-3)
+    assert float(table[-1]["eval_top5"]) >= float(table[-1]["eval_accuracy"])
+    assert table[-1]["weights_auc"] == ""  # nobody knows which web labels are right
+    assert (tmp_path / "run/unreadable.txt").read_text().splitlines()[0] == str(broken)
+    assert result["train_examples"] == 42
+    samples = np.genfromtxt(tmp_path / "run/samples.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    assert len(samples) == 42
+    assert set(samples["given_name"]) <= {fake.class_name(label) for label in range(7)}
+
+
+@pytest.mark.slow
+def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path):
+    shared = [
+        f"--data_dir={data['slim']}", f"--index_dir={data['index']}", *TINY, "--max_number_of_steps=9",
+        "--noise_type=uniform", "--noise_fraction=0.4", "--method=standard",
+    ]  # fmt: skip
+    whole = run(*shared, f"--train_log_dir={tmp_path / 'whole'}")
+    assert whole.returncode == 0, whole.stderr
+    labels = np.load(tmp_path / "whole/labels.npz", allow_pickle=False)
+    assert labels["given"].min() >= 1  # 0 is the background class
+    assert labels["given"].max() <= 7
+    assert 0 < np.mean(labels["given"] != labels["clean"]) < 0.7
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        command(*shared, f"--train_log_dir={killed}"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 500
+    while not (killed / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    again = run(*shared, f"--train_log_dir={killed}")
+    assert again.returncode == 0, again.stderr
+    assert rows(killed) == rows(tmp_path / "whole")
+    evaluated = run(*shared[:2], *TINY, f"--checkpoint_dir={killed}", f"--eval_dir={tmp_path}")
+    assert evaluated.returncode == 0, evaluated.stderr
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
+    assert evaluation["accuracy"] == pytest.approx(float(rows(killed)[-1]["eval_accuracy"]), abs=1e-6)
+    assert evaluation["top5"] == pytest.approx(float(rows(killed)[-1]["eval_top5"]), abs=1e-6)
+
+
+def test_missing_data_ends_with_one_sentence_before_training(data, tmp_path):
+    done = run("--dataset_name=webvision", f"--data_dir={data['slim']}", f"--train_log_dir={tmp_path / 'run'}", *TINY)
+    assert done.returncode == 1
+    assert "There is no folder" in done.stderr
+    assert "info" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def parse(*flags: str):
+    return imagenet_flags.parse(["train_imagenet.py", "--data_dir=d", "--train_log_dir=t", *flags])
+
+
+def test_defaults_are_those_of_the_paper():
+    config = parse()
+    assert (config.data.dataset_name, config.data.image_size, config.data.batch_size) == ("imagenet", 299, 32)
+    assert (config.data.augmentation, config.data.colour_distortion) == ("slim", "fast")
+    assert config.data.background_class
+    student = config.student
+    assert (student.name, student.dropout_keep_probability, student.weight_decay) == ("inception_resnet_v2", 0.8, 4e-5)
+    assert (student.learning_rate, student.learning_rate_decay_factor, student.momentum) == (0.05, 0.1, 0.9)
+    # Every 10 epochs of 1,281,167 images, 32 a step.
+    assert student.boundaries(1_281_167 / 32)[:2] == (400_365, 800_729)
+    assert student.auxiliary_head
+    assert config.run.max_steps == 1_000_000
+    assert config.metric_columns()[-1] == "eval_top5"
+
+
+def test_the_defaults_of_the_other_script_are_left_alone():
+    parse()
+    config = train_flags.parse(["train_cifar.py", "--train_log_dir=t"])
+    assert (config.data.dataset_name, config.data.batch_size, config.student.name) == ("cifar10", 128, "resnet101")
+    assert config.metric_columns()[-1] == "eval_accuracy"
+
+
+def test_what_follows_from_other_flags():
+    assert not parse("--noauxiliary_head").student.auxiliary_head
+    assert parse("--curriculum=mentornet_pd").student.auxiliary_head
+    assert not parse("--studentnet=resnet32").student.auxiliary_head
+    assert not parse("--dataset_name=webvision").data.background_class
+    assert parse("--augmentation=none").data.augmentation == "none"
+    given = parse("--learning_rate_boundaries=10,20")
+    assert given.student.boundaries(5.0) == (10, 20)
+    both = parse("--dataset_name=webvision_mini", "--ilsvrc_dir=i")
+    assert both.metric_columns()[-3:] == ("eval_ilsvrc_loss", "eval_ilsvrc_accuracy", "eval_ilsvrc_top5")
+    where = [parse("--index_dir=a", "--max_unreadable=3").identity(), parse("--index_dir=b").identity()]
+    assert where[0] == where[1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--dataset_name=cifar10"], "use one of imagenet, webvision, webvision_mini, list, folder"),
+        (["--data_dir="], "needs --data_dir"),
+        (["--augmentation=cifar"], "use auto .slim's. or none"),
+        (["--webvision_parts=bing", "--dataset_name=webvision"], "use google, flickr or both"),
+        (["--webvision_parts=google"], "belongs to --dataset_name=webvision or webvision_mini, not to imagenet"),
+        (["--ilsvrc_dir=x", "--dataset_name=list"], "--ilsvrc_dir belongs to"),
+        (["--train_list=x.csv"], "--train_list belongs to --dataset_name=list"),
+        (["--noise_type=human:worse"], "exist for CIFAR only"),
+        (["--method=l2rw", "--clean_examples=10"], "--method=l2rw needs images that are held in memory"),
+        (["--holdout_examples=5"], "--holdout_examples needs images that are held in memory"),
+        (["--curriculum=mentornet_dd"], "needs images that are held in memory: use train_cifar.py"),
+        (["--num_epochs_per_decay=3", "--learning_rate_boundaries=1"], "both set the schedule"),
+        (["--max_unreadable=-1"], "max_unreadable"),
+        (["leftover"], "unexpected argument 'leftover'"),
+    ],
+)
+def test_flags_that_make_no_sense_are_refused(flags, message):
+    with pytest.raises((ValueError, absl_flags.Error), match=message):
+        parse(*flags)
