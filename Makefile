@@ -12,10 +12,10 @@ export PIP_NO_INPUT := 1
 export PIP_USE_PEP517 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench pins clean
+.PHONY: help setup demo cluster-demo simulate-async test lint format bench pins clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create the virtual environment and install the pinned packages
 
@@ -30,6 +30,12 @@ $(STAMP): requirements.txt requirements-dev.txt
 
 demo: $(STAMP) ## Train with and without MentorNet on handwritten digits with 40% wrong labels
 	@$(PY) scripts/demo.py
+
+cluster-demo: $(STAMP) ## Train asynchronously on a cluster of processes: chief, two workers, a parameter server
+	@$(PY) scripts/local_cluster.py
+
+simulate-async: $(STAMP) ## Simulate 1 to 50 asynchronous workers; writes docs/images/asynchronous.csv and .png
+	@$(PY) scripts/simulate_async.py
 
 test: $(STAMP) ## Run the tests
 	$(PY) -m pytest -q
