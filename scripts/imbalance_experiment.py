@@ -13,6 +13,7 @@ student has two logits.
 
 from __future__ import annotations
 
+import argparse
 import csv
 import sys
 import time
@@ -30,7 +31,6 @@ quiet.start_tensorflow(sys.argv)
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras as keras  # noqa: E402
-from absl import app, flags  # noqa: E402
 
 import student_nets  # noqa: E402
 from data import balanced, clean_batches, datasets, imbalance, pipeline  # noqa: E402
@@ -47,15 +47,6 @@ RATIOS = (9, 19, 49, 99, 199)
 CLEAN_PER_CLASS, BATCH, HARD_MINING_BATCH = 5, 100, 500
 LEARNING_RATE, MOMENTUM = 1e-3, 0.9
 PIXELS = pipeline.Augmentation(standardise="none")
-
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Where the prepared MNIST is (or is downloaded to).")
-_OUTPUT = flags.DEFINE_string("output_dir", "runs/imbalance", "Folder of imbalance.csv and imbalance.png.")
-_METHODS = flags.DEFINE_list("methods", list(METHODS), f"Of {', '.join(METHODS)}.")
-_RATIOS = flags.DEFINE_list("ratios", [str(r) for r in RATIOS], "Nines to one four: 9 is 9:1, 199 the paper's 200:1.")
-_RUNS = flags.DEFINE_integer("runs", 10, "Seeds a cell of the figure.", lower_bound=1)
-_STEPS = flags.DEFINE_integer("steps", 8000, "Steps of every training.", lower_bound=1)
-_TOTAL = flags.DEFINE_integer("train_examples", 5000, "Training images, clean ones included.", lower_bound=20)
-_JIT = flags.DEFINE_boolean("jit_compile", False, "Compile the training step with XLA.")
 
 
 @dataclass(frozen=True)
@@ -206,52 +197,70 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
     pyplot.close(figure)
 
 
-def main(argv: Sequence[str]) -> None:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; None reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data_dir", help="where the prepared MNIST is (or is downloaded to)")
+    parser.add_argument("--output_dir", type=Path, default=Path("runs/imbalance"), help="of imbalance.csv and .png")
+    parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated, of: " + ", ".join(METHODS))
+    parser.add_argument(
+        "--ratios", default=",".join(map(str, RATIOS)), help="nines to one four: 9 is 9:1, 199 the paper's 200:1"
+    )
+    parser.add_argument("--runs", type=int, default=10, help="seeds of every point of the figure")
+    parser.add_argument("--steps", type=int, default=8000, help="of every training")
+    parser.add_argument("--train_examples", type=int, default=5000, help="training images, clean ones included")
+    parser.add_argument("--jit_compile", action="store_true", help="compile the training step with XLA")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the missing cells and draws the figure; a mistake ends with one sentence."""
+    options = parse(arguments)
     try:
-        run_all(argv)
+        run_all(options)
     except (ValueError, OSError) as error:
         print(f"imbalance_experiment.py: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
-def run_all(argv: Sequence[str]) -> None:
-    """Does what the flags ask for.
+def run_all(options: argparse.Namespace) -> None:
+    """Does what the options ask for.
 
     Raises:
-        ValueError, OSError: unknown methods, impossible ratios, missing data.
+        ValueError, OSError: unknown methods, impossible numbers, missing data.
     """
-    if len(argv) > 1:
-        raise ValueError(f"unexpected argument {argv[1]!r}: write flags as --name=value")
-    unknown = sorted(set(_METHODS.value) - set(METHODS))
+    names = options.methods.split(",")
+    unknown = sorted(set(names) - set(METHODS))
     if unknown:
         raise ValueError(f"--methods={','.join(unknown)}: use some of {', '.join(METHODS)}")
+    if options.runs < 1 or options.steps < 1:
+        raise ValueError(f"--runs={options.runs} and --steps={options.steps} must be at least 1")
     try:
-        ratios = [float(text) for text in _RATIOS.value]
+        ratios = [float(text) for text in options.ratios.split(",")]
     except ValueError:
-        raise ValueError(f"--ratios={','.join(_RATIOS.value)}: expected numbers such as 9,49,199") from None
-    wanted = list(cells(_METHODS.value, ratios, _RUNS.value, _STEPS.value))
+        raise ValueError(f"--ratios={options.ratios}: expected numbers such as 9,49,199") from None
+    wanted = list(cells(names, ratios, options.runs, options.steps))
     for cell in wanted:
-        imbalance.class_sizes(_TOTAL.value, cell.majority_share)
-    folder = Path(_OUTPUT.value)
+        imbalance.class_sizes(options.train_examples, cell.majority_share)
+    folder = options.output_dir
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "imbalance.csv"
     done = {(row["method"], float(row["ratio"]), int(row["run"]), int(row["steps"])) for row in read_rows(file)}
     missing = [cell for cell in wanted if (cell.method, cell.ratio, cell.run, cell.steps) not in done]
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
     tf.config.experimental.enable_op_determinism()
-    mnist = datasets.load("mnist", data_dir=_DATA_DIR.value) if missing else None
+    mnist = datasets.load("mnist", data_dir=options.data_dir) if missing else None
     for number, cell in enumerate(missing, start=1):
         assert mnist is not None
         keras.utils.set_random_seed(cell.seed)
-        row = run_cell(cell, mnist, _TOTAL.value, _JIT.value)
+        row = run_cell(cell, mnist, options.train_examples, options.jit_compile)
         append_row(file, row)
         print(
             f"{number}/{len(missing)} {cell.method} {cell.ratio:g}:1 run {cell.run}: error {row['error']} "
             f"({row['seconds']} s)",
             flush=True,
         )
-    rows = [row for row in read_rows(file) if int(row["steps"]) == _STEPS.value]
+    rows = [row for row in read_rows(file) if int(row["steps"]) == options.steps]
     draw_figure(rows, folder / "imbalance.png")
     for name, points in summary(rows).items():
         shown = ", ".join(f"{ratio:g}:1 {100 * mean:.2f} ± {100 * std:.2f}" for ratio, mean, std, _ in points)
@@ -259,4 +268,4 @@ def run_all(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run(main)
+    main()

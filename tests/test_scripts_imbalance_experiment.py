@@ -1,0 +1,128 @@
+"""The imbalance experiment: its data by the paper's counts, and the command resumed cell by cell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data import imbalance
+from data.image_dataset import ImageDataset, Split
+from scripts import imbalance_experiment as experiment
+
+
+@pytest.fixture(scope="module")
+def mnist() -> ImageDataset:
+    """Digits whose pixels tell the class and the position: 400 training and 30 test images of each."""
+
+    def split(per_class: int) -> Split:
+        labels = np.tile(np.arange(10, dtype=np.int32), per_class)
+        images = np.zeros((len(labels), 28, 28, 1), np.uint8)
+        images[:, 5:15, 5:15] = (20 * labels)[:, None, None, None]
+        return Split(images, labels, np.arange(len(labels)))
+
+    return ImageDataset("mnist", split(400), split(30), tuple("0123456789"))
+
+
+@pytest.mark.parametrize(
+    ("share", "rare", "common"),
+    [(0.995, 25, 4975), (0.99, 50, 4950), (0.98, 100, 4900), (0.95, 250, 4750), (0.9, 500, 4500)],
+)
+def test_class_sizes_of_the_paper(share, rare, common):
+    """floor(5000 (1 - p)) fours and floor(5000 p) nines; ratio r to one is p = r / (r + 1)."""
+    assert imbalance.class_sizes(5000, share) == (rare, common)
+    ratio = round(share / (1 - share))
+    assert imbalance.class_sizes(5000, experiment.Cell("l2rw", ratio, 0, 1).majority_share) == (rare, common)
+
+
+def test_two_hundred_to_one_with_and_without_a_clean_set(mnist):
+    """The spec's example in small: 5 + 5 clean images come out of the training images."""
+    data = imbalance.draw(mnist, 0.95, seed=3, total=400, clean_per_class=5, test_per_class=30)
+    assert np.bincount(data.train.labels).tolist() == [15, 375]
+    assert data.clean is not None
+    assert np.bincount(data.clean.true_labels).tolist() == [5, 5]
+    assert np.bincount(data.test.labels).tolist() == [30, 30]
+    assert not set(data.clean.ids) & set(data.train.ids)
+    for part, labels in ((data.train, data.train.labels), (data.clean, data.clean.true_labels)):
+        np.testing.assert_array_equal(part.images[:, 8, 8, 0], np.where(labels == 1, 180, 80))
+    whole = imbalance.draw(mnist, 0.95, seed=3, total=400, test_per_class=30)
+    assert whole.clean is None
+    assert set(whole.train.ids) == set(data.train.ids) | set(data.clean.ids)
+    assert set(imbalance.draw(mnist, 0.95, seed=4, total=400, test_per_class=30).train.ids) != set(whole.train.ids)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"majority_share": 1.0}, r"in \[0.5, 1\)"),
+        ({"majority_share": 0.999, "total": 100}, "none of the rare class"),
+        ({"majority_share": 0.99, "total": 400, "clean_per_class": 5}, "none is left to train on"),
+        ({"majority_share": 0.9, "total": 5000}, "but 500 are needed"),
+        ({"majority_share": 0.9, "total": 100}, "test images of the 4"),
+    ],
+)
+def test_impossible_draws_are_refused(mnist, arguments, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        imbalance.draw(mnist, seed=0, **arguments)
+
+
+def test_seeds_of_the_released_code():
+    assert [experiment.Cell("l2rw", 9, run, 1).seed for run in range(3)] == [0, 56789, 13578]
+
+
+def test_weights_of_the_baselines(mnist):
+    data = imbalance.draw(mnist, 0.95, seed=0, total=400, test_per_class=30)
+    method = experiment.build_method(experiment.Cell("proportion", 19, 0, 10), data)
+    np.testing.assert_allclose(method._class_weights.numpy(), [0.95, 0.05], rtol=1e-5)
+    resampled = next(iter(experiment.batches(experiment.Cell("resample", 19, 0, 4), data).unbatch().batch(400)))
+    assert 100 < int(np.sum(resampled["label"] == 0)) < 300
+    mined = next(iter(experiment.batches(experiment.Cell("hard_mining", 19, 0, 1), data)))
+    assert len(mined["label"]) == 400
+
+
+def test_the_command_continues_with_the_missing_cells(mnist, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiment.datasets, "load", lambda name, data_dir: mnist)
+    options = [f"--output_dir={tmp_path}", "--steps=2", "--runs=1", "--ratios=9,19", "--train_examples=300"]
+
+    def run(names: str) -> list[str]:
+        experiment.main([*options, f"--methods={names}"])
+        return (tmp_path / "imbalance.csv").read_text().splitlines()
+
+    first = run("plain")
+    assert first[0] == ",".join(experiment.COLUMNS)
+    assert [line.split(",")[:3] for line in first[1:]] == [["plain", "9", "0"], ["plain", "19", "0"]]
+    # A kill in the middle of a line: it is dropped and its cell is run again, to the same error.
+    (tmp_path / "imbalance.csv").write_text("\n".join(first[:2]) + "\nplain,19,0,0,2,0.")
+    assert "1 of 2 cells are there" not in capsys.readouterr().out
+    second = run("plain,l2rw")
+    assert "1 of 4 cells are there" in capsys.readouterr().out
+    table = {tuple(line.split(",")[:2]): line.split(",")[5] for line in second[1:]}
+    assert set(table) == {("plain", "9"), ("plain", "19"), ("l2rw", "9"), ("l2rw", "19")}
+    assert table["plain", "19"] == first[2].split(",")[5]
+    assert (tmp_path / "imbalance.png").stat().st_size > 10_000
+    assert run("plain,l2rw") == second
+
+
+def test_summary_by_hand():
+    rows = [{"method": "l2rw", "ratio": "9", "error": error} for error in ("0.02", "0.04")]
+    rows.append({"method": "l2rw", "ratio": "199", "error": "0.1"})
+    found = experiment.summary(rows)["l2rw"]
+    assert found[0] == (9.0, pytest.approx(0.03), pytest.approx(np.sqrt(2) * 0.01), 2)
+    assert found[1] == (199.0, 0.1, 0.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--methods=magic", "--methods=magic: use some of"),
+        ("--ratios=many", "expected numbers"),
+        ("--ratios=10000", "none of the rare class"),
+        ("--runs=0", "must be at least 1"),
+    ],
+)
+def test_bad_options_get_one_sentence(option, sentence, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        experiment.main([f"--output_dir={tmp_path / 'never'}", option])
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "never").exists()
