@@ -122,7 +122,9 @@ def test_other_budgets_and_damaged_files_are_refused(tmp_path):
     results = _results(mlp=1e-3)
     results_of.write_runs(tmp_path, results, budget)
     assert results_of.read_runs(tmp_path, budget) == results
-    with pytest.raises(ValueError, match="was made with 'rows=200 steps=4 runs=2 seed=0', not 'rows=200 steps=5"):
+    with pytest.raises(
+        ValueError, match=r"was made with 'rows=200 steps=4 runs=2 seed=0 learning_rate=.*', not 'rows=200 steps=5"
+    ):
         results_of.read_runs(tmp_path, {**budget, "steps": 5})
     path = tmp_path / "appendix_d_runs.csv"
     path.write_text(path.read_text().replace("0.001", "much"))

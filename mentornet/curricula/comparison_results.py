@@ -83,7 +83,7 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
     return statistics.fmean(values), _T_90[len(values) - 2] * error
 
 
-def read_runs(folder: Path, budget: Mapping[str, int]) -> Results:
+def read_runs(folder: Path, budget: Mapping[str, float]) -> Results:
     """The finished cells in ``appendix_d_runs.csv``, none if there is no such file.
 
     Raises:
@@ -107,7 +107,7 @@ def read_runs(folder: Path, budget: Mapping[str, int]) -> Results:
     return results
 
 
-def write_runs(folder: Path, results: Results, budget: Mapping[str, int]) -> None:
+def write_runs(folder: Path, results: Results, budget: Mapping[str, float]) -> None:
     """Writes every run's curve, all or nothing."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -203,7 +203,7 @@ def draw_explicit(folder: Path, results: Results) -> None:
     _save(figure, folder / EXPLICIT_FILE)
 
 
-def _head(budget: Mapping[str, int]) -> str:
+def _head(budget: Mapping[str, float]) -> str:
     return "# " + " ".join(f"{name}={value}" for name, value in budget.items())
 
 
