@@ -15,8 +15,8 @@ from absl import logging
 from flags import build as in_memory
 from flags import data_driven, train_flags
 from flags.train_flags import Config
+from mentornet.training import determinism, evaluate, run, serving
 from mentornet.training import distribution as distributions
-from mentornet.training import evaluate, run, serving
 from mentornet.training.distribution import Distribution
 from mentornet.training.workdir import Workdir
 
@@ -43,7 +43,7 @@ def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
             train_flags.fail(name, serving.peer_lost(error), code=serving.PEER_LOST)
         if config.run.tensorflow_logs:
             raise
-        train_flags.fail(name, error, code=1)
+        train_flags.fail(name, determinism.explained(error), code=1)
     except KeyboardInterrupt:
         train_flags.fail(name, ValueError("stopped; the same command continues from the last checkpoint"), code=130)
 
@@ -163,7 +163,7 @@ def _prepare_tensorflow(config: Config) -> None:
         logging.set_verbosity(logging.WARNING)
     keras.utils.set_random_seed(config.run.seed)
     if config.run.deterministic and config.distribution.strategy != "parameter_server":  # whose order is chance
-        tf.config.experimental.enable_op_determinism()
+        determinism.make_deterministic(config.run.jit_compile)
     if config.run.mixed_precision != "none":
         keras.mixed_precision.set_global_policy(f"mixed_{config.run.mixed_precision}")
     if config.distribution.logical_cpus:

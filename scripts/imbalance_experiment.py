@@ -38,6 +38,7 @@ from data.image_dataset import ImageDataset  # noqa: E402
 from data.imbalance import ImbalancedData  # noqa: E402
 from mentornet import methods  # noqa: E402
 from mentornet.methods.class_weights import class_weights  # noqa: E402
+from mentornet.training import determinism  # noqa: E402
 from mentornet.training.evaluation import sample_outputs  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 
@@ -248,7 +249,7 @@ def run_all(options: argparse.Namespace) -> None:
     done = {(row["method"], float(row["ratio"]), int(row["run"]), int(row["steps"])) for row in read_rows(file)}
     missing = [cell for cell in wanted if (cell.method, cell.ratio, cell.run, cell.steps) not in done]
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
-    tf.config.experimental.enable_op_determinism()
+    determinism.make_deterministic(options.jit_compile)
     mnist = datasets.load("mnist", data_dir=options.data_dir) if missing else None
     for number, cell in enumerate(missing, start=1):
         assert mnist is not None

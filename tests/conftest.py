@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import sys
+from collections.abc import Iterator
 
 # Read when TensorFlow is first imported, so it is set before any test module is collected.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -28,3 +30,13 @@ def shared_dir() -> pathlib.Path:
     if not SHARED.is_dir():
         pytest.skip("there is no folder 'shared' beside the repository with the offline data sets")
     return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _kernels_as_found() -> Iterator[None]:
+    """A test that runs a command in this process asks for deterministic kernels; the next test shall not notice."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config
+
+        config.disable_op_determinism()
