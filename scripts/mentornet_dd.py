@@ -3,14 +3,15 @@
     python scripts/mentornet_dd.py --noise_fraction=0.4 --data_dir DATA --output runs/dd_0.4
 
 CIFAR-10 at CPU scale (10,000 images, ResNet-8, 2,400 steps; --flags changes any of it). The MentorNet sees the true
-labels of 5,000 training images and of no other. It is learned three times: from the dump of a plain student after 18
-epochs, and anew at 21% and 75% of the final training (ICML alg. 1 step 6, app. E.3). Started again after a stop, it
-continues. The learned MentorNet is in OUTPUT/mentornet, the final run in OUTPUT/run.
+labels of 5,000 training images and of no other. It is learned three times: from the dump of a plain student after 18%
+of the steps (18 epochs in the paper), and anew at 21% and 75% of the final training (ICML alg. 1 step 6, app. E.3).
+Started again after a stop, it continues. The learned MentorNet is in OUTPUT/mentornet, the final run in OUTPUT/run.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
 import sys
@@ -29,15 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train_examples", type=int, default=10_000)
     parser.add_argument("--trusted", type=int, default=5_000, help="training images whose true labels may be used")
-    parser.add_argument("--student_steps", type=int, default=18 * 78, help="of the plain student: 18 epochs")
     parser.add_argument("--steps", type=int, default=2_400, help="of the final training")
     parser.add_argument("--mentor_steps", type=int, default=30_000)
     parser.add_argument("--learn_only", action="store_true", help="stop when the MentorNet is learned")
     parser.add_argument("--flags", default="", help="more flags for the student's trainings, in one string")
     chosen = parser.parse_args(arguments)
-    output = chosen.output.resolve()
+    output = Path(os.path.relpath(chosen.output, ROOT))  # as it appears in the cards; the commands run in ROOT
     for name, command in stages(chosen, output):
-        if name == "mentornet" and (output / "mentornet" / "card.json").is_file():
+        if name == "mentornet" and (ROOT / output / "mentornet" / "card.json").is_file():
             continue
         print(f"== {name}: {shlex.join(command)}", flush=True)
         if code := subprocess.call([sys.executable, *command], cwd=ROOT):
@@ -57,11 +57,12 @@ def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str
         *shlex.split(chosen.flags),
     ]
     noise = ["--noise_type=uniform", f"--noise_fraction={chosen.noise_fraction}"]
+    student_steps = max(1, chosen.steps * DUMP_EPOCH // 100)
     dump, student, mentor = output / "dump.csv", output / "student", output / "mentornet"
     found = [
         (
             "student",
-            ["train_cifar.py", *data, *noise, "--method=standard", f"--max_number_of_steps={chosen.student_steps}",
+            ["train_cifar.py", *data, *noise, "--method=standard", f"--max_number_of_steps={student_steps}",
              "--learning_rate_boundaries=", f"--train_log_dir={student}"],
         ),
         (
