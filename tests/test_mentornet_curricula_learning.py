@@ -211,6 +211,20 @@ def test_learning_from_a_dump_tells_right_from_wrong_and_keeps_the_best_percenti
     assert all((a == b).all() for a, b in zip(network.get_weights(), again.get_weights(), strict=True))
 
 
+def test_times_that_no_sample_had_are_answered_like_the_nearest():
+    network = build(NetworkConfig(label_rows=3), seed=4)
+    before = network.epoch_embedding.embeddings.numpy()
+    learn.spread_epochs(network, np.array([18, 75, 18, 30]))
+    after = network.epoch_embedding.embeddings.numpy()
+    np.testing.assert_array_equal(after[:25], np.tile(before[18], (25, 1)))  # 24 is as near to 18 as to 30
+    np.testing.assert_array_equal(after[25:53], np.tile(before[30], (28, 1)))
+    np.testing.assert_array_equal(after[53:], np.tile(before[75], (47, 1)))
+    settings = replace(FEW, steps=40, block_steps=40, objective="cross_entropy")
+    network, _ = learn.learn_from_dump(_dump(400), (40,), settings=settings)
+    rows = network.epoch_embedding.embeddings.numpy()
+    assert (rows == rows[0]).all(), "all rows of the dump are of one time"
+
+
 def test_dumps_that_teach_nothing_are_refused():
     with pytest.raises(DumpError, match="has 39 rows, learning needs at least 40"):
         learn.learn_from_dump(_dump(39))

@@ -1,4 +1,4 @@
-"""Every MentorNet that comes with the library against the closed form it was learned from, written here in NumPy."""
+"""Every MentorNet that comes with the library against the closed form, or the dump, that it was learned from."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from mentornet import curricula
 from mentornet.curricula import pretraining
+from mentornet.curricula.dump import LossDump
 
 FOLDER = Path(curricula.__file__).parent / "pretrained"
 
@@ -83,6 +84,67 @@ def test_cards_say_where_they_come_from(name):
 )
 def test_bounds_are_twice_the_error_rounded_up(error, bound):
     assert pretraining.mse_bound(error) == pytest.approx(bound)
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.4, 0.8])
+def test_data_driven_ones_answer_with_the_share_of_right_labels(fraction):
+    """What their dump showed, kept in the card: P(label is right | loss), in bins of equally many samples."""
+    curriculum = curricula.get(f"pretrained:mentornet_dd_{fraction}")
+    curve, source = curriculum.card["posterior"], curriculum.card["source"]
+    loss, difference, right, rows = (
+        np.array([part[key] for part in curve]) for key in ("loss", "difference", "right", "rows")
+    )
+    assert rows.sum() == source["rows"] == 5_000
+    assert source["student"]["dataset"] == "cifar10"
+    assert source["student"]["noise_fraction"] == fraction
+    # A class drawn from all ten leaves a tenth of the drawn labels right.
+    np.testing.assert_allclose(1 - np.average(right, weights=rows), 0.9 * fraction, atol=0.02)
+    np.testing.assert_allclose(source["wrong_labels"], 1 - np.average(right, weights=rows), atol=1e-4)
+    np.testing.assert_allclose(loss - difference, (loss - difference)[0], atol=1e-4)
+    for epoch in (0, 18, 99):  # learned at one time of the training, and the same at all others
+        inputs = (tf.constant(values, tf.float32) for values in (loss, difference))
+        weight = curriculum(*inputs, tf.zeros(len(loss), tf.int32), tf.fill([len(loss)], epoch)).numpy()
+        assert np.mean((weight - right) ** 2) <= curriculum.card["mse_bound"] <= 0.01
+        assert weight[0] > weight[-1] + 0.2
+    assert "/tmp" not in curriculum.card["command"]
+
+
+def test_a_posterior_by_hand():
+    loss, noisy = np.array([3.0, 0.0, 1.0, 2.0, 5.0, 4.0]), np.array([1, 1, 0, 1, 1, 0])
+    dump = LossDump(np.arange(6), np.full(6, 18), noisy, np.array([1, 1, 0, 0, 0, 1]), loss)
+    assert pretraining.posterior(dump, 2.0, bins=3) == [
+        {"loss": 0.5, "difference": -1.5, "right": 1.0, "rows": 2},
+        {"loss": 2.5, "difference": 0.5, "right": 0.5, "rows": 2},
+        {"loss": 4.5, "difference": 2.5, "right": 0.0, "rows": 2},
+    ]
+
+
+def test_taking_over_one_that_was_learned_from_a_dump(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    wrong = rng.uniform(size=200) < 0.4
+    run, library = tmp_path / "run", tmp_path / "library"
+    (run / "student").mkdir(parents=True)
+    library.mkdir()
+    (run / "student" / "result.json").write_text('{"dataset": "digits", "studentnet": "lenet", "accuracy_last": 0.5}')
+    lines = [f"{i},18,{int(w)},0,{rng.exponential(4 if w else 0.5):.4f}" for i, w in enumerate(wrong)]
+    (run / "dump.csv").write_text("\n".join(lines))
+    learn = [f"--input_csv_filename={run / 'dump.csv'}", "--max_step_train=200", "--no_jit_compile", "--no_pictures"]
+    assert pretraining.learning.main([*learn, f"--train_dir={run / 'mentornet'}", "--percentiles=60"]) == 0
+    assert pretraining.main(["mine", f"--from_run={run}", f"--output={library}"]) == 0
+    assert [path.name for path in library.iterdir()] == ["mine"]
+    card = json.loads((library / "mine" / "card.json").read_text())
+    assert card["name"] == "mine"
+    assert card["source"]["student"] == {"dataset": "digits", "studentnet": "lenet"}
+    assert card["mse_bound"] == pretraining.mse_bound(card["posterior_mse"])
+    assert np.isclose(np.mean([part["right"] for part in card["posterior"]]), 1 - wrong.mean())
+    for refused, message in (
+        (["mine", "yours"], "give one NAME"),
+        (["mine", f"--output={library}"], "the folder does not exist"),
+    ):
+        folder = run if "yours" in refused else tmp_path / "none"
+        with pytest.raises(SystemExit):
+            pretraining.main([*refused, f"--from_run={folder}"])
+        assert message in capsys.readouterr().err
 
 
 def test_learning_one_anew_replaces_it(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ from mentornet import curricula
 from mentornet.curricula.dump import LossDump
 from mentornet.curricula.learner import Learner, LearningSettings, Report, evaluate_network
 from mentornet.curricula.learning_set import HELD_OUT_SHARE, LearningSet, hold_out
+from mentornet.features import EPOCH_ROWS
 from mentornet.network import MentorNetwork, NetworkConfig, build
 
 PERCENTILES = (40, 50, 60, 75, 80, 90)
@@ -174,6 +175,7 @@ def learn_best(
             if best is None or held_out[measure] < best.held_out[measure]:
                 best = Candidate(_copy(network), samples, held_out, curve)
     assert best is not None
+    spread_epochs(best.network, best.samples.epoch)
     return best.network, {
         "source": best.samples.source,
         "percentile": best.samples.source.get("percentile"),
@@ -186,6 +188,21 @@ def learn_best(
         "seed": seed,
         "versions": versions(),
     }
+
+
+def spread_epochs(network: MentorNetwork, learned: np.ndarray) -> None:
+    """Gives every epoch percent that no sample had the embedding of the nearest one that some had.
+
+    A dump is made at one or a few times of the training; without this, the network would answer at random at others.
+
+    Args:
+        network: changed in place.
+        learned: the samples' epoch percents, integers [n], n >= 1.
+    """
+    known = np.unique(learned)
+    nearest = known[np.argmin(np.abs(np.arange(EPOCH_ROWS)[:, np.newaxis] - known), axis=1)]
+    table = network.epoch_embedding.embeddings
+    table.assign(table.numpy()[nearest])
 
 
 def versions() -> dict[str, str]:

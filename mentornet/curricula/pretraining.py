@@ -1,10 +1,15 @@
 """Learns the MentorNets that come with the library anew, into ``mentornet/curricula/pretrained/``.
 
     python -m mentornet.curricula.pretraining [NAME ...] [--output=DIR] [--starts=5]
+    python -m mentornet.curricula.pretraining mentornet_dd_0.4 --from_run=runs/mentornet_dd_0.4
 
-Each is learned by ``mentornet.curricula.learning`` from its closed form on 100,000 grid points, with a learning rate of
-0.01: at the release's 0.1 mentornet_pd ends at an error of 1e-3 instead of 1e-6. The card also gets ``mse_bound``,
-twice the error found and at least 1e-6, which the tests hold it to. About ten seconds of one core each.
+The first learns those with a closed form, on 100,000 grid points, with a learning rate of 0.01: at the release's 0.1
+mentornet_pd ends at an error of 1e-3 instead of 1e-6. The card also gets ``mse_bound``, twice the error found and at
+least 1e-6, which the tests hold it to. About ten seconds of one core each.
+
+The second takes over a data-driven one, learned by ``scripts/mentornet_dd.py --learn_only --output=runs/...``. What it
+should answer is the share of right labels among the dump's samples of about the same loss; the card keeps that curve
+("posterior"), and its ``mse_bound`` is twice the error to it.
 """
 
 from __future__ import annotations
@@ -17,7 +22,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mentornet.curricula import learning
+import numpy as np
+
+from mentornet.curricula import dump as dump_of
+from mentornet.curricula import learned, learning
+from mentornet.curricula.dump import LossDump
 from mentornet.training import files
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -35,6 +44,9 @@ CURRICULA = {
 }
 LEARNING_RATE = 0.01
 LEAST_BOUND = 1e-6
+BINS = 20
+# What a card says about the student whose losses were dumped; keys of its result.json.
+STUDENT_KEYS = ("dataset", "noise_type", "noise_fraction", "noise_rate_actual", "studentnet", "steps", "seed")
 
 
 def mse_bound(error: float) -> float:
@@ -60,9 +72,69 @@ def learn(name: str, output: Path, starts: int) -> float:
         "command": f"{learning.PROGRAM} {' '.join(arguments)} --train_dir={name}",
     }
     files.write_text(fresh / "card.json", json.dumps(card, indent=2) + "\n")
+    _replace(folder, fresh)
+    return error
+
+
+def posterior(dump: LossDump, threshold: float, bins: int = BINS) -> list[dict[str, float]]:
+    """P(label is right | loss) as the dump shows it: bins of equally many samples, from low to high losses.
+
+    Args:
+        dump: with at least one sample a bin.
+        threshold: l_pt, which the differences are taken to.
+        bins: how many.
+
+    Returns:
+        A dict a bin: mean "loss", its "difference" to the threshold, share of "right" labels, number of "rows".
+    """
+    order = np.argsort(dump.loss, kind="stable")
+    parts = np.array_split(order, bins)
+    return [
+        {
+            "loss": round(float(dump.loss[part].mean()), 5),
+            "difference": round(float(dump.loss[part].mean() - threshold), 5),
+            "right": round(float(dump.is_clean[part].mean()), 5),
+            "rows": len(part),
+        }
+        for part in parts
+    ]
+
+
+def adopt(name: str, run: Path, output: Path) -> float:
+    """Takes over the MentorNet that ``scripts/mentornet_dd.py`` learned; returns its error to the dump's posterior.
+
+    Args:
+        name: of the folder in ``output``, replaced if there is one.
+        run: OUTPUT of the script, with ``mentornet``, ``dump.csv`` and ``student``.
+        output: the folder of ready-made MentorNets.
+
+    Raises:
+        FileNotFoundError, ValueError: ``run`` is not such a folder.
+    """
+    learned_folder = run / "mentornet"
+    curriculum = learned.load(learned_folder)
+    losses = dump_of.read(run / "dump.csv")
+    losses.check()
+    epochs = curriculum.card["source"]["epochs"]
+    threshold = float(np.percentile(losses.loss.astype(np.float64), curriculum.card["percentile"]))
+    curve = posterior(losses, threshold)
+    loss, difference = (np.array([part[key] for part in curve], np.float32) for key in ("loss", "difference"))
+    weight = curriculum(loss, difference, np.zeros(len(curve), np.int32), epochs[0]).numpy()
+    error = float(np.mean((weight - np.array([part["right"] for part in curve])) ** 2))
+    student = files.read_json(run / "student" / "result.json")
+    card = dict(curriculum.card)
+    card["source"] = {**card["source"], "student": {key: student[key] for key in STUDENT_KEYS if key in student}}
+    card |= {"name": name, "posterior": curve, "posterior_mse": error, "mse_bound": mse_bound(error)}
+    fresh = output / f".{name}"
+    shutil.rmtree(fresh, ignore_errors=True)
+    learned.save(curriculum.network, fresh, card)
+    _replace(output / name, fresh)
+    return error
+
+
+def _replace(folder: Path, fresh: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
-    return error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,7 +147,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: {' '.join(CURRICULA)}")
     parser.add_argument("--output", type=Path, default=PRETRAINED, help="default: the library's own folder")
     parser.add_argument("--starts", type=int, default=5, help="random starts, the best is kept (default: %(default)s)")
+    parser.add_argument("--from_run", type=Path, metavar="DIR", help="take over the data-driven one learned there")
     options = parser.parse_args(arguments)
+    if options.from_run:
+        if len(options.names) != 1:
+            parser.error("--from_run takes over one MentorNet: give one NAME for it")
+        try:
+            error = adopt(options.names[0], options.from_run, options.output)
+        except (ValueError, FileNotFoundError) as problem:
+            parser.error(str(problem))
+        print(f"{options.names[0]}: MSE to the dump's posterior {error:.2g}")
+        return 0
     unknown = [name for name in options.names if name not in CURRICULA]
     if unknown:
         parser.error(f"{unknown[0]!r} is not one of {', '.join(CURRICULA)}")

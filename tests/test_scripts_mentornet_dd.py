@@ -1,0 +1,46 @@
+"""scripts/mentornet_dd.py: its steps as commands, and all of them for real on digits."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = "--dataset_name=digits --studentnet=small_cnn --batch_size=32"
+
+
+@pytest.mark.slow
+def test_student_dump_mentornet_and_training_in_one_command(tmp_path):
+    command = ["scripts/mentornet_dd.py", "--steps=100", "--mentor_steps=200", "--train_examples=400", "--trusted=200"]
+    options = [f"--output={tmp_path / 'dd'}", "--noise_fraction=0.4", f"--flags={SMALL} --eval_every_steps=50"]
+    done = subprocess.run([sys.executable, *command, *options], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith("==")] == [
+        "== student",
+        "== dump",
+        "== mentornet",
+        "== run",
+    ]
+    folder = tmp_path / "dd"
+    assert json.loads((folder / "student" / "result.json").read_text())["steps"] == 18
+    rows = [line.split(",") for line in (folder / "dump.csv").read_text().splitlines()]
+    rows = [row for row in rows if row[0].isdigit()]
+    assert len(rows) == 200
+    assert {row[1] for row in rows} == {"18"}
+    card = json.loads((folder / "mentornet" / "card.json").read_text())
+    assert card["source"]["rows"] == 200
+    assert not Path(card["command"].split("--train_dir=")[1].split()[0]).is_absolute()
+    result = json.loads((folder / "run" / "result.json").read_text())
+    assert result["steps"] == 100
+    assert sorted(path.name for path in (folder / "run" / "curricula").iterdir()) == ["step_000021", "step_000075"]
+
+
+@pytest.mark.slow
+def test_a_failing_step_ends_it(tmp_path):
+    command = [sys.executable, "scripts/mentornet_dd.py", f"--output={tmp_path}", "--flags=--studentnet=magic"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert "magic" in done.stderr
+    assert "== dump" not in done.stdout
