@@ -39,6 +39,8 @@ from data import cifar100_superclasses, seeding
 Labels = npt.NDArray[np.int32]
 Variant = Literal["paper", "author"]
 
+VARIANTS: tuple[Variant, ...] = ("paper", "author")
+WITH_VARIANTS = ("uniform", "background")
 NOISE_TYPES: tuple[str, ...] = ("none", "uniform", "symmetric", "pair", "background", "asymmetric")
 
 # truck -> automobile, bird -> airplane, deer -> horse, cat <-> dog.
@@ -187,7 +189,7 @@ def inject(
     """
     if noise_type not in NOISE_TYPES:
         raise ValueError(f"The noise type is {noise_type!r}, but may be {', '.join(NOISE_TYPES)}.")
-    if _is_author(variant) and noise_type not in ("uniform", "background"):
+    if _is_author(variant) and noise_type not in WITH_VARIANTS:
         raise ValueError(f"The author variant exists for uniform and background noise, not for {noise_type}.")
     if background_class is not None and noise_type != "background":
         raise ValueError(f"A background class belongs to background noise, not to {noise_type}.")
@@ -230,7 +232,7 @@ def _checked(labels: npt.ArrayLike, fraction: float, num_classes: int) -> Labels
 
 
 def _is_author(variant: str) -> bool:
-    if variant not in ("paper", "author"):
+    if variant not in VARIANTS:
         raise ValueError(f"The variant is {variant!r}, but it has to be paper or author.")
     return variant == "author"
 

@@ -79,6 +79,8 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
         dataset_name=config.dataset_name,
         data_dir=config.data_dir,
         human_labels_file=config.human_labels_file,
+        variant=config.noise_variant,
+        background_class=config.noise_class,
     )
     return LoadedData(dataset, train, noisy)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from absl import flags
 
@@ -30,6 +31,16 @@ _NOISE_TYPE = flags.DEFINE_string(
     "random3> for the CIFAR-N labels that people gave (human:noisy for cifar100).",
 )
 _NOISE_FRACTION = flags.DEFINE_float("noise_fraction", 0.0, "Noise fraction p in [0, 1].")
+_NOISE_VARIANT = flags.DEFINE_enum(
+    "noise_variant",
+    "paper",
+    noise.VARIANTS,
+    "uniform, background: as the papers say, or as the author's code of L2RW does it (author): an exact number of "
+    "uniform labels, the last class never among the new ones.",
+)
+_NOISE_CLASS = flags.DEFINE_integer(
+    "noise_class", None, "background: the class all chosen samples get; default: drawn from the seed.", lower_bound=0
+)
 _NOISE_SEED = flags.DEFINE_integer("noise_seed", None, "Seed of noise and subset alone; default: --seed.")
 _LABELS_FILE = flags.DEFINE_string(
     "labels_file", None, "Train on these labels (labels.npz of another run, or a csv) instead of injected noise."
@@ -57,6 +68,8 @@ class DataConfig:
     train_examples: int
     noise_type: str
     noise_fraction: float
+    noise_variant: noise.Variant
+    noise_class: int | None
     noise_seed: int
     labels_file: str | None
     human_labels_file: str | None
@@ -81,6 +94,14 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         )
     if not fraction and kind != "none" and not human:
         raise ValueError(f"--noise_type={kind} needs --noise_fraction greater than 0")
+    variant, noise_class = _NOISE_VARIANT.value, _NOISE_CLASS.value
+    if variant != "paper" and kind not in noise.WITH_VARIANTS:
+        raise ValueError(
+            f"--noise_variant={variant} exists for --noise_type={' and '.join(noise.WITH_VARIANTS)}, not for {kind}: "
+            "leave it out"
+        )
+    if noise_class is not None and kind != "background":
+        raise ValueError(f"--noise_class={noise_class} belongs to --noise_type=background, not to {kind}")
     if _LABELS_FILE.value and kind != "none":
         raise ValueError(f"--labels_file and --noise_type={kind} both decide the labels: give one of them")
     if _HUMAN_LABELS.value and not human:
@@ -100,6 +121,8 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         train_examples=_TRAIN_EXAMPLES.value,
         noise_type=kind,
         noise_fraction=fraction,
+        noise_variant=cast(noise.Variant, variant),
+        noise_class=noise_class,
         noise_seed=seed if _NOISE_SEED.value is None else _NOISE_SEED.value,
         labels_file=_LABELS_FILE.value,
         human_labels_file=_HUMAN_LABELS.value,

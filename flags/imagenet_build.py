@@ -80,7 +80,15 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
         train = labels.subset(train, config.train_examples, config.noise_seed)
     if config.labels_file:
         return LoadedImages(dataset, train, labelling.labels_from_file(dataset, train, config.labels_file))
-    noisy = labelling.noisy_labels(dataset, train, config.noise_type, config.noise_fraction, config.noise_seed)
+    noisy = labelling.noisy_labels(
+        dataset,
+        train,
+        config.noise_type,
+        config.noise_fraction,
+        config.noise_seed,
+        variant=config.noise_variant,
+        noise_class=config.noise_class,
+    )
     return LoadedImages(dataset, train, noisy)
 
 

@@ -79,6 +79,9 @@ class Config:
             *(() if data["dataset_name"] == "folder" else ("data_dir",)),
         ):
             del data[irrelevant]
+        for unset, value in (("noise_variant", "paper"), ("noise_class", None)):  # as folders made before they existed
+            if data[unset] == value:
+                del data[unset]
         run = {
             name: getattr(self.run, name)
             for name in (

@@ -160,6 +160,11 @@ BAD = {
     "matrix of nobody": (["--method=reed", "--transition_matrix=true"], "does not use --transition_matrix"),
     "two counts": (["--method=hard_mining", "--kept_share=0.5", "--positive_label=1"], "give one of them"),
     "unknown method": (["--method=magic"], "unknown method 'magic'"),
+    "variant of symmetric noise": (["--noise_type=symmetric", "--noise_variant=author"], "not for symmetric: leave it"),
+    "class of uniform noise": (
+        ["--noise_class=3"],
+        "--noise_class=3 belongs to --noise_type=background, not to uniform",
+    ),
 }
 
 
@@ -190,11 +195,16 @@ def test_bad_flags_are_refused_before_any_work(case, tmp_path):
         (["--method=forward_correction", "--transition_matrix={tmp}/matrix.pkl"], "give a .csv or .npy file"),
         (["--method=clean_only", "--clean_examples=50", "--baseline_run={tmp}/none"], "finish that training first"),
         (["--holdout_examples=1437"], "hold-out of 1437"),
+        (["--noise_type=background", "--noise_class=10"], "The background class is 10, but the classes are 0 to 9"),
     ],
 )
 def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
+    import tensorflow as tf
+
     from flags import tasks, train_flags
 
+    tf.constant(0)
+    capfd.readouterr()  # what TensorFlow has to say about the machine before its first operation
     np.savetxt(tmp_path / "small.csv", np.eye(2), delimiter=",")
     np.savetxt(tmp_path / "rows.csv", 2 * np.eye(10), delimiter=",")
     (tmp_path / "text.csv").write_text("a,b\n")
@@ -207,6 +217,26 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
     assert sentence in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+def test_background_noise_and_the_authors_variant_come_through():
+    """Claims 10 and 11 of L2RW: one class for all changed labels; the author's uniform noise never gives the last."""
+    from flags import build, train_flags
+
+    def given(*flags: str) -> tuple[np.ndarray, np.ndarray]:
+        config = train_flags.parse(["train_cifar.py", "--dataset_name=digits", "--train_log_dir=t", *flags])
+        labels = build.load_data(config.data).labels
+        assert labels.clean is not None
+        return labels.given, labels.clean.reveal()
+
+    found, true = given("--noise_type=background", "--noise_fraction=0.4", "--noise_class=7")
+    assert set(found[found != true]) == {7}
+    assert ((found == 7) & (true != 7)).sum() + (true == 7).sum() == (found == 7).sum()
+    assert (found == 7).mean() == pytest.approx(0.4 + 0.6 / 10, abs=0.02)
+    found, true = given("--noise_type=uniform", "--noise_fraction=0.4", "--noise_variant=author")
+    assert 9 not in found[found != true]
+    assert set(found[found != true]) == set(range(9))
+    assert (found != true).mean() == pytest.approx(0.36, abs=0.04)
 
 
 def test_the_method_is_part_of_what_a_folder_was_made_with(tmp_path):

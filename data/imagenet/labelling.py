@@ -8,10 +8,18 @@ from data import labels
 from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex
 from data.labels import DiagnosticLabels, NoisyLabels
+from data.noise import Variant
 
 
 def noisy_labels(
-    dataset: StreamedDataset, train: ImageIndex, noise_type: str, noise_fraction: float, seed: int
+    dataset: StreamedDataset,
+    train: ImageIndex,
+    noise_type: str,
+    noise_fraction: float,
+    seed: int,
+    *,
+    variant: Variant = "paper",
+    noise_class: int | None = None,
 ) -> NoisyLabels:
     """Decides the labels, as `labels.corrupt`, of the images to train on.
 
@@ -21,6 +29,8 @@ def noisy_labels(
       noise_type: one of `noise.NOISE_TYPES`.
       noise_fraction: in [0, 1].
       seed: 0 or more.
+      variant: see `noise.uniform` and `noise.background`.
+      noise_class: what `noise.background` gives, counted as the labels here are.
 
     Raises:
       ValueError: an argument out of range, or human labels, which do not exist for these data sets.
@@ -34,6 +44,8 @@ def noisy_labels(
         dataset.num_classes - first,
         seed=seed,
         dataset_name=dataset.name,
+        variant=variant,
+        background_class=None if noise_class is None else noise_class - first,
     )
     if not first:
         return noisy
