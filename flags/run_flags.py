@@ -56,6 +56,11 @@ _DUMP_EPOCH = flags.DEFINE_integer(
     "dump_epoch", None, "Epoch percent to write; default: how far the run was.", lower_bound=0, upper_bound=99
 )
 _CSV = flags.DEFINE_string("output_csv_file", None, "csv that evaluate or dump_losses writes, a line a sample.")
+_ACTIVATIONS = flags.DEFINE_string(
+    "activations_file",
+    None,
+    "npz that dump_losses writes beside: the student's activation before its logits, a row a sample.",
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ class RunConfig:
     output_csv_file: str | None
     dump_examples: int = 0
     dump_epoch: int | None = None
+    activations_file: str | None = None
 
 
 def run_config() -> RunConfig:
@@ -105,6 +111,8 @@ def run_config() -> RunConfig:
         raise ValueError(f"--mode={mode} needs --checkpoint_dir, a run folder or its checkpoints")
     if mode != "dump_losses" and (_DUMP_EXAMPLES.value or _DUMP_EPOCH.value is not None):
         raise ValueError(f"--mode={mode} does not use --dump_examples or --dump_epoch: see dump_losses")
+    if mode != "dump_losses" and _ACTIVATIONS.value:
+        raise ValueError(f"--mode={mode} does not use --activations_file: see dump_losses")
     if mode == "dump_losses" and not _CSV.value:
         raise ValueError("--mode=dump_losses needs --output_csv_file, the csv to write")
     steps = _MAX_STEPS.value
@@ -132,4 +140,5 @@ def run_config() -> RunConfig:
         output_csv_file=_CSV.value,
         dump_examples=_DUMP_EXAMPLES.value,
         dump_epoch=_DUMP_EPOCH.value,
+        activations_file=_ACTIVATIONS.value,
     )

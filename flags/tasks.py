@@ -152,9 +152,19 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
     csv_file = config.run.output_csv_file
     assert csv_file is not None
     found = evaluate.dump_losses(
-        network, folder, batches, split.ids, clean, config.run.max_steps, csv_file, config.run.dump_epoch
+        network,
+        folder,
+        batches,
+        split.ids,
+        clean,
+        config.run.max_steps,
+        csv_file,
+        config.run.dump_epoch,
+        config.run.activations_file,
     )
     print(f"{len(found.label):,} rows written to {csv_file}")
+    if found.activation is not None:
+        print(f"{found.activation.shape[1]:,} activations of each written to {config.run.activations_file}")
 
 
 def _prepare_tensorflow(config: Config) -> None:

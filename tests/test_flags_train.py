@@ -23,6 +23,7 @@ BAD = {
     "boolean with a space": (["--jit_compile", "False"], "unexpected argument 'False'"),
     "no folder": (["--train_log_dir="], "needs --train_log_dir"),
     "dump without csv": (["--mode=dump_losses", "--checkpoint_dir=x"], "needs --output_csv_file"),
+    "activations without a dump": (["--activations_file=a.npz"], "does not use --activations_file: see dump_losses"),
 }
 
 
@@ -91,3 +92,19 @@ def test_the_papers_learning_rate_schedules():
     assert boundaries("--studentnet=inception", "--max_number_of_steps=120000") == (78_000,)
     assert boundaries("--studentnet=inception", "--num_epochs_per_decay=50")[:2] == (19_531, 39_062)
     assert boundaries("--studentnet=resnet8", "--learning_rate_boundaries=5,9") == (5, 9)
+
+
+def test_the_cosine_schedule_ends_at_zero():
+    from flags import build
+
+    config = train_flags.parse(
+        ["train_cifar.py", "--train_log_dir=t", "--learning_rate=0.2", "--max_number_of_steps=100",
+         "--learning_rate_schedule=cosine"]
+    )  # fmt: skip
+    optimizer = build.optimizer(config, 1000)
+    rates = []
+    for step in (0, 25, 50, 100):
+        optimizer.iterations.assign(step)
+        rates.append(float(optimizer.present_rate()))
+    assert rates == pytest.approx([0.2, 0.2 * (0.5 + 0.5**1.5), 0.1, 0.0], abs=1e-6)  # 0.1 (1 + cos(pi step / 100))
+    assert config.identity()["learning_rate_schedule"] == "cosine"

@@ -106,3 +106,57 @@ def test_too_few_rows_and_unequal_columns_are_explained():
     whole = _dump()
     with pytest.raises(dump.DumpError, match="different lengths"):
         dump.LossDump(whole.sample, whole.epoch, whole.noisy, whole.clean, whole.loss[:3]).check()
+
+
+def _activations(**changes):
+    rng = np.random.default_rng(0)
+    return {"index": np.array([5, 3, 9]), "activation": rng.normal(size=(3, 4)), **changes}
+
+
+def _of_activations():
+    return dump.LossDump(np.array([5, 3, 9]), *(np.zeros(3, np.int32),) * 3, np.zeros(3, np.float32), "d.csv")
+
+
+def test_activations_come_back(tmp_path):
+    given = _activations()
+    dump.write_activations(tmp_path / "a.npz", given["index"].astype(np.int32), given["activation"])
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as stored:
+        assert {name: stored[name].dtype for name in stored} == {"index": np.int64, "activation": np.float32}
+    found = dump.read_activations(tmp_path / "a.npz", _of_activations())
+    np.testing.assert_array_equal(found, given["activation"].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"index": np.array([3, 5, 9])},
+            "a.npz: belongs to another dump than d.csv: its 3 samples are not the csv's 3",
+        ),
+        ({"index": np.array([5, 3]), "activation": np.ones((2, 4))}, "its 2 samples are not the csv's 3"),
+        ({"activation": np.ones((2, 4))}, "activation [n, a] are needed, got (3,) and (2, 4)"),
+        ({"activation": np.ones(3)}, "are needed, got (3,) and (3,)"),
+        ({"activation": np.full((3, 4), np.inf)}, "activations that are not finite numbers"),
+        ({"activation": np.full((3, 4), None)}, "is not an npz with index and activation"),
+        ({"activation": np.full((3, 4), "x")}, "must hold floats, not <U1"),
+    ],
+)
+def test_activations_that_do_not_fit_are_explained(tmp_path, changes, message):
+    np.savez(tmp_path / "a.npz", **_activations(**changes))
+    with pytest.raises(dump.DumpError) as error:
+        dump.read_activations(tmp_path / "a.npz", _of_activations())
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no npz", None])
+def test_files_that_hold_no_activations_are_explained(tmp_path, content):
+    path = tmp_path / "a.npz"
+    if content is None:
+        np.savez(path, index=np.arange(3))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(dump.DumpError, match=r"a\.npz: is not an npz with index and activation"):
+        dump.read_activations(path, _of_activations())
+    with pytest.raises(ValueError, match="there is no such file"):
+        dump.read_activations(tmp_path / "absent.npz", _of_activations())

@@ -82,6 +82,28 @@ def test_a_dump_has_the_releases_columns(checkpoints, tmp_path, given, percent):
     np.testing.assert_allclose([float(row["loss"]) for row in rows], expected_losses(), atol=1e-6)
 
 
+def test_a_dump_of_activations_lies_beside_the_csv(checkpoints, tmp_path):
+    """The student's only layer reads the images themselves."""
+    csv_file, npz = str(tmp_path / "d.csv"), str(tmp_path / "d.npz")
+    evaluate.dump_losses(student(0.0), checkpoints, batches(), IDS, LABELS, 200, csv_file, activations_file=npz)
+    with np.load(npz, allow_pickle=False) as stored:
+        assert {name: stored[name].dtype for name in stored} == {"index": np.int64, "activation": np.float32}
+        np.testing.assert_array_equal(stored["index"], IDS)
+        np.testing.assert_array_equal(stored["activation"], IMAGES)
+    np.testing.assert_allclose([float(row["loss"]) for row in read(csv_file)], expected_losses(), atol=1e-6)
+
+
+def test_a_student_without_activations_writes_no_dump(checkpoints, tmp_path):
+    inputs = keras.Input((1,))
+    dense = keras.layers.Dense(2, use_bias=False)
+    product = keras.layers.Multiply()([dense(inputs), inputs])
+    where = [str(tmp_path / name) for name in ("d.csv", "d.npz")]
+    arguments = (checkpoints, batches(), IDS, LABELS, 200, where[0], None, where[1])
+    with pytest.raises(ValueError, match="do not come from a dense layer"):
+        evaluate.dump_losses(keras.Model(inputs, product), *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoints"]
+
+
 def test_following_a_run_stops_when_it_is_finished(tmp_path, capsys):
     calls = []
 

@@ -2,10 +2,13 @@
 
 One row a sample and epoch: id, epoch percent, noisy label, clean label, loss. The loss is against the noisy label.
 ``train_cifar.py --mode=dump_losses`` writes such files; the release's are the same with blanks instead of commas.
+Beside one may lie an npz with the student's activations before its logits, a row for each of the csv's, in its order.
 """
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +130,58 @@ def read(path: str | Path) -> LossDump:
         table[:, 4].astype(np.float32),
         path.name,
     )
+
+
+def write_activations(path: str | Path, index: np.ndarray, activation: np.ndarray) -> None:
+    """Writes the npz that ``read_activations`` reads, all or nothing.
+
+    Args:
+        path: the file.
+        index: integers [n], the csv's ids in its order.
+        activation: floats [n, a].
+
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    files.write_npz(path, {"index": index.astype(np.int64), "activation": activation.astype(np.float32)})
+
+
+def read_activations(path: str | Path, dump: LossDump) -> np.ndarray:
+    """The activations that were dumped with these losses.
+
+    Args:
+        path: an npz with "index" int64 [n] and "activation" float32 [n, a].
+        dump: whose ids the index must repeat.
+
+    Returns:
+        float32 [n, a].
+
+    Raises:
+        DumpError: the file is not such an npz, belongs to another dump, or holds numbers that are not finite.
+        ValueError: the file cannot be read.
+    """
+    path = Path(path)
+    with files.explained(path, "read"):
+        path.open("rb").close()
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            index, activation = stored["index"], stored["activation"]
+    except (ValueError, KeyError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error):
+        raise DumpError(f"{path.name}: is not an npz with index and activation, as dump_losses writes it") from None
+    if index.ndim != 1 or activation.ndim != 2 or len(index) != len(activation):
+        raise DumpError(
+            f"{path.name}: index [n] and activation [n, a] are needed, got {index.shape} and {activation.shape}"
+        )
+    if activation.dtype.kind != "f":
+        raise DumpError(f"{path.name}: activations must hold floats, not {activation.dtype}")
+    if not np.array_equal(index, dump.sample):
+        raise DumpError(
+            f"{path.name}: belongs to another dump than {dump.name}: its {len(index)} samples are not the csv's "
+            f"{len(dump.sample)} in the same order"
+        )
+    if not np.isfinite(activation).all():
+        raise DumpError(f"{path.name}: holds activations that are not finite numbers")
+    return np.asarray(activation, np.float32)
 
 
 def _is_number(cell: str) -> bool:

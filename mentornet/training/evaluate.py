@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet.curricula.dump import write_activations
 from mentornet.features import epoch_percent
 from mentornet.training import files
 from mentornet.training.checkpoints import restore_student
@@ -82,6 +83,7 @@ def dump_losses(
     max_steps: int,
     csv_file: str,
     epoch: int | None = None,
+    activations_file: str | None = None,
 ) -> SampleOutputs:
     """Writes id, epoch percent, noisy label, clean label, loss of every sample (the release's column order).
 
@@ -96,10 +98,16 @@ def dump_losses(
         max_steps: length of the run, for the epoch percent.
         csv_file: the csv; replaced all at once.
         epoch: epoch percent to write instead of the checkpoint's.
+        activations_file: also write the student's activation before its logits, see ``dump.write_activations``.
+
+    Raises:
+        ValueError: the student has no such activation.
     """
     step = restore_student(student, checkpoints)
-    found = sample_outputs(student, batches)
+    found = sample_outputs(student, batches, with_activation=activations_file is not None)
     percent = int(epoch_percent(step, max_steps)) if epoch is None else epoch
+    if activations_file is not None and found.activation is not None:
+        write_activations(activations_file, ids, found.activation)
     write_csv(csv_file, DUMP_COLUMNS, (ids, np.full(len(ids), percent), found.label, clean, found.loss))
     return found
 

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet.methods.activation import StudentWithActivation
 from mentornet.methods.base import per_sample_cross_entropy
 
 
@@ -20,12 +21,14 @@ class SampleOutputs:
         predicted: int32 [n].
         loss: float32 [n], against that label.
         among_first_5: bool [n], the label is among the five most probable classes.
+        activation: float32 [n, a], the student's activation before its logits; None if it was not asked for.
     """
 
     label: np.ndarray
     predicted: np.ndarray
     loss: np.ndarray
     among_first_5: np.ndarray
+    activation: np.ndarray | None = None
 
     @property
     def accuracy(self) -> float:
@@ -38,19 +41,25 @@ class SampleOutputs:
         return float(np.mean(self.among_first_5))
 
 
-def sample_outputs(student: keras.Model, batches: tf.data.Dataset) -> SampleOutputs:
+def sample_outputs(student: keras.Model, batches: tf.data.Dataset, with_activation: bool = False) -> SampleOutputs:
     """Runs the student in inference mode over a data set of {"image", "label"} batches.
 
+    Args:
+        student: images -> logits.
+        batches: the samples in order.
+        with_activation: keep the activation before the logits, too.
+
     Raises:
-        ValueError: the data set is empty.
+        ValueError: the data set is empty, or the student has no such activation.
     """
+    both = StudentWithActivation(student) if with_activation else None
 
     @tf.function(reduce_retracing=True)
     def answer(image: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        logits = student(image, training=False)
+        logits, *more = (student(image, training=False),) if both is None else both(image, training=False)
         predicted = tf.argmax(logits, axis=-1, output_type=tf.int32)
         among_first_5 = tf.math.in_top_k(label, tf.cast(logits, tf.float32), 5)
-        return label, predicted, per_sample_cross_entropy(label, logits), among_first_5
+        return label, predicted, per_sample_cross_entropy(label, logits), among_first_5, *more
 
     answers = [[part.numpy() for part in answer(batch["image"], batch["label"])] for batch in batches]
     if not answers:
