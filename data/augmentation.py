@@ -44,6 +44,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "cifar": Augmentation(pad=4, flip=True),
     "release": Augmentation(pad=2, flip=True),
     "crop": Augmentation(pad=1),
+    "l2rw": Augmentation(pad=2, flip=True, standardise="scale"),  # as the released code of L2RW
 }
 
 

@@ -259,9 +259,13 @@ def curriculum_updates(config: Config, loaded: LoadedData) -> CurriculumUpdates 
 
 def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
     """Momentum SGD with the configured schedule; loss scaling under float16."""
-    boundaries = config.student.boundaries(num_examples / config.data.batch_size)
-    rate = stepwise_rate(config.student.learning_rate, boundaries, config.student.learning_rate_decay_factor)
-    plain = MomentumSGD(rate, config.student.momentum)
+    settings = config.student
+    if settings.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, config.run.max_steps)
+    else:
+        boundaries = settings.boundaries(num_examples / config.data.batch_size)
+        rate = stepwise_rate(settings.learning_rate, boundaries, settings.learning_rate_decay_factor)
+    plain = MomentumSGD(rate, settings.momentum)
     if config.run.mixed_precision == "float16":
         return keras.mixed_precision.LossScaleOptimizer(plain)
     return plain

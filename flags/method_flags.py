@@ -158,3 +158,13 @@ def options(method: str) -> tuple[dict[str, Any], dict[str, Any]]:
         {name: holder.value for holder, name, _ in given if name in names},
         {name: holder.value for holder, name, _ in given if name not in names},
     )
+
+
+def check_distribution(method: str, strategy: str) -> None:
+    """Refuses what a distribution strategy can't do with a method.
+
+    Raises:
+        ValueError: a momentum look-ahead, which is the default of l2b, in asynchronous training.
+    """
+    lookahead = _LOOKAHEAD.value or ("momentum" if method == "l2b" else "none")
+    reweighting.check_synchronous(lookahead == "momentum" and strategy == "parameter_server")

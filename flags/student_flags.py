@@ -9,6 +9,8 @@ from absl import flags
 import student_nets
 from flags.presets import Preset
 
+SCHEDULES = ("steps", "cosine")
+
 _STUDENT = flags.DEFINE_string("studentnet", "resnet101", f"The student: {', '.join(student_nets.names())}.")
 _KEEP = flags.DEFINE_float(
     "dropout_keep_probability", None, "Dropout keep probability inside the student; default: the preset's."
@@ -30,6 +32,12 @@ _BOUNDARIES = flags.DEFINE_list(
     "Steps after which the rate is lowered. Default: the paper's 19531,25000,30000 of 39000 steps (78000 of 120000 for "
     "inception and cifarnet), scaled to max_number_of_steps.",
 )
+_SCHEDULE = flags.DEFINE_enum(
+    "learning_rate_schedule",
+    "steps",
+    SCHEDULES,
+    "steps: lowered at boundaries. cosine: from learning_rate to 0 along half a cosine over the whole training (L2B).",
+)
 _MOMENTUM = flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.", lower_bound=0.0)
 
 _PAPER_SCHEDULES = {"inception": (120_000, (78_000,)), "cifarnet": (120_000, (78_000,))}
@@ -49,6 +57,7 @@ class StudentConfig:
     learning_rate_boundaries: tuple[int, ...]
     momentum: float
     auxiliary_head: bool = False
+    learning_rate_schedule: str = "steps"
 
     def boundaries(self, steps_per_epoch: float) -> tuple[int, ...]:
         """Steps at which the rate drops, once the number of steps an epoch is known."""
@@ -87,6 +96,10 @@ def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = 
         )
     if _EPOCHS_PER_DECAY.value is not None and _EPOCHS_PER_DECAY.value <= 0:
         raise ValueError(f"--num_epochs_per_decay={_EPOCHS_PER_DECAY.value:g} must be greater than 0")
+    schedule = _SCHEDULE.value
+    lowered = [flag for flag in (_EPOCHS_PER_DECAY, _BOUNDARIES) if flag.value is not None]
+    if schedule == "cosine" and lowered:
+        raise ValueError(f"--learning_rate_schedule=cosine has no boundaries: leave --{lowered[0].name} out")
     decay = _WEIGHT_DECAY.value
     return StudentConfig(
         name=name,
@@ -95,9 +108,10 @@ def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = 
         learning_rate=_LEARNING_RATE.value,
         learning_rate_decay_factor=_DECAY_FACTOR.value,
         num_epochs_per_decay=_EPOCHS_PER_DECAY.value,
-        learning_rate_boundaries=_boundaries(name, max_steps),
+        learning_rate_boundaries=() if schedule == "cosine" else _boundaries(name, max_steps),
         momentum=_MOMENTUM.value,
         auxiliary_head=_AUXILIARY.value and takes_auxiliary_head and "auxiliary_head" in student_nets.options(name),
+        learning_rate_schedule=schedule,
     )
 
 

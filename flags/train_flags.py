@@ -79,9 +79,7 @@ class Config:
             *(() if data["dataset_name"] == "folder" else ("data_dir",)),
         ):
             del data[irrelevant]
-        for unset, value in (("noise_variant", "paper"), ("noise_class", None)):  # as folders made before they existed
-            if data[unset] == value:
-                del data[unset]
+        _forget_defaults(data, noise_variant="paper", noise_class=None)
         run = {
             name: getattr(self.run, name)
             for name in (
@@ -96,8 +94,7 @@ class Config:
         }
         student = dataclasses.asdict(self.student)
         student["studentnet"] = student.pop("name")
-        if not student["auxiliary_head"]:
-            del student["auxiliary_head"]
+        _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps")
         method = {
             "method": self.method.name,
             "curriculum": self.method.curriculum,
@@ -115,6 +112,13 @@ class Config:
                 "mentor_steps": self.method.mentor_steps,
             }
         return {**run, **data, **student, **method, **own, **clean, **asynchronous}
+
+
+def _forget_defaults(settings: dict[str, Any], **defaults: Any) -> None:
+    """Leaves out younger settings at their defaults, so that folders made before they existed stay what they are."""
+    for name, default in defaults.items():
+        if settings[name] == default:
+            del settings[name]
 
 
 def _compact(value: Any) -> Any:
@@ -135,12 +139,14 @@ def config() -> Config:
     run = run_flags.run_config()
     preset = presets.get(run.preset)
     method = curriculum_flags.method_config(preset)
+    distribution = distribution_flags.distribution_config(run.mode, run.device_id)
+    method_flags.check_distribution(method.name, distribution.strategy)
     return Config(
         run=run,
         data=data_flags.data_config(run.seed, preset.augmentation),
         student=student_flags.student_config(preset, run.max_steps, methods.get(method.name).takes_auxiliary_head),
         method=method,
-        distribution=distribution_flags.distribution_config(run.mode, run.device_id),
+        distribution=distribution,
         clean=clean_flags.clean_config(method.name),
     )
 

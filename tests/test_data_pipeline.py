@@ -201,6 +201,7 @@ def test_named_augmentations():
     assert AUGMENTATIONS["none"] == Augmentation(0, False, "per_image")
     assert AUGMENTATIONS["cifar"] == Augmentation(4, True, "per_image")
     assert AUGMENTATIONS["release"] == Augmentation(2, True, "per_image")
+    assert AUGMENTATIONS["l2rw"] == Augmentation(2, True, "scale")
     assert not AUGMENTATIONS["crop"].flip
 
 

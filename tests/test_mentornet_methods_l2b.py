@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import methods
-from mentornet.methods import l2b
-from mentornet.training.optimizers import MomentumSGD
+from mentornet.methods import l2b, meta_gradient
+from mentornet.training.optimizers import MomentumSGD, stepwise_rate
 from tests.meta_oracles import (
     CLASSES,
     conv_logits,
@@ -64,6 +64,17 @@ def test_products_agree_with_the_derivative_of_a_momentum_step(how):
     assert np.abs(reference["none"] - expected).max() > 0.01 * size
     plain = methods.L2B(student, max_steps=10, weight_decay=0.05, meta_gradient=how, lookahead="none")
     np.testing.assert_allclose(0.3 * products(plain, batch), reference["none"], atol=1e-5 * size)
+
+
+def test_the_lookahead_takes_the_rate_of_the_coming_step():
+    """Behind a boundary of the schedule: w - new rate (momentum v + decay w)."""
+    weight = tf.Variable([2.0, -1.0])
+    optimizer = MomentumSGD(stepwise_rate(0.5, [1], 0.1), 0.9)
+    for _ in range(2):
+        optimizer.apply_gradients([(tf.constant([1.0, 0.0]), weight)])
+    start = weight.numpy()
+    (point,) = meta_gradient.momentum_lookahead(optimizer, [weight], [weight], 0.2)
+    np.testing.assert_allclose(point, start - 0.05 * (0.9 * np.array([1.9, 0.0]) + 0.2 * start), rtol=1e-6)
 
 
 def linear_student() -> keras.Model:

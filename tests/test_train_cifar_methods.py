@@ -160,6 +160,14 @@ BAD = {
     "matrix of nobody": (["--method=reed", "--transition_matrix=true"], "does not use --transition_matrix"),
     "two counts": (["--method=hard_mining", "--kept_share=0.5", "--positive_label=1"], "give one of them"),
     "unknown method": (["--method=magic"], "unknown method 'magic'"),
+    "look-ahead of asynchronous workers": (
+        ["--method=l2b", "--clean_examples=50", "--distribution_strategy=parameter_server"],
+        "the momentum look-ahead moves the weights that asynchronous workers share: use --lookahead=none",
+    ),
+    "cosine with boundaries": (
+        ["--learning_rate_schedule=cosine", "--learning_rate_boundaries=5"],
+        "leave --learning_rate_boundaries out",
+    ),
     "variant of symmetric noise": (["--noise_type=symmetric", "--noise_variant=author"], "not for symmetric: leave it"),
     "class of uniform noise": (
         ["--noise_class=3"],

@@ -28,6 +28,18 @@ def test_steps_at_a_boundary():
     assert found == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
 
+def test_the_coming_rate_is_known_before_the_step():
+    """Keras tells the rate of the step before; the look-ahead and weight steps need that of the coming one."""
+    weight = tf.Variable([1.0])
+    optimizer = MomentumSGD(stepwise_rate(0.5, [1], 0.1), momentum=0.9)
+    found = []
+    for _ in range(4):
+        found.append(float(optimizer.present_rate()))
+        optimizer.apply_gradients([(tf.constant([1.0]), weight)])
+    assert found == pytest.approx([0.5, 0.5, 0.05, 0.05])
+    assert float(MomentumSGD(0.3).present_rate()) == pytest.approx(0.3)
+
+
 @pytest.mark.parametrize(
     ("rate", "boundaries", "factor"), [(0.0, [], 0.1), (0.1, [5, 5], 0.1), (0.1, [0], 0.1), (0.1, [3], 0.0)]
 )

@@ -176,10 +176,9 @@ class NoisyLabelMethod(keras.Model):
         return tf.reduce_mean(gather(values))
 
     def learning_rate(self) -> tf.Tensor:
-        """The optimiser's rate at the present step, whether a number or a schedule."""
-        rate = self.optimizer.learning_rate
-        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
-            rate = rate(self.optimizer.iterations)
+        """The optimiser's rate: that of the coming step, if the optimiser can tell it (``MomentumSGD``)."""
+        inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        rate = inner.present_rate() if hasattr(inner, "present_rate") else inner.learning_rate
         return tf.cast(rate, tf.float32)
 
     def chosen_clean_samples(self, student: keras.Model, training_in_order: tf.data.Dataset) -> np.ndarray:

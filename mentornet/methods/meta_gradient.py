@@ -176,7 +176,7 @@ def velocities_of(optimizer: Any) -> tuple[Any, list[tf.Variable]]:
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     velocities = getattr(inner, "velocities", None)
-    if velocities is None or not hasattr(inner, "momentum"):
+    if velocities is None or not hasattr(inner, "present_rate"):
         raise ValueError(
             f"the momentum look-ahead reads the velocities of MomentumSGD, which {type(inner).__name__} does not have: "
             "use MomentumSGD, or look-ahead none"
@@ -198,7 +198,7 @@ def momentum_lookahead(
         weight_decay: its factor.
     """
     inner, velocities = velocities_of(optimizer)
-    rate = tf.cast(inner.learning_rate, tf.float32)
+    rate = inner.present_rate()
     with_decay = {id(variable) for variable in decayed}
     points = []
     for variable, velocity in zip(variables, velocities, strict=True):

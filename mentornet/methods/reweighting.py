@@ -57,8 +57,11 @@ class MetaReweighting(NoisyLabelMethod):
         """As in Keras. The momentum look-ahead reads the optimiser's velocities, so they are made at once.
 
         Raises:
-            ValueError: the momentum look-ahead with an optimiser that has no such velocities.
+            ValueError: the momentum look-ahead with an optimiser that has no such velocities, or in asynchronous
+                training.
         """
+        if self._lookahead == "momentum":
+            check_synchronous(isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy))
         super().compile(optimizer, *arguments, **options)
         if self._lookahead == "momentum":
             self.optimizer.build(self.trained_variables())
@@ -108,6 +111,19 @@ class MetaReweighting(NoisyLabelMethod):
 def normalised(weights: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
     """L2RW eq. 9: weights / (S + [S = 0]) with S their sum over the global batch, so that they sum to 1 or are 0."""
     return weights / (total + tf.cast(tf.equal(total, 0.0), tf.float32))
+
+
+def check_synchronous(asynchronous: bool) -> None:
+    """Raises ValueError for a momentum look-ahead in asynchronous training.
+
+    It moves the weights to another point and back, which on a parameter server would undo what other workers did
+    meanwhile.
+    """
+    if asynchronous:
+        raise ValueError(
+            "the momentum look-ahead moves the weights that asynchronous workers share: use --lookahead=none with "
+            "parameter_server, or another strategy"
+        )
 
 
 def check_choice(what: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -49,6 +49,13 @@ class MomentumSGD(keras.optimizers.Optimizer):
             use_locking=True,
         )
 
+    def present_rate(self) -> tf.Tensor:
+        """The rate of the coming step; ``learning_rate`` under a schedule is still that of the step before."""
+        rate = self._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            rate = rate(self.iterations)
+        return tf.cast(rate, tf.float32)
+
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.update(learning_rate=self._serialize_hyperparameter(self._learning_rate), momentum=self.momentum)
