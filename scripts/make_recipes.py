@@ -3,14 +3,19 @@
     python scripts/make_recipes.py          # writes the files; a test holds that they are what this script gives
 
 Each head states command, expected number, hardware and hours. Full-scale recipes have not been run here; the cpu/
-family has (README.md).
+family has (README.md). The tables of L2RW and L2B are in scripts/method_recipes.py.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts import method_recipes  # noqa: E402
+
 FOLDER = Path("flags/recipes")
 NOISES = ("0.2", "0.4", "0.8")
 DATASETS = ("cifar100", "cifar10")
@@ -165,7 +170,8 @@ def cpu_family() -> list[tuple[Path, str]]:
 
 def recipes() -> list[tuple[Path, str]]:
     """(path from the repository's root, content) of every recipe this script writes."""
-    return [*table_2(), *cpu_family()]
+    methods = [_file(*recipe) for recipe in method_recipes.recipes()]
+    return [*table_2(), *cpu_family(), *methods]
 
 
 def main() -> None:

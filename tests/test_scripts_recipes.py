@@ -66,3 +66,53 @@ def test_the_table_of_several_seeds(tmp_path):
     text = (tmp_path / "table.md").read_text()
     assert "| a | 2 | 55.0 ± 7.1 |" in text
     assert "| b | 1 | 40.0 |" in text
+
+
+def settings(path: str) -> train_flags.Config:
+    recipe = ROOT / "flags/recipes" / path
+    return train_flags.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
+
+
+def test_recipes_of_l2rw_have_its_settings():
+    """Table 1: 60,000 steps of WRN-28-10, table 2: 80,000 of ResNet-32 or 60,000; batch 100, decay 2e-4."""
+    first, second, stopped, tuned = (
+        settings(f"l2rw_table{path}.flags")
+        for path in ("1/cifar100_l2rw", "2/cifar10_l2rw", "2/cifar10_reed_hard_es", "1/cifar10_random_ft")
+    )
+    for config in (first, second, stopped):
+        assert (config.data.batch_size, config.student.learning_rate, config.student.weight_decay) == (100, 0.1, 2e-4)
+        assert (config.data.noise_fraction, config.data.noise_variant) == (0.4, "author")
+    assert (first.student.name, first.student.dropout_keep_probability) == ("wrn28_10", 0.7)
+    assert (first.run.max_steps, first.student.learning_rate_boundaries) == (60_000, (40_000, 50_000))
+    assert (first.clean.clean_examples, first.data.noise_type) == (1000, "uniform")
+    assert (second.student.name, second.data.noise_type) == ("resnet32", "background")
+    assert (second.run.max_steps, second.student.learning_rate_boundaries) == (80_000, (40_000, 60_000))
+    assert second.clean.clean_examples_per_class == 10
+    assert stopped.run.max_steps == 60_000
+    assert (tuned.run.max_steps, tuned.student.learning_rate) == (5000, 0.001)
+    assert tuned.student.learning_rate_boundaries == ()
+    assert "86.92 ± 0.19" in (ROOT / "flags/recipes/l2rw_table1/cifar10_l2rw.flags").read_text()
+
+
+def test_recipes_of_l2b_have_its_settings():
+    """300 epochs of 49,000 images, 512 or 256 a step; rate 0.15 along a cosine; the clips of the two data sets."""
+    ten, hundred = settings("l2b_table1/cifar10_40_l2b.flags"), settings("l2b_table8/cifar100_20_full.flags")
+    assert [c.run.max_steps for c in (ten, hundred)] == [300 * (49_000 // 512), 300 * (49_000 // 256)]
+    assert [c.method.options["warmup_steps"] for c in (ten, hundred)] == [10 * (49_000 // 512), 10 * (49_000 // 256)]
+    assert [c.method.options["clip_norm"] for c in (ten, hundred)] == [0.25, 0.8]
+    assert [c.clean.clean_examples_per_class for c in (ten, hundred)] == [100, 10]
+    for config in (ten, hundred):
+        assert (config.student.name, config.student.weight_decay) == ("preact_resnet18", 5e-4)
+        assert (config.student.learning_rate, config.student.learning_rate_schedule) == (0.15, "cosine")
+    assert settings("l2b_table1/cifar10_40_l2rw.flags").method.options["ablation"] == "beta_zero"
+
+
+def test_the_twins_hold_every_method_under_both_noises():
+    from mentornet import methods
+
+    for noise in ("uniform", "background"):
+        found = [settings(f"cpu/{path.name}") for path in (ROOT / "flags/recipes/cpu").glob(f"methods_{noise}_*.flags")]
+        assert {config.method.name for config in found} == set(methods.names())
+        budgets = {(c.student.name, c.run.max_steps, c.data.batch_size, c.student.learning_rate) for c in found}
+        assert len(budgets) == 1
+        assert {config.data.noise_type for config in found} == {noise}
