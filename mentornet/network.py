@@ -72,9 +72,19 @@ class WeightNetwork(keras.Model):
 
     Call: ``network({"loss": [b, T], "difference": [b, T], "label": [b], "epoch": [b]})`` -> float32 [b] in (0, 1).
     Losses are oldest first; labels and epochs are integers. Sub-classes define ``logits``.
+
+    Attributes:
+        history: T, the losses it reads of a sample.
+        activation_size: a; above 0, it reads the student's "activation" [b, a] before its logits, too.
     """
 
     history: int = 1
+    activation_size: int = 0
+
+    @property
+    def label_rows(self) -> int | None:
+        """Labels lie below it; None: any label will do."""
+        return None
 
     def logits(self, inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         """The weights before the sigmoid, float32 [b]; learning with cross-entropy needs them unsquashed."""
@@ -152,6 +162,10 @@ class MentorNetwork(WeightNetwork):
         )
         self.fc2 = keras.layers.Dense(1, kernel_initializer=glorot(seed + 8), name="fc2")
         self._seed = seed
+
+    @property
+    def label_rows(self) -> int | None:
+        return self.config.label_rows if self.config.fixed_label is None else None
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "config": asdict(self.config), "seed": self._seed}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from mentornet import curricula
+from mentornet.curricula import learned
 from mentornet.curricula.dump import DumpError, LossDump
 from mentornet.curricula.learner import LearningSettings
 from mentornet.curricula.mixture import SparseMixture, finetune
@@ -152,3 +155,80 @@ def test_impossible_mixtures_are_explained(experts, inputs):
         finetune(experts, dump, activation[1:])
     with pytest.raises(DumpError, match="all 20 labels are right"):
         finetune(experts, replace(dump, clean=dump.noisy))
+    with pytest.raises(ValueError, match="expert 1 reads 2 past losses, a dump has one a sample"):
+        finetune([build(NetworkConfig(history=2))] * 2, dump)
+    narrow = build(NetworkConfig(label_rows=9))
+    with pytest.raises(ValueError, match="label 9 has no row in the label embedding of expert 2, which has 9"):
+        finetune([experts[0], narrow], dump)
+
+
+@pytest.fixture(scope="module")
+def saved(experts, tmp_path_factory):
+    """A mixture with a random gate, in a folder; (folder, kernel, bias)."""
+    folder = tmp_path_factory.mktemp("mixture") / "mine"
+    rng = np.random.default_rng(9)
+    kernel, bias = rng.normal(size=(7, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)
+    mixture = SparseMixture(experts, 2, activation_size=4)
+    mixture.gate.set_weights([kernel, bias])
+    learned.save(mixture, folder, {"percentile": 75})
+    return folder, kernel, bias
+
+
+def test_a_saved_mixture_answers_as_a_curriculum(experts, inputs, saved):
+    folder, kernel, bias = saved
+    curriculum = curricula.get(str(folder))
+    found = curriculum(
+        *(tf.constant(inputs[name][:, 0]) for name in ("loss", "difference")),
+        *(tf.constant(inputs[name]) for name in ("label", "epoch", "activation")),
+    )
+    np.testing.assert_allclose(found, _expected(experts, inputs, kernel, bias, 2), atol=1e-5)
+    assert (curriculum.name, curriculum.history, curriculum.activation_size) == ("mine", 1, 4)
+    assert curriculum.card["percentile"] == 75
+    assert not curriculum.network.trainable_variables
+    assert len(curriculum.frozen_variables) == 3 * 12 + 4
+
+
+def test_a_mixture_carried_to_other_classes_feeds_every_expert_the_fixed_label(tmp_path):
+    networks = [build(NetworkConfig(label_rows=rows), seed) for seed, rows in enumerate((3, 2))]
+    learned.save(SparseMixture(networks, 2), tmp_path, {})
+    free, fixed = learned.load(tmp_path), learned.load(tmp_path, fixed_label=1)
+    loss, epoch = tf.constant([0.1, 4.0]), tf.constant(30)
+    expected = free(loss, loss, tf.constant([1, 1]), epoch)
+    np.testing.assert_array_equal(fixed(loss, loss, tf.constant([0, 9]), epoch), expected)
+    assert np.any(free(loss, loss, tf.constant([0, 0]), epoch).numpy() != expected.numpy())
+    assert (free.network.label_rows, fixed.network.label_rows) == (2, None)
+
+
+EXPERT = {"fixed_label": 0}
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"experts": [EXPERT] * 2, "activation_size": 4}, "the weights in .* do not fit the network of its card"),
+        ({"experts": [EXPERT] * 3, "activation_size": 5}, "the weights in .* do not fit the network of its card"),
+        ({"experts": [EXPERT] * 3, "top": "2"}, "top=2: a mixture of 3 experts keeps 1 to 3 of them"),
+        ({"experts": [EXPERT] * 3, "top": 4}, "top=4: a mixture of 3 experts"),
+        ({"experts": [EXPERT] * 3, "activation_size": -1}, "activation_size=-1 must be a whole number"),
+        ({"experts": []}, r"the same number of losses, got \[\]"),
+        ({"experts": "three"}, "card lists its experts with the network settings of each"),
+        ({"experts": [{"colour": 1}]}, "card lists its experts with the network settings of each"),
+        ({"experts": [{"lstm_units": "many"}]}, "whole numbers of at least 1"),
+        ({"top": 2}, "card lists its experts"),
+        ({"experts": [EXPERT] * 3, "colour": 1}, "unknown network settings: colour"),
+    ],
+)
+def test_a_mixtures_card_that_does_not_fit_is_explained(saved, tmp_path, network, message):
+    card = json.loads((saved[0] / "card.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps({**card, "network": network}))
+    (tmp_path / "mentornet.weights.h5").write_bytes((saved[0] / "mentornet.weights.h5").read_bytes())
+    with pytest.raises(ValueError, match=message) as error:
+        learned.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_one_mentornet_are_no_mixture(experts, saved, tmp_path):
+    learned.save(experts[0], tmp_path, {})
+    (tmp_path / "card.json").write_text((saved[0] / "card.json").read_text())
+    with pytest.raises(ValueError, match="do not fit the network of its card"):
+        learned.load(tmp_path)

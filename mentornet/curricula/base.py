@@ -11,12 +11,15 @@ class Curriculum:
     Attributes:
         name: what ``mentornet.curricula.get`` knows it by, parameters included.
         history: length T of the loss history it reads; 1 for all but those that look at the past.
+        activation_size: a; above 0, its call takes ``activation`` float32 [b, a] as a further argument: the student's
+            activation before its logits.
         weight_limit: the largest weight its G allows (1, but 1/2 for Huber).
         frozen_variables: variables that a checkpoint must carry (a learned curriculum's weights).
     """
 
     name: str = ""
     history: int = 1
+    activation_size: int = 0
     weight_limit: float = 1.0
 
     def __call__(self, loss: tf.Tensor, difference: tf.Tensor, label: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,7 @@
 """A learned MentorNet, loaded from its folder and frozen (ICML alg. 1 step 11).
 
-The folder holds ``mentornet.weights.h5`` (Keras' weight format, no code) and ``card.json``: the network's shape under
-"network", and what it was learned from.
+The folder holds ``mentornet.weights.h5`` (Keras' weight format, no code) and ``card.json``: the kind of network under
+"architecture" (one MentorNet, or a mixture of several), its shape under "network", and what it was learned from.
 """
 
 from __future__ import annotations
@@ -14,28 +14,40 @@ from typing import Any
 import tensorflow as tf
 
 from mentornet.curricula.base import Curriculum
+from mentornet.curricula.mixture import MixtureConfig, SparseMixture, build_mixture
 from mentornet.network import MentorNetwork, NetworkConfig, build
 from mentornet.training import files
 
 WEIGHTS_FILE = "mentornet.weights.h5"
 CARD_FILE = "card.json"
-ARCHITECTURE = "mentornet"
+ARCHITECTURE, MIXTURE = "mentornet", "mixture"
 
 
 class LearnedCurriculum(Curriculum):
-    """A frozen MentorNet behind the call of every curriculum."""
+    """A frozen MentorNet, or a mixture of several, behind the call of every curriculum."""
 
-    def __init__(self, network: MentorNetwork, card: dict[str, Any] | None = None, name: str = "mentornet"):
+    def __init__(
+        self, network: MentorNetwork | SparseMixture, card: dict[str, Any] | None = None, name: str = "mentornet"
+    ):
         network.trainable = False
         self.network, self.card, self.name = network, card or {}, name
-        self.history = network.config.history
+        self.history, self.activation_size = network.history, network.activation_size
 
-    def __call__(self, loss: tf.Tensor, difference: tf.Tensor, label: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+    def __call__(
+        self,
+        loss: tf.Tensor,
+        difference: tf.Tensor,
+        label: tf.Tensor,
+        epoch: tf.Tensor,
+        activation: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         loss, difference = tf.convert_to_tensor(loss), tf.convert_to_tensor(difference)
         if loss.shape.rank == 1:
             loss, difference = loss[:, tf.newaxis], difference[:, tf.newaxis]
         epoch = tf.broadcast_to(tf.cast(epoch, tf.int32), tf.shape(label))
         inputs = {"loss": loss, "difference": difference, "label": label, "epoch": epoch}
+        if activation is not None:
+            inputs["activation"] = activation
         return tf.stop_gradient(self.network(inputs, training=False))
 
     @property
@@ -44,8 +56,8 @@ class LearnedCurriculum(Curriculum):
         return list(self.network.variables)
 
 
-def save(network: MentorNetwork, folder: str | Path, card: dict[str, Any]) -> None:
-    """Writes a MentorNet as a folder that ``load`` (and ``--curriculum=<folder>``) reads.
+def save(network: MentorNetwork | SparseMixture, folder: str | Path, card: dict[str, Any]) -> None:
+    """Writes a MentorNet or a mixture as a folder that ``load`` (and ``--curriculum=<folder>``) reads.
 
     Args:
         network: the built network.
@@ -60,11 +72,12 @@ def save(network: MentorNetwork, folder: str | Path, card: dict[str, Any]) -> No
         target.mkdir(parents=True, exist_ok=True)
         network.save_weights(str(target / WEIGHTS_FILE))
     # The card comes last: a folder with a card is complete.
-    files.write_json(target / CARD_FILE, {"architecture": ARCHITECTURE, "network": asdict(network.config), **card})
+    kind = MIXTURE if isinstance(network, SparseMixture) else ARCHITECTURE
+    files.write_json(target / CARD_FILE, {"architecture": kind, "network": asdict(network.config), **card})
 
 
 def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculum:
-    """Loads a learned MentorNet, frozen.
+    """Loads a learned MentorNet or mixture, frozen.
 
     Args:
         folder: what ``save`` wrote.
@@ -76,9 +89,11 @@ def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculu
     """
     source = Path(folder)
     shape, card = read_card(folder)
-    if fixed_label is not None:
-        shape = {**shape, "fixed_label": fixed_label}
-    network = build(NetworkConfig(**shape))
+    network: MentorNetwork | SparseMixture
+    if card["architecture"] == MIXTURE:
+        network = build_mixture(MixtureConfig.from_plain(shape, fixed_label))
+    else:
+        network = build(NetworkConfig(**(shape if fixed_label is None else {**shape, "fixed_label": fixed_label})))
     try:
         network.load_weights(str(source / WEIGHTS_FILE))
     except (ValueError, OSError, KeyError, RuntimeError) as error:
@@ -106,10 +121,13 @@ def read_card(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except ValueError as error:
         raise ValueError(f"{str(source / CARD_FILE)!r} is not a JSON file: {error}") from None
     shape = card.get("network") if isinstance(card, dict) else None
-    if not isinstance(shape, dict) or card.get("architecture") != ARCHITECTURE:
-        found = card.get("architecture") if isinstance(card, dict) else None
-        raise ValueError(f"{str(folder)!r} holds architecture {found!r}, a curriculum needs {ARCHITECTURE!r}")
-    unknown = set(shape) - {field.name for field in fields(NetworkConfig)}
+    kinds: dict[Any, type] = {ARCHITECTURE: NetworkConfig, MIXTURE: MixtureConfig}
+    found = card.get("architecture") if isinstance(card, dict) else None
+    if not isinstance(shape, dict) or not isinstance(found, str) or found not in kinds:
+        raise ValueError(
+            f"{str(folder)!r} holds architecture {found!r}, a curriculum needs {' or '.join(map(repr, kinds))}"
+        )
+    unknown = set(shape) - {field.name for field in fields(kinds[found])}
     if unknown:
         raise ValueError(f"{str(source / CARD_FILE)!r} names unknown network settings: {', '.join(sorted(unknown))}")
     return shape, card

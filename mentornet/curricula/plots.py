@@ -169,6 +169,8 @@ def draw_comparison(
 def draw_learned(folder: str | Path, curve: Sequence[Sequence[float]]) -> None:
     """The pictures beside a freshly learned MentorNet: ``surface.gif``, ``objective.png`` and ``learning.png``.
 
+    One that reads an activation, too, has no surface over the loss alone: it gets ``learning.png``.
+
     Args:
         folder: what ``learned.save`` wrote.
         curve: (step, held-out MSE) pairs.
@@ -176,8 +178,9 @@ def draw_learned(folder: str | Path, curve: Sequence[Sequence[float]]) -> None:
     from mentornet.curricula import learned
 
     curriculum = learned.load(folder)
-    save_animation([surface_image(curriculum, epoch) for epoch in EPOCHS], Path(folder) / "surface.gif")
-    draw_objective(Path(folder) / "objective.png", curriculum)
+    if not curriculum.activation_size:
+        save_animation([surface_image(curriculum, epoch) for epoch in EPOCHS], Path(folder) / "surface.gif")
+        draw_objective(Path(folder) / "objective.png", curriculum)
     step, error = np.asarray(curve, float).T
     figure = Figure(figsize=(4.8, 3.2), dpi=90, layout="constrained")
     axes = figure.add_subplot()
