@@ -213,6 +213,58 @@ def test_all_scores_negative_gives_no_weights_and_no_nan():
     assert np.all(found.numpy() == 0)
 
 
+def test_a_small_enough_step_never_raises_the_clean_loss():
+    """Claim 6, the bound put right for 2n summands: rate^2 < 1 / (n eta sigma^2 L), with unnormalised weights."""
+    lowered = 0
+    for seed in range(25):
+        batch = meta_batch(seed, shape=(3, 3, 1), n=12, m=5)
+        student = linear_student()
+        rng = np.random.default_rng(seed)
+        for variable in student.trainable_variables:
+            variable.assign(rng.normal(size=variable.shape))
+        u = products(methods.L2B(student, max_steps=1, lookahead="none"), batch).astype(np.float64)
+        theta = np.concatenate([v.numpy().astype(np.float64).reshape(-1, CLASSES) for v in student.trainable_variables])
+        x, p, slope = NumpyL2B.slopes(theta, batch["image"], batch["label"])
+        clean_x, _, _ = NumpyL2B.slopes(theta, batch["clean_image"], batch["clean_label"])
+        rows = np.stack([slope, p - onehot(p.argmax(axis=1))])
+        curvature, square = (clean_x**2).sum(axis=1).max() / 2, 2 * (x**2).sum(axis=1).max()
+        rate_squared = 0.99 / (
+            len(x) * square * curvature
+        )  # eta = 1: weights are rate * max(u, 0), the step rate again
+        step = rate_squared * np.einsum("kn,ni,knc->ic", np.maximum(u, 0), x, rows)
+
+        def clean_loss(at, clean_x=clean_x, label=batch["clean_label"]):
+            z = clean_x @ at
+            return np.mean(np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(z)), label])
+
+        assert clean_loss(theta - step) <= clean_loss(theta) + 1e-9
+        lowered += clean_loss(theta - step) < clean_loss(theta) - 1e-4
+    assert lowered > 20
+
+
+@pytest.mark.parametrize("how", ["forward", "double_backprop"])
+def test_soft_targets_reproduce_the_hard_ones(how):
+    """Claim 7: products against any distributions agree with a real look-ahead step; one-hot rows are the hard case."""
+    student, batch = conv_student(), meta_batch()
+    soft = np.random.default_rng(1).dirichlet(np.ones(CLASSES), 16)
+    hard = onehot(batch["label"])
+    method = methods.L2B(student, max_steps=10, lookahead="none", meta_gradient=how)
+
+    @tf.function
+    def find() -> tf.Tensor:
+        tensors = {name: tf.constant(value) for name, value in batch.items()}
+        targets = tf.constant(np.stack([soft, hard]), tf.float32)
+        return method.logits_and_products(tensors["image"], lambda _: targets, method.clean_direction(tensors))[1]
+
+    found = find().numpy()
+    weights = values(student.trainable_variables)
+    expected = lookahead_products(
+        weights, batch["image"], np.stack([soft, hard]), batch["clean_image"], batch["clean_label"]
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(found[1], products(method, batch)[0], atol=1e-6 * np.abs(expected).max())
+
+
 def test_only_decay_moves_a_student_without_loss_gradient():
     """Claim 5: clean samples that oppose both labels leave all weights at 0."""
     student = linear_student()

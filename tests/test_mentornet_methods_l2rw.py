@@ -230,6 +230,32 @@ def test_sign_test_of_the_linear_softmax(bias):
     np.testing.assert_allclose(found, [square * (1 - 1 / CLASSES), -square / CLASSES], rtol=1e-5)
 
 
+def test_a_small_enough_step_never_raises_the_clean_loss():
+    """Claim 8, lemma 1 with the factor put right: w - (a/n) sum_i max(<G, grad f_i>, 0) grad f_i, a <= 2 / (L sigma^2).
+
+    A softmax has curvature at most 1/2, so that L = max |x|^2 / 2 and sigma = sqrt(2) max |x| with a 1 for the bias.
+    """
+    lowered = 0
+    for seed in range(25):
+        batch = meta_batch(seed, shape=FLAT, n=12, m=5)
+        student = linear_student()
+        rng = np.random.default_rng(seed)
+        for variable in student.trainable_variables:
+            variable.assign(rng.normal(size=variable.shape))
+        kernel, bias = (v.numpy().astype(np.float64) for v in student.trainable_variables)
+        u = products(methods.L2RW(student, max_steps=1), batch).astype(np.float64)
+        _, slope, x = linear_gradients(kernel, bias, batch["image"], batch["label"])
+        clean = (batch["clean_image"], batch["clean_label"])
+        before, _, clean_x = linear_gradients(kernel, bias, *clean)
+        curvature = (clean_x**2).sum(axis=1).max() / 2
+        sigma = np.sqrt(2 * (x**2).sum(axis=1).max())
+        step = 2 / (curvature * sigma**2) / len(u) * (x.T @ (np.maximum(u, 0)[:, None] * slope))
+        after = linear_gradients(kernel - step[:-1], bias - step[-1], *clean)[0]
+        assert after.mean() <= before.mean() + 1e-9
+        lowered += after.mean() < before.mean() - 1e-4
+    assert lowered > 20
+
+
 def test_reported_weights_are_relative_to_plain_training():
     batch = meta_batch()
     method = methods.L2RW(conv_student(), max_steps=10, num_examples=16)

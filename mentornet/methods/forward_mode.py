@@ -16,6 +16,9 @@ import tensorflow as tf
 _READ = "ReadVariableOp"
 _WRITES = frozenset({"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"})
 _BATCH_NORM = "FusedBatchNormV3"
+# Sums over replicas (synchronised batch norm). TensorFlow wraps them in an operation with a gradient of its own, which
+# the walk meets right behind them and transposes like any other; the inner ones read resources that are no weights.
+_REDUCTIONS = frozenset({"CollectiveReduceV2", "CollectiveReduceV3"})
 
 Call = Callable[[], tf.Tensor]
 Derivatives = dict[object, tf.Tensor]
@@ -53,6 +56,8 @@ def outputs_and_derivative(
     }
     derivatives: Derivatives = {}
     for operation in operations:
+        if operation.type in _REDUCTIONS:
+            continue
         if operation.type == _READ:
             found: Sequence[tf.Tensor | None] = [along.get(operation.inputs[0].ref())]
         else:
@@ -73,7 +78,7 @@ def _check_reads(operations: Sequence[tf.Operation]) -> None:
     """
     for operation in operations:
         reads = any(tensor.dtype == tf.resource for tensor in operation.inputs)
-        if reads and operation.type != _READ and operation.type not in _WRITES:
+        if reads and operation.type not in {_READ} | _WRITES | _REDUCTIONS:
             raise ValueError(
                 f"the student uses its weights inside {operation.type} ({operation.name}), where a forward-mode "
                 "derivative can't follow them: use the meta-gradient double_backprop"
