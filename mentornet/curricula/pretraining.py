@@ -21,13 +21,16 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mentornet.curricula import dump as dump_of
-from mentornet.curricula import learned, learning
-from mentornet.curricula.dump import LossDump
+from mentornet import quiet
+from mentornet.curricula import learning
 from mentornet.training import files
+
+if TYPE_CHECKING:
+    from mentornet.curricula.dump import LossDump
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 # Name of the MentorNet and the curriculum it imitates.
@@ -111,9 +114,10 @@ def adopt(name: str, run: Path, output: Path) -> float:
     Raises:
         FileNotFoundError, ValueError: ``run`` is not such a folder.
     """
-    learned_folder = run / "mentornet"
-    curriculum = learned.load(learned_folder)
-    losses = dump_of.read(run / "dump.csv")
+    from mentornet.curricula import dump, learned
+
+    curriculum = learned.load(run / "mentornet")
+    losses = dump.read(run / "dump.csv")
     losses.check()
     epochs = curriculum.card["source"]["epochs"]
     threshold = float(np.percentile(losses.loss.astype(np.float64), curriculum.card["percentile"]))
@@ -150,6 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--from_run", type=Path, metavar="DIR", help="take over the data-driven one learned there")
     options = parser.parse_args(arguments)
     if options.from_run:
+        quiet.start_tensorflow()
         if len(options.names) != 1:
             parser.error("--from_run takes over one MentorNet: give one NAME for it")
         try:
