@@ -2,9 +2,11 @@
 
     make bench            # or: python benchmarks/run.py [--quick] [--output benchmarks/latest.json]
 
-Prints a table and writes a list of {student, batch, variant, seconds_per_step, ratio, peak_bytes}: medians over rounds;
-in every round each variant takes the same number of steps, so a slow moment of the machine meets all of them. The
-"data" rows are the time a training loop waits for its next batch, as a share of the plain step.
+Without --students it measures all variants on ResNet-32, and L2RW and L2B on ResNet-32 and PreActResNet-18 with L2RW's
+100 noisy and 100 clean samples a step. Prints a table and writes a list of {student, batch, variant, seconds_per_step,
+ratio, peak_bytes}: medians over rounds; in every round each variant takes the same number of steps, so a slow moment of
+the machine meets all of them. The "data" rows are the time a training loop waits for its next batch, as a share of the
+plain step.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,25 @@ from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 
 Step = Callable[[dict[str, tf.Tensor]], Any]
 CLASSES, EXAMPLES = 10, 5_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured in turn: a student, samples a step, variants beside the plain one (none: all), how often."""
+
+    student: str
+    batch: int
+    variants: tuple[str, ...] = ()
+    rounds: int = 9
+    steps: int = 3
+
+
+META = ("l2rw_forward", "l2rw_double", "l2b_forward", "l2b_double")
+CASES = (
+    Case("resnet32", 128),
+    Case("resnet32", 100, META),
+    Case("preact_resnet18", 100, META, rounds=7, steps=1),  # seconds a step on a CPU
+)
 
 
 def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]:
@@ -79,10 +101,9 @@ def batches(batch: int, clean: bool) -> Iterator[dict[str, tf.Tensor]]:
     return iter(clean_batches.PairedBatches(source, images[:1000], labels[:1000], **settings).dataset())
 
 
-def measure(
-    student: str, batch: int, rounds: int, steps: int, jit_compile: bool, only: Collection[str] = ()
-) -> list[dict[str, Any]]:
-    """One row a variant, plus the wait for data during the plain variant's steps; ``only``: beside the plain one."""
+def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
+    """One row a variant, plus the wait for data during the plain variant's steps."""
+    student, batch, only = case.student, case.batch, case.variants
     chosen = {name: method for name, method in variants(student).items() if not only or name in {"plain", *only}}
     sources = {clean: batches(batch, clean) for clean in {method.needs_clean_set for method in chosen.values()}}
     read = {name: sources[method.needs_clean_set] for name, method in chosen.items()}
@@ -93,13 +114,13 @@ def measure(
     seconds: dict[str, list[float]] = {name: [] for name in compiled}
     peaks: dict[str, int] = dict.fromkeys(compiled, 0)
     waits: list[float] = []
-    for number in range(rounds):
+    for number in range(case.rounds):
         turn = number % len(compiled)  # nobody is always first, or always behind the same neighbour's caches
         for name in [*list(compiled)[turn:], *list(compiled)[:turn]]:
             step = compiled[name]
             memory.reset_peak()
             total = 0.0
-            for _ in range(steps):
+            for _ in range(case.steps):
                 asked = time.perf_counter()
                 item = next(read[name])
                 got = time.perf_counter()
@@ -107,7 +128,7 @@ def measure(
                 total += time.perf_counter() - got
                 if name == "plain":
                     waits.append(got - asked)
-            seconds[name].append(total / steps)
+            seconds[name].append(total / case.steps)
             peaks[name] = max(peaks[name], memory.peak_bytes())
     plain = statistics.median(seconds["plain"])
     suffix = "_xla" if jit_compile else ""
@@ -155,20 +176,25 @@ def table(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path(__file__).with_name("latest.json"))
-    parser.add_argument("--students", default="resnet32", help="comma-separated names")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=3, help="steps a variant takes in each round")
-    parser.add_argument("--variants", default="", help="comma-separated names beside plain; default: all")
+    parser.add_argument("--students", default="", help="comma-separated names; default: see above")
+    parser.add_argument("--batch", type=int, default=128, help="with --students")
+    parser.add_argument("--rounds", type=int, default=9, help="with --students")
+    parser.add_argument("--steps", type=int, default=3, help="with --students: steps a variant takes in each round")
+    parser.add_argument("--variants", default="", help="with --students: comma-separated names beside plain")
     parser.add_argument("--jit_compile", action="store_true", help="compile the steps with XLA")
     parser.add_argument("--quick", action="store_true", help="resnet8, few rounds: does it run?")
     chosen = parser.parse_args()
-    students = ["resnet8"] if chosen.quick else chosen.students.split(",")
-    only = [name for name in chosen.variants.split(",") if name]
-    rounds = 3 if chosen.quick else chosen.rounds
+    only = tuple(name for name in chosen.variants.split(",") if name)
+    cases = CASES
+    if chosen.quick:
+        cases = (Case("resnet8", chosen.batch, only, rounds=3),)
+    elif chosen.students:
+        cases = tuple(
+            Case(name, chosen.batch, only, chosen.rounds, chosen.steps) for name in chosen.students.split(",")
+        )
     rows: list[dict[str, Any]] = []
-    for student in students:
-        rows += measure(student, chosen.batch, rounds, chosen.steps, chosen.jit_compile, only)
+    for case in cases:
+        rows += measure(case, chosen.jit_compile)
     print(table(rows))
     chosen.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"written to {chosen.output}")

@@ -49,6 +49,36 @@ def test_hard_mining_keeps_the_same_number_among_equal_losses():
     assert np.count_nonzero(weights(make("hard_mining", kept_share=0.3), np.ones(10))) == 3
 
 
+def test_hard_mining_that_chooses_first_trains_alike():
+    """Steps of a small LeNet: the chosen samples alone give the update of the whole batch with weights of 0."""
+    from student_nets import get
+
+    rng = np.random.default_rng(5)
+    batches = [
+        {
+            "image": rng.random((20, 8, 8, 1)).astype(np.float32),
+            "label": (rng.random(20) > 0.2).astype(np.int32),
+            "index": np.arange(20, dtype=np.int32),
+            "is_clean": np.ones(20, bool),
+        }
+        for _ in range(3)
+    ]
+    trained, logs = [], []
+    for choose_first in (False, True):
+        student = get("lenet", 2, input_shape=(8, 8, 1), seed=1)
+        method = methods.HardMining(
+            student, positive_label=0, choose_first=choose_first, max_steps=5, weight_decay=0.01, num_examples=20
+        )
+        logs.append(fit(method, *batches, optimizer=MomentumSGD(0.1, 0.9)))
+        trained.append([variable.numpy() for variable in student.variables])
+    for first, second in zip(*trained, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-5)
+    assert logs[0][-1]["weighted_loss"] == pytest.approx(logs[1][-1]["weighted_loss"], rel=1e-4)
+    assert 0 < logs[1][-1]["data_utilisation"] < 1
+    with pytest.raises(ValueError, match="choose_first runs chosen samples alone"):
+        methods.HardMining(get("small_cnn", 2, input_shape=(8, 8, 1)), choose_first=True, max_steps=5)
+
+
 def test_hard_mining_with_a_positive_class():
     """All positives, and as many of the hardest others; one if there is no positive."""
     losses = [0.1, 5.0, 0.2, 3.0, 4.0, 1.0]

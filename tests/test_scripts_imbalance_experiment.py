@@ -117,6 +117,7 @@ def test_summary_by_hand():
         ("--ratios=many", "expected numbers"),
         ("--ratios=10000", "none of the rare class"),
         ("--runs=0", "must be at least 1"),
+        ("--threads=-1", "--threads=-1 at least 0"),
     ],
 )
 def test_bad_options_get_one_sentence(option, sentence, tmp_path, capsys):

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import Weighting
-from mentornet.methods.replicas import gather, own_part
+from mentornet.methods.base import Batch, Weighting
+from mentornet.methods.replicas import gather, own_part, replicas
 from mentornet.methods.standard import Standard
 
 
@@ -25,21 +25,51 @@ class HardMining(Standard):
             Not used with ``positive_label``.
         positive_label: keep every sample of this class, and of the others the k hardest, k = max(1, number of
             positives): the two-class setting of L2RW with a rare positive class.
+        choose_first: choose in a pass of its own, then train on the chosen samples alone. The update is the same and
+            takes less than half as long if few are kept; how many is known while training only, so XLA can't compile
+            it. For students whose outputs don't depend on the rest of the batch.
         **shared: see ``NoisyLabelMethod``.
 
     Raises:
-        ValueError: a share outside (0, 1].
+        ValueError: a share outside (0, 1], or ``choose_first`` with a student that has batch norm or dropout.
     """
 
     largest_weight = 16.0
 
     def __init__(
-        self, student: keras.Model, *, kept_share: float = 0.5, positive_label: int | None = None, **shared: Any
+        self,
+        student: keras.Model,
+        *,
+        kept_share: float = 0.5,
+        positive_label: int | None = None,
+        choose_first: bool = False,
+        **shared: Any,
     ):
         super().__init__(student, **shared)
         if not 0.0 < kept_share <= 1.0:
             raise ValueError(f"kept_share={kept_share:g} must lie in (0, 1]")
+        if choose_first and student.non_trainable_variables:
+            raise ValueError(
+                f"choose_first runs chosen samples alone, but the outputs of {student.name!r} depend on the batch or "
+                "on earlier calls (batch norm, dropout): leave it out"
+            )
         self._kept_share, self._positive = float(kept_share), positive_label
+        self._choose_first = choose_first
+
+    def train_step(self, batch: Batch) -> dict[str, Any]:
+        if not self._choose_first:
+            return super().train_step(batch)
+        image, label = batch["image"], batch["label"]
+        logits = self.student(image, training=True)
+        losses = self.sample_losses(label, logits)
+        weighting = self.weigh(losses, label)
+        kept = tf.where(weighting.weights > 0)[:, 0]
+        with tf.GradientTape() as tape:
+            again = self.sample_losses(tf.gather(label, kept), self.student(tf.gather(image, kept), training=True))
+            size = tf.cast(tf.shape(losses)[0] * replicas(), tf.float32)
+            objective = tf.reduce_sum(tf.gather(weighting.weights, kept) * again) / size + self.decay_term()
+        self.descend(tape, objective)
+        return self.finish_step(batch, logits, losses, weighting)
 
     def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
         everyone = gather(losses)

@@ -1,0 +1,120 @@
+"""A process of the tests of methods on several devices: trains every method on one device and on two, stores both.
+
+    python tests/equal_methods.py OUTPUT.npz [CASE...]
+
+Run as a program of its own, because the CPU has to be divided before TensorFlow's first operation. The student has
+batch norm over the global batch, so that two halves of a batch can do what the whole one does.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from mentornet import methods
+from mentornet.training import distributed_inputs, distribution
+from mentornet.training.inputs import TrainingInputs
+from mentornet.training.optimizers import MomentumSGD, stepwise_rate
+
+STEPS, BATCH, CLEAN_BATCH, EXAMPLES, CLASSES = 6, 12, 8, 24, 4
+TRANSITION = 0.7 * np.eye(CLASSES) + 0.3 / CLASSES
+CASES: dict[str, dict[str, Any]] = {
+    "standard": {},
+    "spade": {"curriculum": "mentornet_pd", "burn_in_epoch": 0, "example_dropout_rates": "0.2,100"},
+    "l2rw": {},
+    "l2rw double": {"meta_gradient": "double_backprop", "clean_decay": True},
+    "l2b": {"clip_norm": 0.3, "warmup_steps": 1},
+    "l2b eq. 5": {"lookahead": "none", "scope": "separate", "decayed": "kernels"},
+    "reed": {"kind": "soft"},
+    "forward_correction": {"transition_matrix": TRANSITION},
+    "backward_correction": {"transition_matrix": TRANSITION},
+    "s_model": {},
+    "generalised_cross_entropy": {},
+    "class_weights": {"class_weights": (1.0, 2.0, 0.5, 0.0), "normalise_batch": True},
+    "hard_mining": {},
+    "random_weights": {},
+    "clean_only": {},
+}
+
+
+def student() -> keras.Model:
+    """A convolution, batch norm, ReLU, dense."""
+    inputs = keras.Input((6, 6, 1))
+    x = keras.layers.Conv2D(3, 3, kernel_initializer=keras.initializers.RandomNormal(stddev=0.5, seed=1))(inputs)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x))
+    x = keras.layers.Flatten()(x)
+    return keras.Model(
+        inputs, keras.layers.Dense(CLASSES, kernel_initializer=keras.initializers.RandomNormal(stddev=0.2, seed=2))(x)
+    )
+
+
+def inputs() -> TrainingInputs:
+    """Batches of random images, with clean ones beside."""
+    rng = np.random.default_rng(3)
+    images = rng.normal(size=(EXAMPLES, 6, 6, 1)).astype(np.float32)
+    given = rng.integers(0, CLASSES, EXAMPLES).astype(np.int32)
+    chosen = np.stack([rng.permutation(EXAMPLES)[:BATCH] for _ in range(STEPS)]).astype(np.int32)
+    clean = rng.integers(0, EXAMPLES, (STEPS, CLEAN_BATCH))
+    batches = tf.data.Dataset.from_tensor_slices(
+        {
+            "image": images[chosen],
+            "label": given[chosen],
+            "index": chosen,
+            "is_clean": chosen % 3 > 0,
+            "clean_image": images[clean],
+            "clean_label": (given[clean] + 1) % CLASSES,
+        }
+    )
+    return TrainingInputs(
+        batches=lambda start, steps: batches.skip(start).take(steps),
+        evaluation=batches,
+        training_in_order=batches,
+        given=given,
+        clean=None,
+        original_index=np.arange(EXAMPLES),
+        class_names=list("0123"),
+        pictures=lambda positions: images[positions],
+    )
+
+
+def train(place: distribution.Distribution, case: str) -> dict[str, np.ndarray]:
+    """What is left of a training: the student, the velocities, the booked weights, and the method's own state."""
+    with place.scope():
+        method = methods.get(case.split()[0])(
+            student(), max_steps=STEPS, num_examples=EXAMPLES, weight_decay=1e-2, seed=4, **CASES[case]
+        )
+        method.compile(MomentumSGD(stepwise_rate(0.1, [3], 0.5), 0.9))
+        method.optimizer.build(method.trained_variables())
+    method.fit(distributed_inputs.training_batches(place, inputs(), 0, STEPS), steps_per_epoch=STEPS, verbose=0)
+    held = {f"student/{k}": variable for k, variable in enumerate(method.student.variables)}
+    held |= {f"optimizer/{k}": variable for k, variable in enumerate(method.optimizer.variables)}
+    names = ("noise_logits", "weight_totals", "weight_visits", "loss_percentile", "step")
+    held |= {name: getattr(method, name) for name in names if hasattr(method, name)}
+    held |= {f"statistics/{name}": value for name, value in method.statistics.result().items()}
+    return {name: tf.convert_to_tensor(value).numpy() for name, value in held.items()}
+
+
+def main() -> None:
+    output, *cases = sys.argv[1:]
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+    tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(0)
+    places = {"one": distribution.create("one_device"), "two": distribution.create("mirrored")}
+    assert places["two"].replicas == 2
+    held = {}
+    for case in cases or CASES:
+        for name, place in places.items():
+            held |= {f"{case}/{name}/{key}": value for key, value in train(place, case).items()}
+    np.savez(output, **held)
+
+
+if __name__ == "__main__":
+    main()
