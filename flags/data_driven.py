@@ -15,7 +15,7 @@ from mentornet.curricula import learned
 from mentornet.curricula.base import Curriculum
 from mentornet.curricula.learned import LearnedCurriculum
 from mentornet.curricula.learner import LearningSettings
-from mentornet.network import NetworkConfig, build
+from mentornet.network import MentorNetwork, NetworkConfig, build
 from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
 
 _BATCH = 500
@@ -25,19 +25,24 @@ def curriculum(config: MethodConfig, num_classes: int, seed: int) -> Curriculum:
     """The curriculum of that name or folder; the data-driven one starts as a network that has learned nothing.
 
     Raises:
-        ValueError, FileNotFoundError: no such curriculum, or one that was learned with fewer classes.
+        ValueError, FileNotFoundError: no such curriculum, one that was learned with fewer classes, or updates for one
+            that cannot be learned anew.
     """
     assert config.curriculum is not None
     if config.curriculum == DATA_DRIVEN:
         return LearnedCurriculum(build(NetworkConfig(fixed_label=config.fixed_label or 0), seed), name=DATA_DRIVEN)
     found = curricula.get(config.curriculum, config.fixed_label)
-    if isinstance(found, LearnedCurriculum):
-        shape = found.network.config
-        if shape.fixed_label is None and shape.label_rows < num_classes:
-            raise ValueError(
-                f"the MentorNet {config.curriculum} was learned with {shape.label_rows} classes and this data set has "
-                f"{num_classes}: give --fixed_label=0 to feed it no label (app. E.3)"
-            )
+    network = found.network if isinstance(found, LearnedCurriculum) else None
+    if config.update_epochs and not isinstance(network, MentorNetwork):
+        raise ValueError(
+            f"--curriculum_update_epochs learns a single MentorNet anew, and --curriculum={config.curriculum} is none"
+        )
+    rows = None if network is None else network.label_rows
+    if rows is not None and rows < num_classes:
+        raise ValueError(
+            f"the MentorNet {config.curriculum} was learned with {rows} classes and this data set has {num_classes}: "
+            "give --fixed_label=0 to feed it no label (app. E.3)"
+        )
     return found
 
 

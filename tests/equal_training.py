@@ -18,7 +18,9 @@ import tensorflow as tf
 
 import student_nets
 from data import pipeline
-from mentornet import methods
+from mentornet import curricula, methods
+from mentornet.curricula.learned import LearnedCurriculum
+from mentornet.curricula.mixture import SparseMixture
 from mentornet.training import distributed_inputs, distribution
 from mentornet.training.inputs import TrainingInputs
 from mentornet.training.optimizers import MomentumSGD
@@ -28,6 +30,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "percentile": {"curriculum": "mentornet_pd"},
     "explicit": {"curriculum": "spcl:lambda1=2,lambda2=1", "explicit": True, "burn_in_epoch": 0},
     "history": {"curriculum": "prediction_variance", "burn_in_epoch": 0},
+    "activation": {"curriculum": "mixture", "burn_in_epoch": 0},
     "separate_norm": {"curriculum": "mentornet_pd", "synchronized": False},
 }
 
@@ -57,13 +60,21 @@ def inputs_of(shard: tuple[int, int]) -> TrainingInputs:
     )
 
 
+def mixture() -> LearnedCurriculum:
+    """Two smooth MentorNets whose gate reads the 512 activations of the student."""
+    experts = [curricula.get(f"pretrained:{name}").network for name in ("spcl_linear", "focal_loss")]
+    network = SparseMixture(experts, activation_size=512)
+    network.gate.set_weights([np.random.default_rng(7).normal(0, 0.2, (514, 2)), np.zeros(2)])
+    return LearnedCurriculum(network, name="mixture")
+
+
 def train(place: distribution.Distribution, *, curriculum: str, synchronized: bool = True, **settings: Any) -> dict:
     """What each replica of this process holds after training, as "replica/name" -> array."""
     with place.scope():
         student = student_nets.get("small_cnn", input_shape=(8, 8, 1), seed=3, synchronized=synchronized)
         method = methods.Spade(
             student,
-            curriculum,
+            mixture() if curriculum == "mixture" else curriculum,
             max_steps=STEPS,
             num_examples=EXAMPLES,
             weight_decay=1e-2,

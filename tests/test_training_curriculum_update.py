@@ -22,6 +22,7 @@ from flags.curriculum_flags import MethodConfig
 from mentornet import methods
 from mentornet.curricula.learned import LearnedCurriculum, load, save
 from mentornet.curricula.learner import LearningSettings
+from mentornet.curricula.mixture import SparseMixture
 from mentornet.network import NetworkConfig, build
 from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
 
@@ -138,6 +139,13 @@ def test_a_run_killed_behind_an_update_resumes_across_it(tmp_path):
             np.testing.assert_array_equal(a, b)
     cards = [json.loads((folder / "curricula/step_000060/card.json").read_text()) for folder in (whole, killed)]
     assert cards[0]["percentile"] == cards[1]["percentile"]
+
+
+def test_updates_of_what_is_no_single_mentornet_are_refused_before_training(tmp_path):
+    save(SparseMixture([build(NetworkConfig(fixed_label=0))], 1), tmp_path / "mixture", {})
+    for name in ("self_paced", str(tmp_path / "mixture")):
+        with pytest.raises(ValueError, match=f"learns a single MentorNet anew, and --curriculum={name} is none"):
+            data_driven.curriculum(MethodConfig("spade", name, None, {}, (21, 75), 10), 10, seed=0)
 
 
 def test_a_mentornet_of_fewer_classes_is_refused_unless_its_label_is_fixed(tmp_path):

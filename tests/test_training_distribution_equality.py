@@ -15,6 +15,7 @@ from scripts.local_cluster import free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT = 900  # seconds; a shared machine can be ten times slower than a free one
+SAME = ("percentile", "explicit", "history", "activation")
 Held = dict[str, np.ndarray]
 
 
@@ -36,13 +37,13 @@ def finish(output: Path, process: subprocess.Popen) -> Held:
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory) -> Held:
     output = tmp_path_factory.mktemp("one") / "one.npz"
-    return finish(output, start("one_device", output, "percentile", "explicit", "history"))
+    return finish(output, start("one_device", output, *SAME))
 
 
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory) -> Held:
     output = tmp_path_factory.mktemp("two") / "two.npz"
-    return finish(output, start("mirrored", output, "percentile", "explicit", "history", "separate_norm"))
+    return finish(output, start("mirrored", output, *SAME, "separate_norm"))
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +75,12 @@ def assert_equal_training(found: Held, expected: Held) -> None:
         np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4, err_msg=name, equal_nan=True)
 
 
-@pytest.mark.parametrize("variant", ["percentile", "explicit", "history"])
+@pytest.mark.parametrize("variant", SAME)
 def test_two_devices_train_like_one(one_device, two_devices, variant):
     assert_equal_training(of(two_devices, variant), of(one_device, variant))
 
 
-@pytest.mark.parametrize("variant", ["percentile", "explicit", "history", "separate_norm"])
+@pytest.mark.parametrize("variant", [*SAME, "separate_norm"])
 def test_two_devices_do_not_drift_apart(two_devices, variant):
     first, second = of(two_devices, variant), of(two_devices, variant, replica=1)
     states = {name for name in first if "/" not in name} | {name for name in first if name.startswith("velocity/")}

@@ -27,6 +27,7 @@ from mentornet.features import (
     per_epoch_table,
     random_seed,
 )
+from mentornet.methods.activation import StudentWithActivation
 from mentornet.methods.auxiliary import student_outputs, with_auxiliary_loss
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, set_rows
@@ -40,7 +41,8 @@ class Spade(NoisyLabelMethod):
 
     Args:
         student: any Keras model, images -> logits.
-        curriculum: a ``Curriculum``, or a name or path for ``mentornet.curricula.get``.
+        curriculum: a ``Curriculum``, or a name or path for ``mentornet.curricula.get``. One with an ``activation_size``
+            is shown the student's activation before its logits, from the same forward pass.
         max_steps, num_examples, weight_decay, seed, clean_known: see ``NoisyLabelMethod``.
         loss_percentile: p of l_pt in [0, 1]; a number, or a table over training ("0.75,90,0.8,10").
         loss_moving_average_decay: 0.95 in the paper, 0.5 in the release.
@@ -55,7 +57,8 @@ class Spade(NoisyLabelMethod):
         weight_step_size: step size on v in that mode; None takes the student's learning rate, as alg. 1 does.
 
     Raises:
-        ValueError: a setting outside its range, or a curriculum without a known G in explicit mode.
+        ValueError: a setting outside its range, a curriculum without a known G in explicit mode, or one that reads an
+            activation which the student does not have.
     """
 
     takes_auxiliary_head = True
@@ -104,6 +107,7 @@ class Spade(NoisyLabelMethod):
                 raise ValueError(f"{what}={value!r}: use one of {', '.join(allowed)}")
         self.curriculum = curricula.get(curriculum) if isinstance(curriculum, str) else curriculum
         self._curriculum_variables = self.curriculum.frozen_variables
+        self._with_activation = self._activation_reader()
         # A variable, because a data-driven curriculum brings the percentile it was learned with.
         table = per_epoch_table(loss_percentile, "loss_p_percentile")
         self.percentiles = tf.Variable(table, trainable=False, dtype=tf.float32, name="percentiles")
@@ -115,6 +119,19 @@ class Spade(NoisyLabelMethod):
         self._explicit, self._weight_step_size = explicit, weight_step_size
         self.loss_percentile = mirrored_variable(tf.constant(0.0), "loss_percentile")
         self._create_tables()
+
+    def _activation_reader(self) -> StudentWithActivation | None:
+        """What answers with the activation that the curriculum reads; None if it reads none."""
+        size = self.curriculum.activation_size
+        if not size:
+            return None
+        reader = StudentWithActivation(self.student)
+        if reader.size != size:
+            raise ValueError(
+                f"curriculum {self.curriculum.name!r} reads an activation of {size} values, but the student "
+                f"{self.student.name!r} has {reader.size} before its logits: train the student it was learned from"
+            )
+        return reader
 
     def _create_tables(self) -> None:
         """Per-sample state: v of the explicit mode, and past losses for curricula that read a history."""
@@ -132,9 +149,14 @@ class Spade(NoisyLabelMethod):
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         with tf.GradientTape() as tape:
-            logits, auxiliary = student_outputs(self.student(batch["image"], training=True))
+            activation = None
+            if self._with_activation is None:
+                outputs = self.student(batch["image"], training=True)
+            else:
+                outputs, activation = self._with_activation(batch["image"], training=True)
+            logits, auxiliary = student_outputs(outputs)
             losses = per_sample_cross_entropy(batch["label"], logits)
-            weighting = self.weigh(tf.stop_gradient(losses), batch["label"], batch["index"])
+            weighting = self.weigh(tf.stop_gradient(losses), batch["label"], batch["index"], activation)
             descended = with_auxiliary_loss(
                 losses, auxiliary, lambda second: per_sample_cross_entropy(batch["label"], second)
             )
@@ -142,10 +164,13 @@ class Spade(NoisyLabelMethod):
         self.descend(tape, objective)
         return self.finish_step(batch, logits, losses, weighting)
 
-    def weigh(self, losses: tf.Tensor, label: tf.Tensor, index: tf.Tensor) -> Weighting:
+    def weigh(
+        self, losses: tf.Tensor, label: tf.Tensor, index: tf.Tensor, activation: tf.Tensor | None = None
+    ) -> Weighting:
         """Steps 4 to 11 of algorithm 1 for one batch: losses, labels and indices [b] -> weights [b].
 
-        All of it runs on the global batch, so that every replica reaches the same l_pt and draws the same samples.
+        A curriculum that reads an activation gets it, float32 [b, a]. All of it runs on the global batch, so that every
+        replica reaches the same l_pt and draws the same samples.
         """
         own = losses
         losses, label, index = gather(losses), gather(label), gather(index)
@@ -162,7 +187,11 @@ class Spade(NoisyLabelMethod):
             curriculum_weights = self._explicit_weights(losses, index, threshold)
         else:
             inputs = self._with_history(losses, losses - threshold, index)
-            curriculum_weights = self.curriculum(*inputs, label, shown_epoch)
+            shown = {}
+            if activation is not None:  # gathering forgets the width
+                size = self.curriculum.activation_size
+                shown["activation"] = tf.ensure_shape(gather(tf.stop_gradient(activation)), [None, size])
+            curriculum_weights = self.curriculum(*inputs, label, shown_epoch, **shown)
         weights, curriculum_weights = self._sample(curriculum_weights, epoch, drop_rate)
         weights, curriculum_weights = tf.stop_gradient(weights), tf.stop_gradient(curriculum_weights)
         return Weighting(own_part(weights, own), own_part(curriculum_weights, own), tf.reduce_mean(weights), drop_rate)
@@ -207,10 +236,14 @@ class Spade(NoisyLabelMethod):
         """The frozen MentorNet in force.
 
         Raises:
-            ValueError: the curriculum is a formula.
+            ValueError: the curriculum is a formula or a mixture.
         """
         if not isinstance(self.curriculum, LearnedCurriculum):
             raise ValueError(f"curriculum {self.curriculum.name!r} is a formula: only a learned one can be updated")
+        if not isinstance(self.curriculum.network, MentorNetwork):
+            raise ValueError(
+                f"curriculum {self.curriculum.name!r} is a mixture: only a single MentorNet can be updated"
+            )
         return self.curriculum.network
 
     def update_curriculum(self, network: MentorNetwork, loss_percentile: float) -> None:
