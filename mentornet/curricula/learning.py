@@ -4,8 +4,9 @@
     python -m mentornet.curricula.learning --input_csv_filename=dump.csv --train_dir=my_mentornet
 
 The release does it in two steps, which also work: ``--vstar_fn`` or ``--input_csv_filename`` with ``--outdir`` writes
-the samples to learn from, ``--data_path`` with ``--train_dir`` learns from them. ``--train_dir`` gets the weights,
-card.json and pictures, and is what ``--curriculum=<folder>`` of a training reads.
+the samples to learn from, ``--data_path`` with ``--train_dir`` learns from them. ``--experts`` fine-tunes a mixture of
+MentorNets that were learned before. ``--train_dir`` gets the weights, card.json and pictures, and is what
+``--curriculum=<folder>`` of a training reads.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mentornet import quiet
+from mentornet.curricula import learning_mixture
 
 if TYPE_CHECKING:
     from mentornet.curricula.dump import LossDump
+    from mentornet.curricula.learner import LearningSettings
     from mentornet.curricula.learning_set import LearningSet
+    from mentornet.curricula.mixture import SparseMixture
     from mentornet.network import MentorNetwork, NetworkConfig
 
 PROGRAM = "python -m mentornet.curricula.learning"
@@ -72,14 +76,14 @@ def parser() -> argparse.ArgumentParser:
     samples.add_argument("--history", type=_whole, help="T, past losses of the network (default: the curriculum's own)")
     samples.add_argument("--input_csv_filename", help="a loss dump: id, epoch percent, noisy label, clean label, loss")
     samples.add_argument("--num_classes", type=_whole, help="labels of the dump lie below it (default: not checked)")
-    samples.add_argument("--percentiles", help="tried for l_pt (default: 40,50,60,75,80,90)")
+    samples.add_argument("--percentiles", help="tried for l_pt (default: 40,50,60,75,80,90; with --experts: 75)")
     samples.add_argument("--data_path", help="a folder that --outdir wrote")
     samples.add_argument("--outdir", help="write the samples there")
     learning = result.add_argument_group("how to learn")
     learning.add_argument("--train_dir", help="write the learned MentorNet there")
     learning.add_argument("--mini_batch_size", type=_whole, help="default: 32")
     learning.add_argument("--max_step_train", type=_whole, help="default: 3e4")
-    learning.add_argument("--learning_rate", type=float, help="at the start (default: 0.1)")
+    learning.add_argument("--learning_rate", type=float, help="at the start (default: 0.1; with --experts: 0.01)")
     learning.add_argument(
         "--explicit", action="store_true", help="minimise g l + G(g) (eq. 4) instead of the error to v*"
     )
@@ -88,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     learning.add_argument(
         "--starts", type=_whole, help="learn from so many starting values, keep the best (default: 1)"
     )
+    learning_mixture.add_arguments(result)
     result.add_argument("--seed", type=int, default=0, help="decides everything random (default: 0)")
     result.add_argument("--no_jit_compile", action="store_true", help="do not compile with XLA")
     result.add_argument("--no_pictures", action="store_true", help="write weights and card only")
@@ -122,17 +127,19 @@ def _check(options: argparse.Namespace) -> None:
     if options.data_path and options.outdir:
         raise ValueError("--outdir writes new samples, --data_path reads finished ones: give one of them")
     grid_only = ("vstar_gamma", "sample_size", "history")
-    dump_only = ("num_classes", "percentiles")
+    dump_only = ("num_classes", "percentiles", "experts")
     for names, fits, needs in (
         (grid_only, options.vstar_fn and not options.input_csv_filename, "--vstar_fn with a predefined curriculum"),
         (dump_only, options.input_csv_filename, "--input_csv_filename"),
         (_LEARNING_ONLY, options.train_dir, "--train_dir"),
+        (learning_mixture.OPTIONS, options.experts, "--experts"),
     ):
         used = [name for name in names if getattr(options, name) is not None and getattr(options, name) is not False]
         if used and not fits:
             raise ValueError(f"--{used[0]} is only used with {needs}")
     if options.explicit and options.input_csv_filename:
         raise ValueError("--explicit needs a curriculum whose G is known, a loss dump has none")
+    learning_mixture.check(options)
     for folder, file in ((options.train_dir, "card.json"), (options.outdir, "learning_set.npz")):
         if folder and (Path(folder) / file).exists():
             raise ValueError(f"{folder!r} already holds a {file}; choose another folder or remove it")
@@ -144,7 +151,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
     read = dump.read(options.input_csv_filename) if options.input_csv_filename else None
     if read is not None:
         read.check(num_classes=options.num_classes)
-    sets = _sets(options, read)
+    sets = [] if options.experts else _sets(options, read)
     if options.outdir:
         for samples in sets:
             percentile = samples.source.get("percentile")
@@ -155,7 +162,7 @@ def _run(options: argparse.Namespace, command: str) -> None:
             print(f"wrote {len(samples.target):,} samples to {folder}", flush=True)
     if not options.train_dir:
         return
-    network, card = _learn(options, sets)
+    network, card = _learn(options, sets, read)
     curve = card.pop("curve")
     card = {"name": Path(options.train_dir).name, "command": command, **card}
     learned.save(network, options.train_dir, card)
@@ -181,7 +188,7 @@ def _sets(options: argparse.Namespace, read: LossDump | None) -> list[LearningSe
         parts = sorted(path.parent for path in folder.glob(f"*_percentile_*/{learning_set.FILE}"))
         return [learning_set.load(part) for part in parts or [folder]]
     if read is not None:
-        percentiles = _percentiles(options.percentiles) if options.percentiles else learn.PERCENTILES
+        percentiles = _percentiles(options.percentiles, learn.PERCENTILES)
         return [learn.dump_set(read, percentile, options.seed) for percentile in percentiles]
     name = options.vstar_fn.removeprefix("vstar_")
     name = "none" if name == "baseline" else name
@@ -192,26 +199,39 @@ def _sets(options: argparse.Namespace, read: LossDump | None) -> list[LearningSe
     return [grid.learning_set(curriculum, options.sample_size or grid.SAMPLE_SIZE, options.seed, history)]
 
 
-def _learn(options: argparse.Namespace, sets: list[LearningSet]) -> tuple[MentorNetwork, dict[str, Any]]:
-    from mentornet.curricula import learn
-    from mentornet.curricula.learner import LearningSettings
+def _learn(
+    options: argparse.Namespace, sets: list[LearningSet], read: LossDump | None
+) -> tuple[MentorNetwork | SparseMixture, dict[str, Any]]:
+    from mentornet.curricula import learn, mixture
 
+    if options.experts:
+        assert read is not None
+        settings = _settings(options, "cross_entropy", mixture.LEARNING_RATE)
+        tried = _percentiles(options.percentiles, (mixture.PERCENTILE,))
+        return learning_mixture.learn(options, read, tried, settings, ProgressLine(settings.steps))
     data_driven = sets[0].source["kind"] == "data_driven"
     if options.explicit and data_driven:
         raise ValueError("--explicit needs a curriculum whose G is known, a loss dump has none")
     objective = "cross_entropy" if data_driven else ("explicit" if options.explicit else "mse")
+    settings = _settings(options, objective)
+    return learn.learn_best(
+        sets, _config(options, sets[0]), settings, options.seed, options.starts or 1, ProgressLine(settings.steps)
+    )
+
+
+def _settings(options: argparse.Namespace, objective: str, learning_rate: float | None = None) -> LearningSettings:
+    """How to fit; a learning rate that is not given is ``learning_rate``, or the spec's."""
+    from mentornet.curricula.learner import LearningSettings
+
     given = {
         "batch_size": options.mini_batch_size,
         "steps": options.max_step_train,
-        "learning_rate": options.learning_rate,
+        "learning_rate": learning_rate if options.learning_rate is None else options.learning_rate,
     }
-    settings = LearningSettings(
+    return LearningSettings(
         objective=objective,
         jit_compile=not options.no_jit_compile,
         **{name: value for name, value in given.items() if value is not None},
-    )
-    return learn.learn_best(
-        sets, _config(options, sets[0]), settings, options.seed, options.starts or 1, ProgressLine(settings.steps)
     )
 
 
@@ -230,7 +250,9 @@ def _config(options: argparse.Namespace, samples: LearningSet) -> NetworkConfig:
     return config if options.fixed_label is None else replace(config, fixed_label=options.fixed_label)
 
 
-def _percentiles(text: str) -> list[int]:
+def _percentiles(text: str | None, default: Sequence[int]) -> Sequence[int]:
+    if not text:
+        return default
     try:
         return [int(cell) for cell in text.split(",")]
     except ValueError:
