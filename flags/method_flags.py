@@ -6,6 +6,7 @@ Flags without a value leave the method's own default, which is its paper's. The 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from absl import flags
@@ -136,7 +137,8 @@ def options(method: str) -> tuple[dict[str, Any], dict[str, Any]]:
         value = holder.value
         if value is None:
             continue
-        if value < lowest or (value == lowest and not included) or (highest is not None and value > highest):
+        inside = lowest <= value <= (math.inf if highest is None else highest)  # never so for NaN
+        if not inside or (value == lowest and not included):
             limit = "" if highest is None else f" and at most {highest:g}"
             raise ValueError(
                 f"--{holder.name}={value:g} must be {'at least' if included else 'above'} {lowest:g}{limit}"

@@ -151,6 +151,7 @@ BAD = {
     ),
     "beta": (["--method=reed", "--reed_beta=1.5"], "--reed_beta=1.5 must be at least 0 and at most 1"),
     "clip": (["--method=l2b", "--clean_examples=50", "--clip_norm=0"], "--clip_norm=0 must be above 0"),
+    "no number": (["--method=l2b", "--clean_examples=50", "--clip_norm=nan"], "--clip_norm=nan must be above 0"),
     "temperature": (["--method=l2b", "--clean_examples=50", "--l2b_temperature=10"], "l2b_normalisation=softmax"),
     "no matrix": (["--method=forward_correction"], "needs a transition matrix"),
     "two matrices": (
@@ -203,6 +204,12 @@ def test_bad_flags_are_refused_before_any_work(case, tmp_path):
         (["--method=forward_correction", "--transition_matrix={tmp}/matrix.pkl"], "give a .csv or .npy file"),
         (["--method=clean_only", "--clean_examples=50", "--baseline_run={tmp}/none"], "finish that training first"),
         (["--holdout_examples=1437"], "hold-out of 1437"),
+        (
+            ["--method=l2b", "--clean_source=mixture", "--clean_batch_size=5000"],
+            "asked for 5000 samples a step, but has 1437 training samples",
+        ),
+        (["--method=hard_mining", "--positive_label=11"], "positive_label=11, but the classes are 0 to 9"),
+        (["--method=backward_correction", "--transition_matrix={tmp}/flat.csv"], "can't be inverted: use forward"),
         (["--noise_type=background", "--noise_class=10"], "The background class is 10, but the classes are 0 to 9"),
     ],
 )
@@ -215,6 +222,7 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
     capfd.readouterr()  # what TensorFlow has to say about the machine before its first operation
     np.savetxt(tmp_path / "small.csv", np.eye(2), delimiter=",")
     np.savetxt(tmp_path / "rows.csv", 2 * np.eye(10), delimiter=",")
+    np.savetxt(tmp_path / "flat.csv", np.full((10, 10), 0.1), delimiter=",")
     (tmp_path / "text.csv").write_text("a,b\n")
     flags = [flag.format(tmp=tmp_path) for flag in flags]
     config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'run'}", *flags])
@@ -225,6 +233,32 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
     assert sentence in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run" / "metrics.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--method=l2rw", "--clean_examples=4"], "nobody knows the true labels of this data set"),
+        (["--method=class_weights", "--class_weights_rule=precision"], "need the true labels"),
+        (["--method=forward_correction", "--transition_matrix=true"], "needs the true labels"),
+    ],
+)
+def test_photos_without_known_labels_are_refused_by_methods_that_need_them(flags, sentence, tmp_path):
+    from PIL import Image
+
+    from flags import tasks, train_flags
+
+    for k, name in enumerate(["train/a", "train/b", "test/a", "test/b"]):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (8, 8), (60 * k, 40 * number, 0)).save(folder / f"{number}.png")
+    own = ["--dataset_name=folder", f"--data_dir={tmp_path / 'photos'}", "--image_size=8", "--batch_size=4"]
+    own += ["--studentnet=small_cnn"]
+    config = train_flags.parse(["train_cifar.py", *own, f"--train_log_dir={tmp_path / 'run'}", *flags])
+    with pytest.raises(ValueError, match=sentence):
+        tasks.train(config)
+    assert not (tmp_path / "run").exists()
 
 
 def test_background_noise_and_the_authors_variant_come_through():

@@ -31,7 +31,8 @@ class HardMining(Standard):
         **shared: see ``NoisyLabelMethod``.
 
     Raises:
-        ValueError: a share outside (0, 1], or ``choose_first`` with a student that has batch norm or dropout.
+        ValueError: a share outside (0, 1], a label that is no class, or ``choose_first`` with a student that has batch
+            norm or dropout.
     """
 
     largest_weight = 16.0
@@ -48,6 +49,9 @@ class HardMining(Standard):
         super().__init__(student, **shared)
         if not 0.0 < kept_share <= 1.0:
             raise ValueError(f"kept_share={kept_share:g} must lie in (0, 1]")
+        classes = student.output_shape[-1]
+        if positive_label is not None and not 0 <= positive_label < classes:
+            raise ValueError(f"positive_label={positive_label}, but the classes are 0 to {classes - 1}")
         if choose_first and student.non_trainable_variables:
             raise ValueError(
                 f"choose_first runs chosen samples alone, but the outputs of {student.name!r} depend on the batch or "

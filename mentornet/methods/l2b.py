@@ -87,10 +87,12 @@ class L2B(MetaReweighting):
         if ablation == "alpha_plus_beta_one" and (normalisation != "rectified" or scope != "joint"):
             raise ValueError("ablation=alpha_plus_beta_one fixes the normalisation: leave normalisation and scope out")
         if mixture_steps is not None:
-            if self.num_examples is None or mixture_steps < 1 or not 1 <= clean_batch_size <= self.num_examples:
+            if self.num_examples is None or mixture_steps < 1:
+                raise ValueError(f"mixture_steps={mixture_steps} must be at least 1, and num_examples given with it")
+            if not 1 <= clean_batch_size <= self.num_examples:
                 raise ValueError(
-                    f"mixture_steps={mixture_steps} and clean_batch_size={clean_batch_size} must be at least 1, and "
-                    f"num_examples={self.num_examples} as large as the clean batch"
+                    f"the mixture is asked for {clean_batch_size} samples a step, but has {self.num_examples} training "
+                    "samples to choose from: use a smaller clean batch"
                 )
             self.supposed_clean = mirrored_variable(tf.ones([self.num_examples]), "supposed_clean")
             self.mixture_step = mirrored_variable(tf.constant(-1, tf.int64), "mixture_step")
