@@ -19,7 +19,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURES = ("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "weights_auc", "data_utilisation")
+# Of a result: (name, heading, factor, digits behind the point). Headings without any value are left out.
+COLUMNS = (
+    ("accuracy_last", "last", 100, 1),
+    ("accuracy_best", "best", 100, 1),
+    ("accuracy_mean_last_10", "mean of last 10", 100, 1),
+    ("accuracy_early_stopped", "early stopped", 100, 1),
+    ("weights_auc", "weights AUC", 1, 3),
+    ("data_utilisation", "data used", 100, 0),
+    ("steps_per_second", "steps a second", 1, 1),
+)
+FIGURES = tuple(name for name, *_ in COLUMNS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,11 +94,11 @@ def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], outpu
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table for a document: accuracies in percent, "mean ± deviation" over seeds."""
-    head = "| recipe | seeds | last | best | mean of last 10 | weights AUC | data used | minutes |"
-    lines = [head, "| --- | " + "---: | " * 7]
+    shown = [column for column in COLUMNS if any(row[column[0]] is not None for row in rows)]
+    head = ["recipe", "seeds", *(heading for _, heading, _, _ in shown), "minutes"]
+    lines = [f"| {' | '.join(head)} |", "| --- | " + "---: | " * (len(head) - 1)]
     for row in rows:
-        cells = [_with_deviation(row, figure, 100, 1) for figure in FIGURES[:3]]
-        cells += [_with_deviation(row, "weights_auc", 1, 3), _with_deviation(row, "data_utilisation", 100, 0)]
+        cells = [_with_deviation(row, name, factor, digits) for name, _, factor, digits in shown]
         lines.append(f"| {row['recipe']} | {row['seeds']} | {' | '.join(cells)} | {row['minutes']:.1f} |")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
