@@ -301,6 +301,14 @@ def test_moving_averages_and_slots_change_once_a_step():
     assert np.sqrt(total) <= 0.2 * (1 + 1e-5)
 
 
+def test_workers_that_share_weights_refuse_the_momentum_lookahead(monkeypatch):
+    """It moves the weights and puts them back, over what other workers did meanwhile."""
+    strategy = object.__new__(tf.distribute.ParameterServerStrategy)
+    monkeypatch.setattr(tf.distribute, "get_strategy", lambda: strategy)
+    with pytest.raises(ValueError, match="use --lookahead=none with parameter_server"):
+        methods.L2B(linear_student(), max_steps=1).compile(optimizer=MomentumSGD(0.1, 0.9))
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
