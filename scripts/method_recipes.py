@@ -198,10 +198,10 @@ def l2b_tables() -> list[Recipe]:
             }[name]
             for percent, expected in zip(L2B_PERCENTS, numbers, strict=True):
                 recipes.append(_l2b_recipe(1, name, dataset, percent, expected, own))
-    for name, numbers in L2B_TABLE_8.items():
+    for name, pair in L2B_TABLE_8.items():
         ablation = () if name == "full" else (f"--l2b_ablation={name}",)
         own = plain if name == "ce" else _l2b_flags("cifar100", *ablation)
-        for percent, expected in zip(("20", "40"), numbers, strict=True):
+        for percent, expected in zip(("20", "40"), pair, strict=True):
             recipes.append(_l2b_recipe(8, name, "cifar100", percent, expected, own))
     return recipes
 
