@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import methods
-from mentornet.methods import l2b, meta_gradient
-from mentornet.training.optimizers import MomentumSGD, stepwise_rate
+from mentornet.methods import l2b
+from mentornet.training.optimizers import MomentumSGD
 from tests.meta_oracles import (
     CLASSES,
     conv_logits,
@@ -64,17 +64,6 @@ def test_products_agree_with_the_derivative_of_a_momentum_step(how):
     assert np.abs(reference["none"] - expected).max() > 0.01 * size
     plain = methods.L2B(student, max_steps=10, weight_decay=0.05, meta_gradient=how, lookahead="none")
     np.testing.assert_allclose(0.3 * products(plain, batch), reference["none"], atol=1e-5 * size)
-
-
-def test_the_lookahead_takes_the_rate_of_the_coming_step():
-    """Behind a boundary of the schedule: w - new rate (momentum v + decay w)."""
-    weight = tf.Variable([2.0, -1.0])
-    optimizer = MomentumSGD(stepwise_rate(0.5, [1], 0.1), 0.9)
-    for _ in range(2):
-        optimizer.apply_gradients([(tf.constant([1.0, 0.0]), weight)])
-    start = weight.numpy()
-    (point,) = meta_gradient.momentum_lookahead(optimizer, [weight], [weight], 0.2)
-    np.testing.assert_allclose(point, start - 0.05 * (0.9 * np.array([1.9, 0.0]) + 0.2 * start), rtol=1e-6)
 
 
 def linear_student() -> keras.Model:
@@ -299,14 +288,6 @@ def test_moving_averages_and_slots_change_once_a_step():
         np.testing.assert_allclose(new, old - 0.5 * velocity.numpy(), atol=1e-6)
         total += float((velocity.numpy() ** 2).sum())
     assert np.sqrt(total) <= 0.2 * (1 + 1e-5)
-
-
-def test_workers_that_share_weights_refuse_the_momentum_lookahead(monkeypatch):
-    """It moves the weights and puts them back, over what other workers did meanwhile."""
-    strategy = object.__new__(tf.distribute.ParameterServerStrategy)
-    monkeypatch.setattr(tf.distribute, "get_strategy", lambda: strategy)
-    with pytest.raises(ValueError, match="use --lookahead=none with parameter_server"):
-        methods.L2B(linear_student(), max_steps=1).compile(optimizer=MomentumSGD(0.1, 0.9))
 
 
 @pytest.mark.parametrize(
