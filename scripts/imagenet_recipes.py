@@ -8,11 +8,16 @@ the flags of its original but for size and speed, and trains on images that scri
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-FOLDER = Path("flags/recipes")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import recipe_files
+from scripts.recipe_files import FOLDER
+
+SCRIPT = "train_imagenet.py"
 TWINS = FOLDER / "cpu_imagenet"
 
 ASYNCHRONOUS = "--distribution_strategy=parameter_server"
@@ -92,14 +97,9 @@ TWIN_FLAGS = (
 )
 
 
-def _file(path: Path, head: list[str], command_flags: str, flags: list[str]) -> tuple[Path, str]:
-    command = f"python train_imagenet.py --flagfile={path} {command_flags} --train_log_dir=runs/{path.stem}"
-    return path, "\n".join([*(f"# {line}" for line in [*head, f"command: {command}"]), *flags, ""])
-
-
 def _table(
     folder: str, title: str, cells: tuple[Cell, ...], flags: list[str], command_flags: str, workers: int, hours: str
-) -> list[tuple[Path, str]]:
+) -> list[recipe_files.File]:
     files = []
     for cell in cells:
         head = [
@@ -110,11 +110,11 @@ def _table(
             *([cell.note] if cell.note else []),
         ]
         own = [*flags, ASYNCHRONOUS, f"--max_number_of_steps={cell.steps}", *cell.flags]
-        files.append(_file(FOLDER / folder / f"{cell.name}.flags", head, command_flags, own))
+        files.append(recipe_files.file(FOLDER / folder / f"{cell.name}.flags", head, own, SCRIPT, command_flags))
     return files
 
 
-def full_scale() -> list[tuple[Path, str]]:
+def full_scale() -> list[recipe_files.File]:
     """ICML tables 4 and 5, table 6 of the preprint."""
     webvision = "--data_dir=WEBVISION --ilsvrc_dir=IMAGENET"
     noisy = ["--dataset_name=imagenet", "--noise_type=uniform", "--noise_fraction=0.4"]
@@ -130,7 +130,7 @@ def full_scale() -> list[tuple[Path, str]]:
     ]  # fmt: skip
 
 
-def twins() -> list[tuple[Path, str]]:
+def twins() -> list[recipe_files.File]:
     """Small runs on generated images, one for every table: plain training and MentorNet."""
     layouts = {
         "imagenet": ("slim", ["--dataset_name=imagenet", "--noise_type=uniform", "--noise_fraction=0.4"]),
@@ -148,21 +148,14 @@ def twins() -> list[tuple[Path, str]]:
                 "hardware and hours: 2 CPU cores, some 2 minutes",
             ]
             path = TWINS / f"{name}_{method}.flags"
-            files.append(_file(path, head, "--data_dir=FAKE", [*flags, *TWIN_FLAGS, *own]))
+            files.append(recipe_files.file(path, head, [*flags, *TWIN_FLAGS, *own], SCRIPT, "--data_dir=FAKE"))
     return files
 
 
-def recipes() -> list[tuple[Path, str]]:
+def recipes() -> list[recipe_files.File]:
     """(path from the repository's root, content) of every recipe this script writes."""
     return [*full_scale(), *twins()]
 
 
-def main() -> None:
-    for path, text in recipes():
-        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_text(text, encoding="utf-8")
-    print(f"{len(recipes())} recipes in {FOLDER}")
-
-
 if __name__ == "__main__":
-    main()
+    recipe_files.write(recipes())

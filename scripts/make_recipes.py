@@ -11,12 +11,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import method_recipes  # noqa: E402
+from scripts import method_recipes, recipe_files
+from scripts.recipe_files import FOLDER
 
-FOLDER = Path("flags/recipes")
 NOISES = ("0.2", "0.4", "0.8")
 DATASETS = ("cifar100", "cifar10")
 
@@ -98,10 +97,8 @@ CPU_METHODS = {
 }
 
 
-def _file(path: Path, head: list[str], flags: list[str]) -> tuple[Path, str]:
-    command = f"python train_cifar.py --flagfile={path} --data_dir=DATA --train_log_dir=runs/{path.stem}"
-    lines = [f"# {line}" for line in [*head, f"command: {command}"]]
-    return path, "\n".join([*lines, *flags, ""])
+def _file(path: Path, head: list[str], flags: list[str]) -> recipe_files.File:
+    return recipe_files.file(path, head, flags, "train_cifar.py")
 
 
 def percent(noise: str) -> str:
@@ -109,7 +106,7 @@ def percent(noise: str) -> str:
     return f"{100 * float(noise):.0f}%"
 
 
-def table_2() -> list[tuple[Path, str]]:
+def table_2() -> list[recipe_files.File]:
     """Flagfiles of ICML table 2 (and of table 3, whose MentorNet cells are the DD cells at 40%)."""
     files = []
     for method, by_student in TABLE_2.items():
@@ -143,7 +140,7 @@ def table_2() -> list[tuple[Path, str]]:
     return files
 
 
-def cpu_family() -> list[tuple[Path, str]]:
+def cpu_family() -> list[recipe_files.File]:
     """Small runs on real CIFAR-10: 10,000 images, a ResNet-8, 2,400 steps."""
     files = []
     for method, own in CPU_METHODS.items():
@@ -168,18 +165,11 @@ def cpu_family() -> list[tuple[Path, str]]:
     return files
 
 
-def recipes() -> list[tuple[Path, str]]:
+def recipes() -> list[recipe_files.File]:
     """(path from the repository's root, content) of every recipe this script writes."""
     methods = [_file(*recipe) for recipe in method_recipes.recipes()]
     return [*table_2(), *cpu_family(), *methods]
 
 
-def main() -> None:
-    for path, text in recipes():
-        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_text(text, encoding="utf-8")
-    print(f"{len(recipes())} recipes in {FOLDER}")
-
-
 if __name__ == "__main__":
-    main()
+    recipe_files.write(recipes())

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path("flags/recipes")
+from scripts.recipe_files import FOLDER
+
 DATASETS = ("cifar10", "cifar100")
 Recipe = tuple[Path, list[str], list[str]]
 """Where it is, the lines of its head, its flags."""

@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -117,7 +118,7 @@ def read(path: Path) -> dict[Cell, Row]:
     """
     if not path.is_file():
         return {}
-    kinds = {"workers": int, "steps": int, "seed": int, "expected_age": int, "highest_age": int}
+    kinds: dict[str, Any] = {"workers": int, "steps": int, "seed": int, "expected_age": int, "highest_age": int}
     with path.open(newline="", encoding="utf-8") as stream:
         try:
             rows = [Row(**{k: kinds.get(k, float)(v) for k, v in line.items()}) for line in csv.DictReader(stream)]

@@ -1,0 +1,36 @@
+"""How a recipe is written down: a flagfile whose head says what it is for and ends with the command that runs it.
+
+Used by scripts/make_recipes.py and scripts/imagenet_recipes.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = Path("flags/recipes")
+File = tuple[Path, str]
+"""Path from the repository's root, content."""
+
+
+def file(path: Path, head: Sequence[str], flags: Sequence[str], script: str, data: str = "--data_dir=DATA") -> File:
+    """The flagfile of one recipe.
+
+    Args:
+        path: where it goes, from the repository's root.
+        head: lines of the comment it opens with.
+        flags: one a line.
+        script: the script that takes them.
+        data: flags for the reader to fill in, named in the command only.
+    """
+    command = f"python {script} --flagfile={path} {data} --train_log_dir=runs/{path.stem}"
+    return path, "\n".join([*(f"# {line}" for line in [*head, f"command: {command}"]), *flags, ""])
+
+
+def write(files: Sequence[File]) -> None:
+    """Writes the files into the repository and says so."""
+    for path, text in files:
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, encoding="utf-8")
+    print(f"{len(files)} recipes in {FOLDER}")
