@@ -6,7 +6,8 @@ Without --students it measures all variants on ResNet-32, and L2RW and L2B on Re
 100 noisy and 100 clean samples a step. Prints a table and writes a list of {student, batch, variant, seconds_per_step,
 ratio, peak_bytes}: medians over rounds; in every round each variant takes the same number of steps, so a slow moment of
 the machine meets all of them. The "data" rows are the time a training loop waits for its next batch, as a share of the
-plain step.
+plain step. Behind them, without --students, come the rows of benchmarks/input_pipeline.py: {variant,
+images_per_second_per_core, ratio}, the ratio to decoding alone.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import student_nets  # noqa: E402
-from benchmarks import memory  # noqa: E402
+from benchmarks import input_pipeline, memory  # noqa: E402
 from data import clean_batches, pipeline  # noqa: E402
 from mentornet import methods  # noqa: E402
 from mentornet.curricula.learned import LearnedCurriculum  # noqa: E402
@@ -196,6 +197,10 @@ def main() -> None:
     for case in cases:
         rows += measure(case, chosen.jit_compile)
     print(table(rows))
+    if not chosen.students:
+        images = input_pipeline.measure(rounds=1, batches=8) if chosen.quick else input_pipeline.measure()
+        print(input_pipeline.table(images))
+        rows += images
     chosen.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"written to {chosen.output}")
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from data import seeding
+from data import batching, seeding
 from data.augmentation import AUGMENTATIONS, Augmentation, crop_and_flip, standardised
 from data.order import GENERATOR, EpochOrder
 
@@ -118,8 +118,7 @@ def evaluation_batches(
     Raises:
       ValueError: arrays of different lengths, or a batch size below 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"The batch size is {batch_size}, but it has to be at least 1.")
+    batching.refuse_empty_batches(batch_size)
     arrays = _on_host(images, label=np.asarray(labels, np.int32))
     n = len(images)
 
@@ -139,18 +138,11 @@ def _on_host(images: npt.NDArray[np.uint8], **others: npt.NDArray[np.generic]) -
     """Returns the arrays as tensors in main memory, after checking that they belong together."""
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(f"Images are uint8 [n, h, w, c], but these are {images.dtype} of shape {images.shape}.")
-    for name, values in others.items():
-        if values.shape != (len(images),):
-            raise ValueError(f"There are {len(images)} images, but {name} has the shape {values.shape}.")
     with tf.device("CPU:0"):
-        return {name: tf.constant(values) for name, values in {"image": images, **others}.items()}
+        return {"image": tf.constant(images), **batching.on_host(len(images), **others)}
 
 
 def _parallel(starts: tf.data.Dataset, make: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> tf.data.Dataset:
     """Makes batches ahead of their use on several threads, in order."""
-    options = tf.data.Options()
-    options.deterministic = True
-    # Workers take their own part of each batch themselves; TensorFlow must not divide it again.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     made = starts.map(make, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return made.prefetch(tf.data.AUTOTUNE).with_options(options)
+    return batching.in_order(made, tf.data.AUTOTUNE)

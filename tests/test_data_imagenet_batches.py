@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.imagenet import sources, unreadable
+from data.imagenet import batches, sources, unreadable
 from data.imagenet.batches import StreamingBatches, evaluation_batches
 from data.imagenet.index import ImageIndex
-from data.imagenet.preprocessing import Preprocessing, evaluation_image
+from data.imagenet.preprocessing import Preprocessing, preprocessed
 from data.imagenet.unreadable import TooManyUnreadable, UnreadableLog
 from data.order import EpochOrder
 from scripts import make_fake_imagenet as fake
@@ -20,6 +20,11 @@ from scripts import make_fake_imagenet as fake
 ROOT = Path(__file__).resolve().parents[1]
 MADE = fake.Made(classes=4, train=20, test=7, width=24, height=20)
 SIZE = 12
+
+
+def shown(index: ImageIndex, position: int) -> np.ndarray:
+    how = Preprocessing(SIZE, distort=False)
+    return preprocessed(tf.constant([index.read(position)]), how, tf.zeros([1, 2], tf.int64))[0].numpy()
 
 
 def train_set(layout: str, folder: Path) -> ImageIndex:
@@ -55,7 +60,7 @@ def test_batches_follow_the_order_and_start_anywhere(layout, tmp_path):
         assert batch["label"].tolist() == index.labels[expected].tolist()
         assert batch["is_clean"].tolist() == (expected % 3 > 0).tolist()
         for position, image in zip(expected, batch["image"], strict=True):
-            assert np.array_equal(image, evaluation_image(tf.constant(index.read(int(position))), SIZE))
+            assert np.array_equal(image, shown(index, int(position)))
     assert {int(i) for batch in found[:5] for i in batch["index"]} == set(range(20))  # an epoch visits each once
     distorted = streamed(index, UnreadableLog(tmp_path / "log", 0))
     whole = arrays(distorted.dataset(0, 7))
@@ -71,6 +76,29 @@ def test_workers_share_the_global_batch(tmp_path):
     parts = [arrays(streamed(index, log, shard=(worker, 2)).dataset(1, 2)) for worker in range(2)]
     joined = [{name: np.concatenate([a[name], b[name]]) for name in a} for a, b in zip(*parts, strict=True)]
     assert same(whole, joined)
+
+
+def test_batches_larger_than_a_chunk_are_put_together(tmp_path, monkeypatch):
+    index, log = train_set("list", tmp_path), UnreadableLog(tmp_path / "log")
+    whole = streamed(index, log, batch_size=12).dataset(0, 3)
+    tested = evaluation_batches(index, index.labels, 12, SIZE, log)
+    expected = arrays(whole), arrays(tested)
+    monkeypatch.setattr(batches, "_CHUNK", 5)  # 4 is the largest divisor of 12
+    parts = streamed(index, log, batch_size=12).dataset(0, 3)
+    assert parts.element_spec["image"].shape == whole.element_spec["image"].shape == (12, SIZE, SIZE, 3)
+    assert same(expected[0], arrays(parts))
+    assert same(expected[1], arrays(evaluation_batches(index, index.labels, 12, SIZE, log)))
+    assert [len(batch["label"]) for batch in expected[1]] == [12, 8]
+
+
+def test_workers_replace_what_one_device_replaces(tmp_path):
+    index = train_set("list", tmp_path)
+    damage(index)
+    whole = arrays(streamed(index, UnreadableLog(tmp_path / "log")).dataset(0, 5))
+    for worker in range(2):
+        part = arrays(streamed(index, UnreadableLog(tmp_path / "log"), shard=(worker, 2)).dataset(0, 5))
+        rows = slice(2 * worker, 2 * worker + 2)
+        assert same(part, [{name: values[rows] for name, values in batch.items()} for batch in whole])
 
 
 def test_an_order_that_begins_where_only_the_graph_knows(tmp_path):
@@ -100,8 +128,8 @@ def test_unreadable_images_are_replaced_named_and_counted(tmp_path, caplog):
     assert not set(positions) & {3, 5, 9, 12}
     wanted = np.concatenate([EpochOrder(20, 4, 5).indices(tf.constant(step, tf.int64)) for step in range(10)])
     for batch, wish in zip(found, wanted.reshape(10, 4), strict=True):
-        intact = wish[~np.isin(wish, [3, 5, 9, 12])]
-        assert batch["index"][: len(intact)].tolist() == intact.tolist()  # what replaces the others comes last
+        intact = ~np.isin(wish, [3, 5, 9, 12])
+        assert batch["index"][intact].tolist() == wish[intact].tolist()  # the others are replaced in their place
         assert batch["label"].tolist() == index.labels[batch["index"]].tolist()
     assert same(found[6:], arrays(source.dataset(6, 4)))  # replacements are the same after a restart
     with caplog.at_level("WARNING", logger="absl"):
@@ -138,15 +166,15 @@ def test_evaluation_is_in_order_and_shows_grey_for_the_unreadable(tmp_path):
     index = train_set("list", tmp_path)
     damage(index)
     log = UnreadableLog(tmp_path / "log", limit=4)
-    batches = evaluation_batches(index, index.labels, 8, SIZE, log)
-    assert int(batches.cardinality()) == 3
-    found = arrays(batches)
+    made = evaluation_batches(index, index.labels, 8, SIZE, log)
+    assert int(made.cardinality()) == 3
+    found = arrays(made)
     assert [len(batch["label"]) for batch in found] == [8, 8, 4]
     assert np.concatenate([batch["index"] for batch in found]).tolist() == list(range(20))
     assert np.concatenate([batch["label"] for batch in found]).tolist() == index.labels.tolist()
     images = np.concatenate([batch["image"] for batch in found])
     assert {int(i) for i in np.flatnonzero((images == 0.0).all(axis=(1, 2, 3)))} == {3, 5, 9, 12}
-    assert np.array_equal(images[1], evaluation_image(tf.constant(index.read(1)), SIZE))
+    assert np.array_equal(images[1], shown(index, 1))
     log.check()
     assert len(log.names) == 4
 
@@ -187,7 +215,7 @@ def test_wrong_arguments_are_refused(tmp_path):
         streamed(index, UnreadableLog(), batch_size=21)
     with pytest.raises(ValueError, match="cannot be shared equally by 3"):
         streamed(index, UnreadableLog(), shard=(0, 3))
-    with pytest.raises(ValueError, match=r"There are 20 images, but labels of shape \(19,\)"):
+    with pytest.raises(ValueError, match=r"There are 20 images, but label has the shape \(19,\)"):
         StreamingBatches(
             index, index.labels[:19], np.ones(20, bool), batch_size=4, seed=0, preprocessing=Preprocessing(SIZE),
             unreadable=UnreadableLog(),

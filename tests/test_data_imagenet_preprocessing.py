@@ -8,9 +8,17 @@ import tensorflow as tf
 from PIL import Image
 
 from data.imagenet import preprocessing
-from data.imagenet.preprocessing import Preprocessing, evaluation_image, training_image
+from data.imagenet.preprocessing import Preprocessing, preprocessed
 
 SEEDS = [tf.constant([7, n], tf.int64) for n in range(200)]
+
+
+def training_image(data: bytes | tf.Tensor, how: Preprocessing, seed: tf.Tensor) -> tf.Tensor:
+    return preprocessed(tf.constant(data)[tf.newaxis], how, seed[tf.newaxis])[0]
+
+
+def evaluation_image(data: bytes | tf.Tensor, size: int) -> tf.Tensor:
+    return training_image(data, Preprocessing(size, distort=False), SEEDS[0])
 
 
 def gradient(width: int = 80, height: int = 60) -> np.ndarray:
@@ -74,16 +82,47 @@ def test_without_distortion_training_shows_what_evaluation_shows():
     assert np.array_equal(found, evaluation_image(data, 16))
 
 
-@pytest.mark.parametrize("shift", [-20.0, 0.0, 25.0])
-@pytest.mark.parametrize("factor", [0.5, 1.0, 1.5])
-def test_the_fused_colours_are_those_of_tensorflow(shift, factor):
-    pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 3)).astype(np.float32)
-    pixels[0, :3] = [[0, 0, 0], [255, 255, 255], [9, 9, 9]]
-    mirrored = pixels[:, ::-1]
-    found = preprocessing._distorted(tf.constant(mirrored), tf.constant(True), tf.constant(shift), tf.constant(factor))
-    brighter = tf.image.adjust_brightness(tf.constant(pixels / 255.0), shift / 255.0)
-    expected = np.clip(tf.image.adjust_saturation(brighter, factor).numpy() * 2.0 - 1.0, -1.0, 1.0)
-    np.testing.assert_allclose(found, expected, atol=2e-6)
+def test_the_fused_colours_are_those_of_tensorflow():
+    shift, factor = (values.ravel() for values in np.meshgrid([-20.0, 0.0, 25.0], [0.5, 1.0, 1.5]))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 9, 3)).astype(np.float32)
+    pixels[:, 0, :3] = [[0, 0, 0], [255, 255, 255], [9, 9, 9]]
+    found = preprocessing._coloured(*(tf.constant(values, tf.float32) for values in (pixels, shift, factor)))
+    for image, own_shift, own_factor, result in zip(pixels, shift, factor, found, strict=True):
+        brighter = tf.image.adjust_brightness(tf.constant(image / 255.0), own_shift / 255.0)
+        expected = np.clip(tf.image.adjust_saturation(brighter, own_factor).numpy() * 2.0 - 1.0, -1.0, 1.0)
+        np.testing.assert_allclose(result, expected, atol=2e-6)
+
+
+def test_each_image_follows_its_own_seed_alone():
+    """What the draws of a seed ask for, done to the same crop by NumPy; neighbours in a batch change nothing."""
+    shapes = {"PNG": (80, 60), "JPEG": (50, 70), "BMP": (64, 64)}
+    # Lighter by more than the darkest brightness takes away: below 0 HSV is not defined.
+    data = [encoded(60 + gradient(*shape) // 2, kind) for kind, shape in shapes.items()]
+    seeds = tf.stack(SEEDS[:3])
+    crops = preprocessed(tf.constant(data), Preprocessing(20, colour="none"), seeds).numpy()
+    found = preprocessed(tf.constant(data), Preprocessing(20), seeds).numpy()
+    for crop, image, seed, one in zip(crops, found, SEEDS, data, strict=False):
+        draws = tf.random.stateless_uniform([8], seed, alg="philox").numpy()
+        pixels = np.float64(crop + 1.0) / 2.0 + (2.0 * draws[1] - 1.0) * 32.0 / 255.0
+        value, least = pixels.max(-1, keepdims=True), pixels.min(-1, keepdims=True)
+        saturation = np.divide(value - least, value, out=np.zeros_like(value), where=value > 0)
+        scale = np.divide(np.clip(saturation * (draws[2] + 0.5), None, 1.0), saturation, out=np.ones_like(value),
+                          where=saturation > 0)  # fmt: skip
+        expected = np.clip(2.0 * (value - (value - pixels) * scale) - 1.0, -1.0, 1.0)
+        np.testing.assert_allclose(image, expected, atol=1e-5)
+        np.testing.assert_allclose(image, training_image(one, Preprocessing(20), seed), atol=1e-6)
+
+
+def test_a_mirrored_crop_is_the_crop_mirrored():
+    """A symmetric picture tells nothing of its being mirrored; the same crop of the other half of it does."""
+    plain = gradient()
+    both = [training_image(encoded(image), Preprocessing(24, colour="none"), seed).numpy()
+            for seed in SEEDS[:12] for image in (plain, 255 - plain[..., [0, 0, 0]])]  # fmt: skip
+    falling = [image[12, -1, 0] < image[12, 0, 0] for image in both[::2]]
+    coins = [tf.random.stateless_uniform([8], seed, alg="philox")[0].numpy() < 0.5 for seed in SEEDS[:12]]
+    assert falling == coins
+    for image, inverse in zip(both[::2], both[1::2], strict=True):
+        np.testing.assert_allclose(image[..., 0], -inverse[..., 0], atol=1e-5)
 
 
 def test_colours_stay_in_range_and_all_four_orders_occur():

@@ -17,6 +17,7 @@ from absl import flags as absl_flags
 
 from flags import imagenet_flags, train_flags
 from scripts import make_fake_imagenet as fake
+from scripts.local_cluster import LocalCluster
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
@@ -104,6 +105,27 @@ def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["accuracy"] == pytest.approx(float(rows(killed)[-1]["eval_accuracy"]), abs=1e-6)
     assert evaluation["top5"] == pytest.approx(float(rows(killed)[-1]["eval_top5"]), abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strategy", "tasks"), [("multi_worker", {"worker": 2}), ("parameter_server", {"chief": 1, "worker": 1, "ps": 1})]
+)
+def test_a_cluster_trains_on_records(data, tmp_path, strategy, tasks):
+    flags = [
+        f"--data_dir={data['slim']}", f"--index_dir={data['index']}", "--studentnet=small_cnn", "--image_size=24",
+        "--batch_size=8", "--max_number_of_steps=6", "--eval_every_steps=3", "--curriculum=mentornet_pd",
+        f"--distribution_strategy={strategy}", f"--train_log_dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    until = time.monotonic() + 500
+    with LocalCluster(command(*flags), tasks, tmp_path / "logs", show_chief=False) as running:
+        while (code := running.supervise(most_restarts=0)) is None and time.monotonic() < until:
+            time.sleep(0.1)
+        assert code == 0, running.log(running.chief).read_text()[-2000:]
+    assert [row["step"] for row in rows(tmp_path / "run")] == ["3", "6"]
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert (result["steps"], result["train_examples"]) == (6, 42)
+    assert result["accuracy_last"] * 14 == pytest.approx(round(result["accuracy_last"] * 14), abs=1e-3)
 
 
 def test_missing_data_ends_with_one_sentence_before_training(data, tmp_path):

@@ -6,21 +6,19 @@ The same contract as `data.pipeline`: batch t is a function of (seed, t) alone, 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from data import seeding
+from data import batching, seeding
 from data.imagenet.index import ImageIndex
-from data.imagenet.preprocessing import Preprocessing, evaluation_image, training_image
+from data.imagenet.preprocessing import Preprocessing
 from data.imagenet.reader import Reader
 from data.imagenet.unreadable import UnreadableLog
 from data.order import GENERATOR, EpochOrder
 
-_CHUNK = 8  # images decoded one after the other by one thread
-_SPARE = 16  # images a chunk may try instead of those that fail; if they all fail too, the data is gone
+_CHUNK = 32  # at most so many images are decoded as one element; larger batches are put together from several
+_SPARE = 16  # images that are tried in place of one that fails; if they all fail too, the data is gone
 
 
 class StreamingBatches:
@@ -55,10 +53,10 @@ class StreamingBatches:
             cannot share equally.
         """
         self._order = EpochOrder(len(index), batch_size, seed, shard)
-        self._reader = Reader(index, preprocessing.image_size, unreadable)
-        self._labels = _on_host(index, labels, np.int32)
-        self._is_clean = _on_host(index, is_clean, np.bool_)
-        self._preprocessing = preprocessing
+        self._reader = Reader(index, preprocessing, unreadable)
+        self._arrays = batching.on_host(
+            len(index), label=np.asarray(labels, np.int32), is_clean=np.asarray(is_clean, np.bool_)
+        )
         self._keys = {purpose: seeding.key(seed, f"imagenet/{purpose}") for purpose in ("distort", "replace")}
 
     @property
@@ -79,45 +77,42 @@ class StreamingBatches:
         Raises:
           ValueError: a negative number.
         """
-        rows = self._order.rows.stop - self._order.rows.start
-        first = tf.cast(start_step, tf.int64) * rows
-        chunk = math.gcd(_CHUNK, rows)  # whole chunks in every batch, so that workers replace what one device would
-        chunks = self._order.steps(start_step, num_steps).flat_map(
+        rows = self._rows
+        chunk = _largest_divisor(rows)
+        starts = self._order.steps(start_step, num_steps).flat_map(
             lambda step: tf.data.Dataset.range(step * rows, (step + 1) * rows, chunk)
         )
-        images = self._reader.images(chunks, chunk, first, self._position, self._decoded, self._spare)
-        return _finished(images.batch(rows, drop_remainder=True).map(self._completed))
+        chunks = self._reader.images(starts, chunk, self._positions, self._seeds, self._spare)
+        return batching.in_order(_joined(chunks, rows // chunk, whole=True).map(self._completed), ahead=2)
 
-    def _row(self, number: tf.Tensor) -> tf.Tensor:
-        """The number among this worker's images -> that among all workers'."""
-        rows = self._order.rows
-        count = rows.stop - rows.start
-        return number // count * self._order.batch_size + rows.start + number % count
+    @property
+    def _rows(self) -> int:
+        """How many images of every global batch are this worker's."""
+        return self._order.rows.stop - self._order.rows.start
 
-    def _position(self, number: tf.Tensor) -> tf.Tensor:
-        """The number of an image in the run -> its position in the index."""
-        count = self._order.rows.stop - self._order.rows.start
-        return self._order.index(number // count, number % count)
+    def _row(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Numbers among this worker's images -> those among all workers'."""
+        return numbers // self._rows * self._order.batch_size + self._order.rows.start + numbers % self._rows
+
+    def _positions(self, numbers: tf.Tensor) -> tf.Tensor:
+        """The numbers of images of one batch -> their positions in the index."""
+        return self._order.index(numbers[0] // self._rows, numbers % self._rows)
+
+    def _seeds(self, numbers: tf.Tensor) -> tf.Tensor:
+        rows = self._row(numbers)
+        return tf.stack([tf.fill(tf.shape(rows), tf.constant(self._keys["distort"], tf.int64)), rows], axis=1)
 
     def _spare(self, number: tf.Tensor) -> tf.Tensor:
-        """int64 [_SPARE]: positions to try where images of the chunk that starts with this one fail."""
+        """int64 [_SPARE]: positions to try if the image of this number fails."""
         seed = [self._keys["replace"], self._row(number)]
         return tf.random.stateless_uniform([_SPARE], seed, 0, self.num_examples, tf.int64, alg=GENERATOR)
-
-    def _decoded(self, data: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        seed = tf.stack([tf.constant(self._keys["distort"], tf.int64), self._row(number)])
-        return training_image(data, self._preprocessing, seed)
 
     def _completed(self, image: tf.Tensor, index: tf.Tensor) -> dict[str, tf.Tensor]:
         gone = f"{_SPARE} images in a row cannot be read: is the folder with the images still there?"
         with tf.control_dependencies([tf.debugging.assert_non_negative(index, gone)]):
             index = tf.identity(index)
-        return {
-            "image": image,
-            "label": tf.gather(self._labels, index),
-            "index": tf.cast(index, tf.int32),
-            "is_clean": tf.gather(self._is_clean, index),
-        }
+        values = {name: tf.gather(array, index) for name, array in self._arrays.items()}
+        return {"image": image, "index": tf.cast(index, tf.int32), **values}
 
 
 def evaluation_batches(
@@ -138,33 +133,43 @@ def evaluation_batches(
     Raises:
       ValueError: arrays of another length, or a batch size below 1.
     """
-    if batch_size < 1:
-        raise ValueError(f"The batch size is {batch_size}, but it has to be at least 1.")
-    reader, given = Reader(index, image_size, unreadable), _on_host(index, labels, np.int32)
+    batching.refuse_empty_batches(batch_size)
+    given = batching.on_host(len(index), label=np.asarray(labels, np.int32))["label"]
+    n, chunk = len(index), _largest_divisor(batch_size)
 
-    def completed(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"image": image, "label": tf.gather(given, number), "index": tf.cast(number, tf.int32)}
+    def positions(numbers: tf.Tensor) -> tf.Tensor:
+        # The last chunk is filled up with copies of the last image, which are cut off below.
+        return tf.minimum(numbers, n - 1)
 
-    numbers = tf.data.Dataset.range(len(index))
-    # Chunks of one, because here every image has to stay in its place.
-    first = tf.constant(0, tf.int64)
-    images = reader.images(numbers, 1, first, tf.identity, lambda data, _: evaluation_image(data, image_size))
-    made = tf.data.Dataset.zip((numbers, images.map(lambda image, _: image))).batch(batch_size).map(completed)
+    def completed(number: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        first = number * batch_size
+        stop = tf.minimum(first + batch_size, n)
+        places = tf.range(first, stop)
+        return {"image": images[: stop - first], "label": tf.gather(given, places), "index": tf.cast(places, tf.int32)}
+
+    reader = Reader(index, Preprocessing(image_size, distort=False), unreadable)
+    unseeded = tf.zeros([chunk, 2], tf.int64)
+    chunks = reader.images(tf.data.Dataset.range(0, n, chunk), chunk, positions, lambda _: unseeded)
+    batches = (
+        _joined(chunks, batch_size // chunk, whole=False)
+        .enumerate()
+        .map(lambda number, found: completed(number, found[0]))
+    )
     # An interleave does not know how many elements it has, but Keras wants to know.
-    return _finished(made.apply(tf.data.experimental.assert_cardinality(-(-len(index) // batch_size))))
+    return batching.in_order(batches.apply(tf.data.experimental.assert_cardinality(-(-n // batch_size))), ahead=2)
 
 
-def _on_host(index: ImageIndex, values: npt.ArrayLike, dtype: type[np.generic]) -> tf.Tensor:
-    array = np.asarray(values, dtype)
-    if array.shape != (len(index),):
-        raise ValueError(f"There are {len(index)} images, but labels of shape {array.shape}.")
-    with tf.device("CPU:0"):
-        return tf.constant(array)
+def _largest_divisor(rows: int) -> int:
+    """The largest number up to _CHUNK that divides the rows."""
+    return next(size for size in range(min(_CHUNK, rows), 0, -1) if rows % size == 0)
 
 
-def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
-    options = tf.data.Options()
-    options.deterministic = True
-    # Workers take their own part of each batch themselves; TensorFlow must not divide it again.
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.prefetch(2).with_options(options)
+def _joined(chunks: tf.data.Dataset, count: int, whole: bool) -> tf.data.Dataset:
+    """Puts so many chunks one behind the other; unless ``whole``, what is left at the end comes too."""
+    if count == 1:
+        return chunks
+
+    def flat(values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(values, [count * values.shape[1] if whole else -1, *values.shape[2:]])
+
+    return chunks.batch(count, drop_remainder=whole).map(lambda images, positions: (flat(images), flat(positions)))

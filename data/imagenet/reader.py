@@ -1,24 +1,26 @@
 """Encoded images fetched and decoded inside TensorFlow's graph, in parallel, in order, and whatever some of them hold.
 
-Images are decoded in chunks, each chunk one element of a parallel interleave: a small data set of its images that
-leaves out those that fail and then offers others in their place. That is the only way in tf.data to survive a damaged
-image without losing count; a plain map would stop at the first one, and dropping it would shift everything behind it.
-Of the operations in it, none makes TensorFlow's deterministic mode give up parallelism.
+Images are decoded in chunks, each chunk one element of a parallel interleave. A chunk is first tried as a whole, which
+is fast; where an image in it fails, so does the whole, and a data set of its single images takes its place, which
+leaves out what fails and goes on with a substitute. That is the only way in tf.data to survive a damaged image without
+losing count; a plain map would stop at the first one, and dropping it would shift everything behind it. Of the
+operations in it, none makes TensorFlow's deterministic mode give up parallelism.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from data.imagenet.index import ImageIndex
+from data.imagenet.preprocessing import Preprocessing, preprocessed
 from data.imagenet.unreadable import UnreadableLog
 
-Place = Callable[[tf.Tensor], tf.Tensor]
-Decode = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+OfNumbers = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Reader:
@@ -26,12 +28,12 @@ class Reader:
 
     Args:
       index: where they are.
-      image_size: side in pixels of what they are decoded to.
+      how: what they are turned into.
       unreadable: where those that cannot be read are noted.
     """
 
-    def __init__(self, index: ImageIndex, image_size: int, unreadable: UnreadableLog) -> None:
-        self._root, self._size, self._unreadable = str(index.root), image_size, unreadable
+    def __init__(self, index: ImageIndex, how: Preprocessing, unreadable: UnreadableLog) -> None:
+        self._root, self._how, self._unreadable = str(index.root), how, unreadable
         with tf.device("CPU:0"):
             self._files = tf.constant(index.files)
             self._places: dict[str, tf.Tensor] = {}
@@ -43,55 +45,72 @@ class Reader:
 
     def images(
         self,
-        chunks: tf.data.Dataset,
+        starts: tf.data.Dataset,
         chunk: int,
-        first: tf.Tensor,
-        position: Place,
-        decode: Decode,
-        spare: Place | None = None,
+        positions: OfNumbers,
+        seeds: OfNumbers,
+        spare: OfNumbers | None = None,
     ) -> tf.data.Dataset:
-        """Images in the order of their numbers, which count up from `first` without gaps.
+        """Images in the order of their numbers, in chunks of consecutive ones.
 
         Args:
-          chunks: the first number of every chunk, int64.
-          chunk: how many numbers a chunk has.
-          first: int64 scalar.
-          position: number -> position in the index, int64.
-          decode: encoded image and number -> float32 [size, size, 3].
-          spare: first number of a chunk -> positions int64 [k] that are tried in place of images that fail, which
-            then come last in their chunk. None: a grey image takes that place.
+          starts: the first number of every chunk, int64.
+          chunk: c, how many numbers a chunk has.
+          positions: numbers of a chunk, int64 [c] -> positions in the index, int64 [c].
+          seeds: likewise -> int64 [c, 2], what the distortions of each follow from.
+          spare: a number -> positions int64 [k] that are tried instead, should its image fail. None: a grey image
+            takes its place.
 
         Returns:
-          Pairs of an image and its position in the index; -1 is a grey image.
+          Pairs of images, float32 [c, size, size, 3], and their positions in the index, int64 [c]; -1 is a grey image.
         """
-        nothing = tf.zeros([self._size, self._size, 3])
 
-        def one(start: tf.Tensor) -> tf.data.Dataset:
-            numbers = tf.data.Dataset.range(start, start + chunk)
-            found = self._read(numbers.map(lambda number: (number, number + 1, position(number))), decode)
-            if spare is not None:
-                others = tf.data.Dataset.from_tensor_slices(spare(start))
-                # They stand behind the last of the chunk and take no number of their own.
-                numbered = others.map(lambda other: (start + chunk, start + chunk, other))
-                found = found.concatenate(self._read(numbered, decode))
-            grey = numbers.map(lambda _: (nothing, start + chunk, start + chunk, tf.constant(-1, tf.int64)))
-            return found.concatenate(grey).take(chunk)
+        def of_chunk(start: tf.Tensor) -> tf.data.Dataset:
+            numbers = tf.range(start, start + chunk)
+            wanted = tf.ensure_shape(positions(numbers), [chunk])
+            whole = self._whole(wanted, seeds(numbers)).ignore_errors()
+            rows = tf.data.Dataset.from_tensor_slices((numbers, wanted, seeds(numbers)))
+            one_by_one = rows.flat_map(lambda number, i, seed: self._substituted(i, seed, spare and spare(number)))
+            found = whole.concatenate(one_by_one.batch(chunk, drop_remainder=True)).take(1)
+            return found.map(lambda images, found: (images, wanted, found))
 
         parallel = max(2, os.cpu_count() or 1)
-        found = chunks.interleave(
-            one, cycle_length=parallel, block_length=chunk, num_parallel_calls=parallel, deterministic=True
-        )
-        return found.scan(first, lambda expected, element: self._noted(expected, element, position))
+        found = starts.interleave(of_chunk, cycle_length=parallel, num_parallel_calls=parallel, deterministic=True)
+        # Names are written here, one chunk after the other: printing inside would make deterministic runs sequential.
+        return found.map(lambda images, wanted, found: (images, self._noted(wanted, found)))
 
-    def _read(self, wanted: tf.data.Dataset, decode: Decode) -> tf.data.Dataset:
-        """(number, next number, position) -> (image, the same three), without those that cannot be decoded."""
+    def _whole(self, positions: tf.Tensor, seeds: tf.Tensor) -> tf.data.Dataset:
+        """All images of a chunk as one element, or an error."""
+        once = _only(positions)
+        if self._places:
+            each = tf.data.Dataset.from_tensor_slices(positions)
+            encoded = each.flat_map(self._part).batch(positions.shape[0], drop_remainder=True)
+        else:
+            encoded = once.map(
+                lambda each: tf.map_fn(lambda i: tf.io.read_file(self._path(i)), each, fn_output_signature=tf.string)
+            )
+        # The zip ends with `once`; a record file that is gone alone would fail for ever.
+        return tf.data.Dataset.zip((once, encoded)).map(lambda i, data: (preprocessed(data, self._how, seeds), i))
+
+    def _substituted(self, wanted: tf.Tensor, seed: tf.Tensor, spare: tf.Tensor | None) -> tf.data.Dataset:
+        """One element: the image wanted, or the first spare one that can be decoded, or a grey one."""
+        tried = _only(wanted)
+        if spare is not None:
+            tried = tried.concatenate(tf.data.Dataset.from_tensor_slices(spare))
+        found = self._decodable(tried, seed)
+        grey = tf.zeros([self._how.image_size, self._how.image_size, 3]), tf.constant(-1, tf.int64)
+        return found.concatenate(_only(grey)).take(1)
+
+    def _decodable(self, tried: tf.data.Dataset, seed: tf.Tensor) -> tf.data.Dataset:
+        """(image, position) of those of the positions that can be decoded."""
+
+        def decoded(position: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return preprocessed(data[tf.newaxis], self._how, seed[tf.newaxis])[0], position
+
         if not self._places:
-            return wanted.map(
-                lambda n, following, i: (decode(tf.io.read_file(self._path(i)), n), n, following, i)
-            ).ignore_errors()
-        # The zip ends with `wanted`; a record file that is gone alone would fail for ever.
-        parts = tf.data.Dataset.zip((wanted, wanted.flat_map(lambda _, __, i: self._part(i))))
-        return parts.map(lambda element, data: (decode(data, element[0]), *element)).ignore_errors()
+            return tried.map(lambda i: decoded(i, tf.io.read_file(self._path(i)))).ignore_errors()
+        # The zip ends with `tried`; a record file that is gone alone would fail for ever.
+        return tf.data.Dataset.zip((tried, tried.flat_map(self._part))).map(decoded).ignore_errors()
 
     def _path(self, position: tf.Tensor) -> tf.Tensor:
         file = tf.gather(self._places["file"], position) if self._places else position
@@ -108,26 +127,24 @@ class Reader:
             buffer_size=place["length"],
         )
 
-    def _noted(
-        self,
-        expected: tf.Tensor,
-        element: tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor],
-        place: Place,
-    ) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
-        """Writes down the images between the number expected and the one found: they could not be decoded."""
-        image, number, following, position = element
+    def _noted(self, wanted: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
+        """The positions found; the names of images that were wanted but not found are written down."""
+        lost = tf.boolean_mask(wanted, wanted != found)
 
-        def name(number: tf.Tensor) -> tf.Tensor:
-            lost = place(number)
+        def name(position: tf.Tensor) -> tf.Tensor:
             if not self._places:
-                return self._path(lost)
-            offset = tf.strings.as_string(tf.gather(self._places["offset"], lost))
-            return tf.strings.join([self._path(lost), " at byte ", offset])
+                return self._path(position)
+            offset = tf.strings.as_string(tf.gather(self._places["offset"], position))
+            return tf.strings.join([self._path(position), " at byte ", offset])
 
         def note() -> tf.Tensor:
-            names = tf.map_fn(name, tf.range(expected, number), fn_output_signature=tf.string)
+            names = tf.map_fn(name, lost, fn_output_signature=tf.string)
             with tf.control_dependencies([self._unreadable.note(tf.strings.reduce_join(names, separator="\n"))]):
-                return tf.identity(following)
+                return tf.identity(found)
 
-        following = tf.cond(expected < number, note, lambda: tf.identity(following))
-        return following, (tf.ensure_shape(image, (self._size, self._size, 3)), position)
+        return tf.cond(tf.size(lost) > 0, note, lambda: tf.identity(found))
+
+
+def _only(element: Any) -> tf.data.Dataset:
+    """A data set of one element; `from_tensors` makes what is parallel sequential in deterministic runs."""
+    return tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(lambda value: value[tf.newaxis], element))
