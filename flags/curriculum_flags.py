@@ -20,7 +20,8 @@ _CURRICULUM = flags.DEFINE_string(
     "curriculum",
     None,
     f"A predefined curriculum ({', '.join(curricula.names())}; parameters as in focal_loss:gamma=3), or the folder of "
-    "a learned MentorNet, or mentornet_dd, which is learned while training. Default with --method=spade: mentornet_pd.",
+    "a learned MentorNet, or pretrained:NAME for one of docs/gallery.md, or mentornet_dd, which is learned while "
+    "training. Default with --method=spade: mentornet_pd.",
 )
 _TRAINED_DIR = flags.DEFINE_string("trained_mentornet_dir", None, "The release's name of --curriculum.")
 _FIXED_LABEL = flags.DEFINE_integer(

@@ -45,7 +45,13 @@ _EVAL_DIR = flags.DEFINE_string("eval_dir", None, "Where evaluate writes evaluat
 _EVAL_SECS = flags.DEFINE_float(
     "eval_interval_secs", 0, "Evaluate again every so many seconds until the run is finished; 0: once.", lower_bound=0
 )
-_SPLIT = flags.DEFINE_enum("split_name", "test", ["test", "train", "val", "validation"], "Split to evaluate or dump.")
+_DEFAULT_SPLIT = {"dump_losses": "train"}
+_SPLIT = flags.DEFINE_enum(
+    "split_name",
+    None,
+    ["test", "train", "val", "validation"],
+    "Split to evaluate (default: test) or to dump the losses of (default: train).",
+)
 _DUMP_EXAMPLES = flags.DEFINE_integer(
     "dump_examples",
     0,
@@ -136,7 +142,7 @@ def run_config() -> RunConfig:
         checkpoint_dir=_CHECKPOINT_DIR.value,
         eval_dir=_EVAL_DIR.value,
         eval_interval_secs=_EVAL_SECS.value,
-        split="train" if _SPLIT.value == "train" else "test",
+        split="train" if (_SPLIT.value or _DEFAULT_SPLIT.get(mode)) == "train" else "test",
         output_csv_file=_CSV.value,
         dump_examples=_DUMP_EXAMPLES.value,
         dump_epoch=_DUMP_EPOCH.value,

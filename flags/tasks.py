@@ -135,12 +135,12 @@ def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
 
 
 def dump_losses(config: Config, build: Any = in_memory) -> None:
-    """Writes the csv data-driven learning needs, of the run's training samples or, with split_name=test, the test's."""
+    """Writes the csv data-driven learning needs, of the run's training samples with the labels it used."""
     folder, run_folder = _run_folders(config)
     config = _as_trained(config, run_folder)
     loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
     if config.run.split == "test":
-        raise ValueError("dump_losses needs samples with noisy and clean labels: use --split_name=train")
+        raise ValueError("dump_losses needs noisy and clean labels: use --split_name=train, or leave it out")
     if loaded.labels.clean is None:
         raise ValueError("dump_losses needs the true labels, which this data set does not have")
     network = build.student(config.student, loaded, config.run.seed)
@@ -191,6 +191,10 @@ def _prepare_tensorflow(config: Config) -> None:
         tf.config.experimental.set_memory_growth(device, True)
 
 
+# What an evaluation takes over from the run; data_dir is in its folder only where it says which images these are.
+_DATA_OF_A_RUN = ("dataset_name", "data_dir", "image_size", "train_examples", "augmentation")
+
+
 def _run_folders(config: Config) -> tuple[Path, Path]:
     """(folder with the checkpoints, run folder) of an evaluation."""
     given = Path(config.run.checkpoint_dir or config.run.train_log_dir or "")
@@ -205,7 +209,7 @@ def _labels_of(run_folder: Path) -> Path | None:
 
 
 def _as_trained(config: Config, run_folder: Path) -> Config:
-    """The configuration with the student and length of the run, as its folder tells them; else as the flags do."""
+    """The configuration with the student, length and, where no flag says otherwise, data of the run, if it is known."""
     workdir = Workdir(run_folder)
     if not workdir.is_run_folder():
         return config
@@ -217,7 +221,8 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
         auxiliary_head=trained.get("auxiliary_head", False),
     )
     run_config = dataclasses.replace(config.run, max_steps=trained.get("max_steps", config.run.max_steps))
-    return dataclasses.replace(config, student=student, run=run_config)
+    data = {name: trained[name] for name in _DATA_OF_A_RUN if name in trained and not train_flags.is_given(name)}
+    return dataclasses.replace(config, student=student, run=run_config, data=dataclasses.replace(config.data, **data))
 
 
 def _figures(result: dict[str, Any]) -> str:

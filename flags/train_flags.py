@@ -200,3 +200,8 @@ def flagfile_text(checked: Config) -> str:
     lines = [flag.serialize() for flag in given]
     resolved = json.dumps(checked.identity(), sort_keys=True, indent=1)
     return "\n".join([*(line for line in lines if line), *("# " + line for line in resolved.splitlines()), ""])
+
+
+def is_given(name: str) -> bool:
+    """Whether the command line or a flag file sets the flag."""
+    return name in FLAGS and bool(FLAGS[name].present)

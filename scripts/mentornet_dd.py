@@ -13,12 +13,16 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from mentornet.training import files  # noqa: E402
+from scripts import commands  # noqa: E402
+
 DUMP_EPOCH = 18  # the epoch percent the MentorNet is learned at, and shown from the end of burn-in on
 
 
@@ -36,13 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--flags", default="", help="more flags for the student's trainings, in one string")
     chosen = parser.parse_args(arguments)
     output = Path(os.path.relpath(chosen.output, ROOT))  # as it appears in the cards; the commands run in ROOT
+    if problem := other_settings(chosen):
+        parser.error(problem)
     for name, command in stages(chosen, output):
         if name == "mentornet" and (ROOT / output / "mentornet" / "card.json").is_file():
             continue
         print(f"== {name}: {shlex.join(command)}", flush=True)
-        if code := subprocess.call([sys.executable, *command], cwd=ROOT):
+        if code := commands.run([sys.executable, *command], ROOT):
             return code
     return 0
+
+
+def other_settings(chosen: argparse.Namespace) -> str | None:
+    """Writes down the settings of a new OUTPUT; what is wrong if it was made with others, else None."""
+    settings = {name: value for name, value in vars(chosen).items() if name not in ("output", "data_dir", "learn_only")}
+    file = chosen.output / "settings.json"
+    if not file.is_file():
+        chosen.output.mkdir(parents=True, exist_ok=True)
+        files.write_json(file, settings)
+        return None
+    made_with = files.read_json(file)
+    differing = [f"--{name}={made_with.get(name)}" for name in settings if settings[name] != made_with.get(name)]
+    if not differing:
+        return None
+    return f"{chosen.output} was made with {', '.join(differing)}: give the same, or another --output"
 
 
 def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str]]]:
@@ -81,7 +102,9 @@ def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str
     final = [
         "train_cifar.py", *data, *noise, f"--curriculum={mentor}", "--curriculum_update_epochs=21,75",
         f"--mentor_examples={chosen.trusted}", f"--mentor_steps={chosen.mentor_steps}",
-        f"--burn_in_epoch={DUMP_EPOCH}", "--fixed_epoch_after_burn_in", f"--max_number_of_steps={chosen.steps}",
+        f"--burn_in_epoch={DUMP_EPOCH}", "--fixed_epoch_after_burn_in",
+        # The drop rate is looked up at the fixed epoch, too: it has to have fallen by then, as in the release's table.
+        f"--example_dropout_rates=0.5,{DUMP_EPOCH},0.05,{100 - DUMP_EPOCH}", f"--max_number_of_steps={chosen.steps}",
         "--eval_every_steps=200", f"--train_log_dir={output / 'run'}",
     ]  # fmt: skip
     return [*found, ("run", final)]

@@ -12,13 +12,16 @@ import argparse
 import csv
 import json
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from scripts import commands  # noqa: E402
+
 # Of a result: (name, heading, factor, digits behind the point). Headings without any value are left out.
 COLUMNS = (
     ("accuracy_last", "last", 100, 1),
@@ -64,7 +67,7 @@ def _run(recipe: Path, seed: int, chosen: argparse.Namespace, passed_on: Sequenc
     data = [f"--data_dir={Path(chosen.data_dir).resolve()}"] if chosen.data_dir else []
     print(f"== {folder.name}", flush=True)
     command = [sys.executable, "train_cifar.py", f"--flagfile={recipe.resolve()}", f"--seed={seed}", *data, *passed_on]
-    return subprocess.call([*command, f"--train_log_dir={folder}"], cwd=ROOT)
+    return commands.run([*command, f"--train_log_dir={folder}"], ROOT)
 
 
 def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], output: Path) -> None:

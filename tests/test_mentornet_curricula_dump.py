@@ -91,6 +91,7 @@ def test_a_good_dump_passes():
         ({"epoch": (3, -1)}, r"an epoch percent outside 0\.\.99 \(-1\)"),
         ({"noisy": (5, 3)}, r"a noisy label that is no class in 0\.\.2 \(3\)"),
         ({"clean": (5, -1)}, r"a clean label that is no class in 0\.\.2 \(-1\)"),
+        ({"noisy": (5, 2_000_000_000)}, r"a noisy label that is no class in 0\.\.2 \(2000000000\)"),
         ({"noisy": (slice(None), np.array([0, 1, 2, 1, 2, 0]))}, "all 6 labels are right, there is nothing to tell"),
         ({"clean": (slice(None), np.array([1, 2, 0, 1, 2, 0]))}, "all 6 labels are wrong, there is nothing to tell"),
     ],
@@ -98,6 +99,18 @@ def test_a_good_dump_passes():
 def test_bad_values_are_explained(changes, message):
     with pytest.raises(dump.DumpError, match=message):
         _dump(**changes).check(num_classes=3)
+
+
+def test_labels_that_no_data_set_has_are_explained_even_if_the_number_of_classes_is_not_known():
+    with pytest.raises(dump.DumpError, match=r"sample 5 has a noisy label of 100,000 or more \(2000000000\)"):
+        _dump(noisy=(5, 2_000_000_000)).check()
+
+
+def test_names_in_another_order_are_refused(tmp_path):
+    path = tmp_path / "dump.csv"
+    path.write_text("id,epoch percent,clean label,noisy label,loss\n1,18,0,1,0.5\n")
+    with pytest.raises(dump.DumpError, match=r"dump\.csv: the first line names .* the order must be id, epoch percent"):
+        dump.read(path)
 
 
 def test_too_few_rows_and_unequal_columns_are_explained():

@@ -108,7 +108,7 @@ BAD = {
     ("--vstar_fn=vstar_magic", "--train_dir=y"): "unknown curriculum 'magic'",
     ("--vstar_fn=self_paced", "--vstar_gamma=2", "--train_dir=y"): "'gamma=2' is not one of its parameters",
     ("--vstar_fn=focal_loss", "--explicit", "--train_dir=y", "--sample_size=99"): "no G is known for 'focal_loss'",
-    ("--vstar_fn=none", "--sample_size=30", "--train_dir=y"): "30 samples are too few",
+    ("--vstar_fn=none", "--sample_size=30", "--train_dir=y"): "30 rows give",
     ("--vstar_fn=none", "--sample_size=99", "--fixed_label=7", "--train_dir=y"): "fixed_label=7 has no row",
     ("--vstar_fn=prediction_variance", "--history=3", "--train_dir=y"): "reads 10 past losses, the samples have 3",
 }

@@ -83,7 +83,7 @@ BAD = {
     ("--experts=absent/folder",): "no learned MentorNet at 'absent/folder'",
     (f"--experts={EXPERTS}", "--top=3"): "top=3: a mixture of 2 experts keeps 1 to 2",
     (f"--experts={EXPERTS}", "--known_share=1.5"): "share=1.5 of the samples must lie in (0, 1]",
-    (f"--experts={EXPERTS}", "--known_share=0.05"): "20 samples are too few",
+    (f"--experts={EXPERTS}", "--known_share=0.05"): "20 rows give",
     (f"--experts={EXPERTS}", "--starts=2"): "--starts is for learning one MentorNet from the start",
     (f"--experts={EXPERTS}", "--network=paper"): "--network is for learning one MentorNet from the start",
     (f"--experts={EXPERTS}", "--outdir=data"): "--outdir is for learning one MentorNet from the start",

@@ -1,6 +1,8 @@
 """scripts/mentornet_dd.py: its steps as commands, and all of them for real on digits."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +37,10 @@ def test_student_dump_mentornet_and_training_in_one_command(tmp_path):
     result = json.loads((folder / "run" / "result.json").read_text())
     assert result["steps"] == 100
     assert sorted(path.name for path in (folder / "run" / "curricula").iterdir()) == ["step_000021", "step_000075"]
+    refused = [sys.executable, *command, *options, "--trusted=300"]
+    done = subprocess.run(refused, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "was made with --trusted=200: give the same, or another --output" in done.stderr
 
 
 @pytest.mark.slow
@@ -44,3 +50,16 @@ def test_a_failing_step_ends_it(tmp_path):
     assert done.returncode != 0
     assert "magic" in done.stderr
     assert "== dump" not in done.stdout
+
+
+def test_a_stop_of_the_script_stops_its_step(tmp_path):
+    """The step writes its process id and sleeps; SIGTERM to the script that runs it ends both."""
+    step = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+    script = f"import sys; from scripts import commands; commands.run([sys.executable, '-c', {step!r}], '.')"
+    running = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    child = int(running.stdout.readline())
+    running.terminate()
+    assert running.wait(timeout=30) == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)

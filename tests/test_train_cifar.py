@@ -128,15 +128,13 @@ def test_flags_txt_replays_the_run_and_labels_file_gives_the_labels_back(finishe
 
 def test_evaluate_and_dump_losses_read_the_run_folder(finished, tmp_path):
     folder, _ = finished
-    data = DIGITS[:2]
-    done = run(*data, f"--checkpoint_dir={folder}", f"--eval_dir={tmp_path}", "--split_name=test")
+    # Neither data set nor student is named: the run's folder says which they are.
+    done = run(f"--checkpoint_dir={folder}", f"--eval_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["accuracy"] == pytest.approx(float(rows(folder)[-1]["eval_accuracy"]), abs=1e-6)
     dump = tmp_path / "dump.csv"
-    done = run(
-        *data, "--mode=dump_losses", "--split_name=train", f"--checkpoint_dir={folder}", f"--output_csv_file={dump}"
-    )
+    done = run("--mode=dump_losses", f"--checkpoint_dir={folder}", f"--output_csv_file={dump}")
     assert done.returncode == 0, done.stderr
     table = np.genfromtxt(dump, delimiter=",", names=True)
     assert table.dtype.names == ("id", "epoch_percent", "noisy_label", "clean_label", "loss")

@@ -18,6 +18,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mentornet import quiet
+
+if __name__ == "__main__":
+    quiet.start_tensorflow()  # before the imports below bring it in, with its notes
+
 import tensorflow as tf
 
 from mentornet import architectures, curricula

@@ -17,6 +17,7 @@ import numpy as np
 from mentornet.features import EPOCH_ROWS
 from mentornet.training import files
 
+MOST_CLASSES = 100_000  # a label that is larger is a mistake, and its embedding would not fit into memory
 COLUMNS = ("id", "epoch percent", "noisy label", "clean label", "loss")
 
 
@@ -63,7 +64,7 @@ class LossDump:
         columns = (self.sample, self.epoch, self.noisy, self.clean, self.loss)
         if len({np.shape(column) for column in columns}) != 1 or np.ndim(self.loss) != 1:
             raise DumpError(f"{self.name}: its columns have different lengths: {[np.shape(c) for c in columns]}")
-        if len(self.loss) < least_rows:
+        if len(self.loss) < max(2, least_rows):
             raise DumpError(f"{self.name}: has {len(self.loss)} rows, learning needs at least {least_rows}")
         self._check_row(~np.isfinite(self.loss), "a loss that is not a finite number", self.loss)
         self._check_row(self.loss < 0, "a negative loss", self.loss)
@@ -72,6 +73,7 @@ class LossDump:
         for label, which in ((self.noisy, "noisy"), (self.clean, "clean")):
             outside = label < 0 if num_classes is None else (label < 0) | (label >= num_classes)
             self._check_row(outside, f"a {which} label that is no class {allowed}", label)
+            self._check_row(label >= MOST_CLASSES, f"a {which} label of {MOST_CLASSES:,} or more", label)
         clean = int(self.is_clean.sum())
         if clean in (0, len(self.loss)):
             only = "wrong" if clean == 0 else "right"
@@ -112,6 +114,7 @@ def read(path: str | Path) -> LossDump:
         if not cells:
             continue
         if not rows and not any(map(_is_number, cells)) and len(cells) > 1:
+            _check_names(line.lower(), path.name)
             continue  # names; their number says nothing, as they may contain blanks
         if len(cells) != len(COLUMNS):
             raise DumpError(
@@ -182,6 +185,13 @@ def read_activations(path: str | Path, dump: LossDump) -> np.ndarray:
     if not np.isfinite(activation).all():
         raise DumpError(f"{path.name}: holds activations that are not finite numbers")
     return np.asarray(activation, np.float32)
+
+
+def _check_names(line: str, name: str) -> None:
+    """Refuses a first line that names the columns in another order: they are read by their place."""
+    places = [line.find(word) for word in ("epoch", "noisy", "clean", "loss") if word in line]
+    if places != sorted(places):
+        raise DumpError(f"{name}: the first line names {line.strip()!r}; the order must be {', '.join(COLUMNS)}")
 
 
 def _is_number(cell: str) -> bool:

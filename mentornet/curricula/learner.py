@@ -102,8 +102,9 @@ class Learner(keras.Model):
         learned = np.flatnonzero(~samples.held_out)
         if len(learned) < self.settings.batch_size or len(learned) == len(samples.target):
             raise ValueError(
-                f"{len(samples.target)} samples are too few: 80% of them must fill a batch of "
-                f"{self.settings.batch_size} and at least one must be held out"
+                f"{samples.source.get('dump', 'the set')}: {len(samples.target)} rows give {len(learned)} to learn "
+                f"from and {len(samples.target) - len(learned)} held out (a fifth of the different ids); learning "
+                f"needs at least {self.settings.batch_size}, a batch, and 1"
             )
         self._take(samples)
         for variable in self.optimizer.variables:  # the step and Adam's moments all start at 0

@@ -83,7 +83,11 @@ def parser() -> argparse.ArgumentParser:
     learning.add_argument("--train_dir", help="write the learned MentorNet there")
     learning.add_argument("--mini_batch_size", type=_whole, help="default: 32")
     learning.add_argument("--max_step_train", type=_whole, help="default: 3e4")
-    learning.add_argument("--learning_rate", type=float, help="at the start (default: 0.1; with --experts: 0.01)")
+    learning.add_argument(
+        "--learning_rate",
+        type=float,
+        help="at the start (default: 0.1, the release's, but 0.01 fits formulas better; with --experts: 0.01)",
+    )
     learning.add_argument(
         "--explicit", action="store_true", help="minimise g l + G(g) (eq. 4) instead of the error to v*"
     )

@@ -234,7 +234,8 @@ def _draw(options: argparse.Namespace, output: Path, epochs: Sequence[int]) -> N
     draw_objective(output / "objective.png", curriculum, epochs[-1])
     if other is not None:
         draw_comparison(output / "compare.png", (curriculum, other), (epochs[-1],) * 2, options.loss_bound)
-    print(f"wrote {len(epochs)} surfaces, surface.gif and objective.png to {output}")
+    more = "" if other is None else ", compare.png"
+    print(f"wrote {len(epochs)} surfaces, surface.gif, objective.png{more} to {output}")
 
 
 def _epochs(text: str) -> list[int]:
