@@ -87,6 +87,7 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     }
     updates = build.curriculum_updates(config, loaded)
     result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution, updates)
+    distribution.part()
     if distribution.is_chief:
         print(f"finished: {_figures(result)}; see {workdir.path}")
     return result

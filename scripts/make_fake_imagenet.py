@@ -21,6 +21,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from mentornet import quiet
+
 LAYOUTS = ("slim", "tfds", "folders", "webvision", "list")
 QUERIES_PER_CLASS = 2
 _GRID = 4
@@ -191,6 +195,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.output_dir.exists() and any(chosen.output_dir.iterdir()):
         sys.exit(f"make_fake_imagenet.py: {chosen.output_dir} has content already: name a new folder")
+    if chosen.layout in ("slim", "tfds"):
+        quiet.start_tensorflow()
     names = ("classes", "train", "test", "width", "height", "wrong", "seed")
     WRITERS[chosen.layout](chosen.output_dir, Made(**{name: getattr(chosen, name) for name in names}))
     print(f"{chosen.train} training and {chosen.test} test images of {chosen.classes} classes in {chosen.output_dir}")

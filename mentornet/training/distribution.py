@@ -120,6 +120,12 @@ class Distribution:
         values = self.strategy.experimental_distribute_values_from_function(contribution)
         return int(self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None))
 
+    def part(self) -> None:
+        """Waits until all cooperating processes are done, so that none ends while another still needs it."""
+        # The last one may find the others gone already, which does not matter any more.
+        with contextlib.suppress(tf.errors.OpError):
+            self.from_chief(0)
+
     def agree(self, value: int, what: str) -> None:
         """Makes sure that all cooperating processes have the same value.
 
