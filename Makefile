@@ -49,7 +49,7 @@ format: $(STAMP) ## Rewrite the sources in the project's style
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(STAMP) ## Time the training steps; prints a table and writes benchmarks/latest.json
+bench: $(STAMP) ## Time the training steps and the input pipeline; prints a table and writes benchmarks/latest.json
 	@$(PY) benchmarks/run.py
 
 pins: ## Renew requirements*.txt from pyproject.toml (needs python3.10, 3.11, 3.12 and 3.13)

@@ -95,12 +95,10 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
 
 def _distribution(config: Config) -> Distribution:
     """The strategy, before any operation, checked against the flags."""
+    settings = {"jit_compile": config.run.jit_compile, "loss_scaling": config.run.mixed_precision == "float16"}
+    distributions.check_settings(config.distribution.strategy, **settings)
     distribution = distributions.create(config.distribution.strategy, tpu=config.distribution.tpu)
-    distribution.check(
-        batch_size=config.data.batch_size,
-        jit_compile=config.run.jit_compile,
-        loss_scaling=config.run.mixed_precision == "float16",
-    )
+    distribution.check(batch_size=config.data.batch_size, **settings)
     return distribution
 
 
@@ -193,7 +191,7 @@ def _prepare_tensorflow(config: Config) -> None:
 
 
 # What an evaluation takes over from the run; data_dir is in its folder only where it says which images these are.
-_DATA_OF_A_RUN = ("dataset_name", "data_dir", "image_size", "train_examples", "augmentation")
+_DATA_OF_A_RUN = ("dataset_name", "data_dir", "image_size", "train_examples", "augmentation", "background_class")
 
 
 def _run_folders(config: Config) -> tuple[Path, Path]:
@@ -229,4 +227,6 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
 def _figures(result: dict[str, Any]) -> str:
     accuracy = result.get("accuracy_last")
     shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
+    if result.get("top5_last") is not None:
+        shown += f" (Hit@5 {result['top5_last']:.4f})"
     return f"{result['steps']:,} steps, {shown}"

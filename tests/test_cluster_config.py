@@ -80,3 +80,12 @@ def test_what_is_wrong_is_said_in_one_line(text, strategy, sentence):
 )
 def test_clusters_of_several_processes_are_recognised(text, several):
     assert cluster.describes_several(text) is several
+
+
+@pytest.mark.parametrize("strategy", ["multi_worker", "parameter_server"])
+def test_the_example_a_message_shows_is_one_that_works(strategy):
+    with pytest.raises(cluster.ClusterError) as refused:
+        cluster.parse(None, strategy)
+    text = str(refused.value)
+    shown = text[text.index("{") : text.rindex("}") + 1]
+    assert cluster.parse(shown, strategy).name == "worker 0"

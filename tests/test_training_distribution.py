@@ -121,3 +121,13 @@ def test_a_run_can_move_between_synchronous_strategies_but_not_to_asynchronous_t
     assert identity("--distribution_strategy=mirrored", "--logical_cpus=2") == alone
     assert identity("--distribution_strategy=multi_worker") == alone
     assert identity("--distribution_strategy=parameter_server") == alone | {"asynchronous": True}
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"), [("jit_compile", "spans several devices"), ("loss_scaling", "use bfloat16")]
+)
+def test_settings_are_refused_before_anybody_is_waited_for(setting, message):
+    settings = {"jit_compile": False, "loss_scaling": False, setting: True}
+    with pytest.raises(ValueError, match=message):
+        distribution.check_settings("parameter_server", **settings)
+    distribution.check_settings("one_device", **settings)

@@ -15,7 +15,11 @@ from typing import Any
 
 VARIABLE = "TF_CONFIG"
 
-_EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+_EXAMPLES = {
+    "multi_worker": '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}',
+    "parameter_server": '{"cluster": {"chief": ["host0:2222"], "worker": ["host1:2222", "host2:2222"], '
+    '"ps": ["host3:2222"]}, "task": {"type": "worker", "index": 0}}',
+}
 _ALLOWED_TASKS = {"multi_worker": ("chief", "worker"), "parameter_server": ("chief", "worker", "ps")}
 
 
@@ -84,17 +88,17 @@ def parse(text: str | None, strategy: str) -> Cluster:
     """
     if not text or not text.strip():
         raise ClusterError(
-            f"{strategy} needs the environment variable {VARIABLE}, which names the processes, such as {_EXAMPLE}; "
-            "BUILD.md has complete examples"
+            f"{strategy} needs the environment variable {VARIABLE}, which names the processes, such as "
+            f"{_EXAMPLES[strategy]}; BUILD.md has complete examples"
         )
     try:
         content = json.loads(text)
     except ValueError as error:
-        raise ClusterError(f"{VARIABLE} is not valid JSON ({error}): write it like {_EXAMPLE}") from None
+        raise ClusterError(f"{VARIABLE} is not valid JSON ({error}): write it like {_EXAMPLES[strategy]}") from None
     cluster, task = (content.get(key) if isinstance(content, dict) else None for key in ("cluster", "task"))
     for key, part in (("cluster", cluster), ("task", task)):
         if not isinstance(part, dict) or not part:
-            raise ClusterError(f"{VARIABLE} has no {key!r} or an empty one: write it like {_EXAMPLE}")
+            raise ClusterError(f"{VARIABLE} has no {key!r} or an empty one: write it like {_EXAMPLES[strategy]}")
     assert isinstance(cluster, dict)
     assert isinstance(task, dict)
     addresses = _addresses(cluster, strategy)

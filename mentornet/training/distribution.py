@@ -98,14 +98,7 @@ class Distribution:
                 f"a batch of {batch_size} samples cannot be shared equally by {self.replicas} replicas: use a multiple "
                 f"of {self.replicas}"
             )
-        if jit_compile and (self.replicas > 1 or self.asynchronous) and self.kind != "tpu":
-            raise ValueError(
-                f"jit_compile makes one XLA program of the step, but under {self.kind} it spans several devices: leave "
-                "it out, or set TF_XLA_FLAGS=--tf_xla_auto_jit=2, which compiles the parts between communication"
-            )
-        if loss_scaling and self.asynchronous:
-            raise ValueError("float16 scales the loss in step with all workers, which asynchronous ones are not: use "
-                             "bfloat16 or no mixed precision")  # fmt: skip
+        check_settings(self.kind, self.replicas > 1, jit_compile=jit_compile, loss_scaling=loss_scaling)
 
     def from_chief(self, value: int) -> int:
         """The chief's value in every cooperating process; all of them have to call this at the same point."""
@@ -141,6 +134,31 @@ class Distribution:
             )
 
 
+def check_settings(kind: str, several: bool | None = None, *, jit_compile: bool, loss_scaling: bool) -> None:
+    """Refuses what a strategy can't honour; ``create`` may wait for other processes, so this can be asked before it.
+
+    Args:
+        kind: one of ``STRATEGIES``.
+        several: whether there are several replicas; None: not known yet.
+        jit_compile: the step is compiled as one XLA program.
+        loss_scaling: the optimiser scales the loss (float16).
+
+    Raises:
+        ValueError: with one sentence.
+    """
+    asynchronous = kind == "parameter_server"
+    if jit_compile and (several or asynchronous) and kind != "tpu":
+        raise ValueError(
+            f"jit_compile makes one XLA program of the step, but under {kind} it spans several devices: leave "
+            "it out, or set TF_XLA_FLAGS=--tf_xla_auto_jit=2, which compiles the parts between communication"
+        )
+    if loss_scaling and asynchronous:
+        raise ValueError(
+            "float16 scales the loss in step with all workers, which asynchronous ones are not: use bfloat16 or no "
+            "mixed precision"
+        )
+
+
 def create(
     kind: str = "one_device",
     *,
@@ -166,6 +184,9 @@ def create(
     config = (os.environ if environment is None else environment).get(clusters.VARIABLE)
     if kind in ("multi_worker", "parameter_server"):
         cluster = clusters.parse(config, kind)
+        if kind == "multi_worker" or cluster.task == "chief":
+            count = sum(len(listed) for listed in cluster.addresses.values())
+            print(f"{cluster.name} at {cluster.address} waits until all {count} processes are up", flush=True)
         return _multi_worker(cluster) if kind == "multi_worker" else _parameter_server(cluster)
     if clusters.describes_several(config):
         raise ClusterError(
@@ -216,5 +237,5 @@ def _tpu_strategy(tpu: str | None) -> tf.distribute.Strategy:
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     except (tf.errors.OpError, ValueError, OSError, ImportError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split()).split(". ")[0][:200].strip("( ") or type(error).__name__
         raise ValueError(f"TPU {tpu or 'local'!r} can't be used ({reason}): see the TPU section of BUILD.md") from None
