@@ -74,7 +74,10 @@ def test_l2b_fits_after_the_warm_up_and_then_once_an_epoch():
     assert chosen(15) == expected()
 
 
-@pytest.mark.parametrize("settings", [{"mixture_steps": 0}, {"mixture_steps": 5, "clean_batch_size": 13}])
-def test_impossible_mixtures_are_refused(settings):
-    with pytest.raises(ValueError, match="mixture_steps"):
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"mixture_steps": 0}, "mixture_steps"), ({"mixture_steps": 5, "clean_batch_size": 13}, "a smaller clean batch")],
+)
+def test_impossible_mixtures_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         methods.L2B(linear_student(), max_steps=1, num_examples=12, **settings)
