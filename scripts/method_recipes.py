@@ -214,7 +214,7 @@ def cpu_twins() -> list[Recipe]:
         for name, own in CPU_METHODS.items():
             head = [
                 f"CIFAR-10 subset on a CPU: {name}, a small CNN, 10,000 images of 16x16 pixels, 40% {noise} noise.",
-                "expected: the table of all methods in README.md (measured there)",
+                "expected: the table of all methods in docs/methods.md (measured there)",
                 "hardware and hours: 2 CPU cores, 1 to 3 minutes",
             ]
             flags = [*CPU_FLAGS, f"--noise_type={noise}", *own]
