@@ -77,8 +77,13 @@ def _dump(**changes):
     return dump.LossDump(**columns, name="mine")
 
 
-def test_a_good_dump_passes():
-    _dump().check(6, num_classes=3)
+def test_a_good_dump_passes_up_to_its_own_size():
+    good = _dump()
+    good.check(6, num_classes=3)
+    assert good.num_classes == 3  # with one class fewer, or one row more asked for, it fails:
+    for refused in ({"least_rows": 7}, {"least_rows": 6, "num_classes": 2}):
+        with pytest.raises(dump.DumpError):
+            good.check(**refused)
 
 
 @pytest.mark.parametrize(

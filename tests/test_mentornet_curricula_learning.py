@@ -10,9 +10,10 @@ import pytest
 
 from mentornet import architectures, curricula
 from mentornet.curricula import grid, learn
-from mentornet.curricula.dump import DumpError, LossDump
+from mentornet.curricula.dump import DumpError
 from mentornet.curricula.learner import Learner, LearningSettings, _blocks, evaluate_network, predict
 from mentornet.network import NetworkConfig, build
+from tests.loss_dumps import make_dump
 
 # XLA takes longer to compile than these few steps to run.
 FEW = LearningSettings(steps=60, block_steps=25, jit_compile=False)
@@ -22,16 +23,6 @@ CONFIG = NetworkConfig(fixed_label=0)
 @pytest.fixture(scope="module")
 def samples():
     return grid.learning_set(curricula.get("spcl_linear"), rows=400, seed=0)
-
-
-def _dump(rows=200, wrong=0.4, seed=0):
-    """Right labels have small losses, wrong ones large losses, with some overlap."""
-    rng = np.random.default_rng(seed)
-    clean = rng.integers(0, 3, rows)
-    is_wrong = rng.uniform(size=rows) < wrong
-    noisy = np.where(is_wrong, (clean + 1) % 3, clean)
-    loss = rng.exponential(np.where(is_wrong, 4.0, 0.5))
-    return LossDump(np.arange(rows), np.full(rows, 18), noisy, clean, loss)
 
 
 def _adam(settings, start, gradients):
@@ -179,7 +170,7 @@ def test_defaults_are_the_specs():
 
 
 def test_dump_sets_are_made_as_the_release_does():
-    dump = _dump()
+    dump = make_dump()
     samples = learn.dump_set(dump, 75, seed=1)
     np.testing.assert_allclose(samples.loss[:, 0], dump.loss, rtol=1e-6)
     np.testing.assert_allclose(samples.difference[:, 0], dump.loss - np.percentile(dump.loss, 75), atol=1e-5)
@@ -193,7 +184,7 @@ def test_dump_sets_are_made_as_the_release_does():
 
 def test_learning_from_a_dump_tells_right_from_wrong_and_keeps_the_best_percentile():
     settings = replace(FEW, steps=300, block_steps=300, objective="cross_entropy", learning_rate=0.02)
-    dump = _dump(400)
+    dump = make_dump(400)
     network, card = learn.learn_from_dump(dump, (40, 90), settings=settings, seed=2)
     tried = {candidate["percentile"]: candidate["cross_entropy"] for candidate in card["candidates"]}
     assert card["percentile"] == min(tried, key=tried.__getitem__)
@@ -220,18 +211,18 @@ def test_times_that_no_sample_had_are_answered_like_the_nearest():
     np.testing.assert_array_equal(after[25:53], np.tile(before[30], (28, 1)))
     np.testing.assert_array_equal(after[53:], np.tile(before[75], (47, 1)))
     settings = replace(FEW, steps=40, block_steps=40, objective="cross_entropy")
-    network, _ = learn.learn_from_dump(_dump(400), (40,), settings=settings)
+    network, _ = learn.learn_from_dump(make_dump(400), (40,), settings=settings)
     rows = network.epoch_embedding.embeddings.numpy()
     assert (rows == rows[0]).all(), "all rows of the dump are of one time"
 
 
 def test_dumps_that_teach_nothing_are_refused():
     with pytest.raises(DumpError, match="has 39 rows, learning needs at least 40"):
-        learn.learn_from_dump(_dump(39))
+        learn.learn_from_dump(make_dump(39))
     with pytest.raises(DumpError, match=r"no class in 0\.\.1"):
-        learn.learn_from_dump(_dump(), num_classes=2)
+        learn.learn_from_dump(make_dump(), num_classes=2)
     with pytest.raises(ValueError, match="label 2 has no row in a label embedding of 2"):
-        learn.learn_from_dump(_dump(), config=NetworkConfig(label_rows=2))
+        learn.learn_from_dump(make_dump(), config=NetworkConfig(label_rows=2))
 
 
 def test_the_best_of_several_starts_is_kept(samples):

@@ -11,17 +11,7 @@ import tensorflow as tf
 
 from mentornet import curricula
 from mentornet.curricula import grid, learning, learning_set
-from mentornet.curricula.dump import LossDump
-
-
-def _dump(rows=200, wrong=0.4, seed=0):
-    """Right labels have small losses, wrong ones large losses, with some overlap."""
-    rng = np.random.default_rng(seed)
-    clean = rng.integers(0, 3, rows)
-    is_wrong = rng.uniform(size=rows) < wrong
-    noisy = np.where(is_wrong, (clean + 1) % 3, clean)
-    loss = rng.exponential(np.where(is_wrong, 4.0, 0.5))
-    return LossDump(np.arange(rows), np.full(rows, 18), noisy, clean, loss)
+from tests.loss_dumps import make_dump
 
 
 def _command(*arguments):
@@ -76,7 +66,7 @@ def _write(path, dump):
 
 
 def test_the_releases_two_steps_from_a_dump(tmp_path):
-    _write(tmp_path / "nl_0.4.csv", _dump())
+    _write(tmp_path / "nl_0.4.csv", make_dump())
     csv = f"--input_csv_filename={tmp_path / 'nl_0.4.csv'}"
     data = tmp_path / "data"
     assert _command("--vstar_fn=data_driven", csv, f"--outdir={data}", "--percentiles=50,90") == 0
@@ -135,6 +125,6 @@ def test_wrong_values_are_refused_by_the_parser(argument, capsys):
 
 
 def test_a_bad_dump_is_one_sentence(capsys, tmp_path):
-    _write(tmp_path / "d.csv", replace(_dump(), loss=np.full(200, np.nan)))
+    _write(tmp_path / "d.csv", replace(make_dump(), loss=np.full(200, np.nan)))
     assert _command(f"--input_csv_filename={tmp_path / 'd.csv'}", f"--train_dir={tmp_path / 'y'}") == 2
     assert "d.csv: sample 0 has a loss that is not a finite number (nan), and 199 more rows" in capsys.readouterr().err

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,24 +14,16 @@ import pytest
 import tensorflow as tf
 
 import student_nets
+from tests import script_runs
+from tests.script_runs import ROOT, rows
 
-ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
 PD = ["--curriculum=mentornet_pd", "--dropout_keep_probability=0.8", "--weight_decay=1e-4"]
 SHORT = ["--max_number_of_steps=60", "--eval_every_steps=20", "--batch_size=64"]
 
 
-def command(*flags: str) -> list[str]:
-    return [sys.executable, "train_cifar.py", *flags]
-
-
-def run(*flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True, timeout=300)
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "metrics.csv", newline="") as stream:
-        return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+SCRIPT = "train_cifar.py"
+command, run = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.run, SCRIPT)
 
 
 def student_weights(folder: Path) -> dict[str, np.ndarray]:

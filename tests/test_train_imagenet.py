@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,23 +17,15 @@ from absl import flags as absl_flags
 from flags import imagenet_flags, train_flags
 from scripts import make_fake_imagenet as fake
 from scripts.local_cluster import LocalCluster
+from tests import script_runs
+from tests.script_runs import ROOT, rows
 
-ROOT = Path(__file__).resolve().parents[1]
 MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
 TINY = ["--studentnet=inception_resnet_v2_tiny", "--image_size=75", "--batch_size=8", "--eval_every_steps=3"]
 
 
-def command(*flags: str) -> list[str]:
-    return [sys.executable, "train_imagenet.py", *flags]
-
-
-def run(*flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(command(*flags), cwd=ROOT, capture_output=True, text=True, timeout=600)
-
-
-def rows(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "metrics.csv", newline="") as stream:
-        return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+SCRIPT = "train_imagenet.py"
+command, run = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.run, SCRIPT)
 
 
 @pytest.fixture(scope="module")

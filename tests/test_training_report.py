@@ -67,6 +67,13 @@ def test_runs_that_differ_by_seed_are_summed_up(tmp_path):
     assert rows[5]["AUC"] == "1.000"
 
 
+def test_noise_that_follows_the_seed_belongs_to_it_and_noise_of_its_own_seed_does_not(tmp_path):
+    for folder, seed, noise_seed in (("a", 0, 0), ("b", 1, 1), ("c", 2, 7), ("d", 3, 8)):
+        make_run(tmp_path / folder, seed=seed, noise_seed=noise_seed)
+    rows = printed_table(report.write_report(sorted(tmp_path.iterdir())))
+    assert [row["run"] for row in rows] == ["a", "b", "c", "d", "mean of 2"]
+
+
 def test_unknown_values_are_dashes(tmp_path):
     make_run(tmp_path / "run", accuracy=[], finished=False, samples=False, method="standard", curriculum="")
     (row,) = printed_table(report.write_report([tmp_path / "run"]))

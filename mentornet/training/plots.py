@@ -192,7 +192,8 @@ def _finish(axes: Axes, ylabel: str, run: RunData | None = None) -> None:
         if run.metrics["step"].size and end < run.metrics["step"][-1]:
             axes.axvline(end, color=_GREY, lw=1, ls=":", label="end of burn-in")
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9)
+        # Below the axes: curves may be anywhere inside them.
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False, fontsize=9)
 
 
 def _tidy(axes: Axes, grid: str) -> None:

@@ -153,7 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(run: RunData) -> dict[str, Any]:
-    return {name: value for name, value in run.identity.items() if name != "seed"}
+    """What has to be equal in runs of several seeds; the noise has the run's seed unless it was given one."""
+    seed = run.identity.get("seed")
+    settings = {name: value for name, value in run.identity.items() if name != "seed"}
+    if settings.get("noise_seed") == seed:
+        del settings["noise_seed"]
+    return settings
 
 
 def _description(run: RunData) -> list[str]:
