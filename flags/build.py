@@ -62,14 +62,9 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
     dataset = datasets.load(
         config.dataset_name, data_dir=config.data_dir, image_size=config.image_size, download=config.download
     )
-    if run_labels is not None:
-        train = dataset.train.take(labels.positions_of_run(run_labels, dataset.train.ids))
-        return LoadedData(dataset, train, labels.from_file(run_labels, train, dataset.num_classes))
-    train = dataset.train
-    if config.train_examples:
-        train = labels.subset(train, config.train_examples, config.noise_seed)
-    if config.labels_file:
-        return LoadedData(dataset, train, labels.from_file(config.labels_file, train, dataset.num_classes))
+    train = training_samples(dataset.train, config, run_labels)
+    if file := run_labels or config.labels_file:
+        return LoadedData(dataset, train, labels.from_file(file, train, dataset.num_classes))
     noisy = labels.corrupt(
         train,
         config.noise_type,
@@ -83,6 +78,13 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
         background_class=config.noise_class,
     )
     return LoadedData(dataset, train, noisy)
+
+
+def training_samples(train: Any, config: DataConfig, run_labels: Path | None) -> Any:
+    """The samples (``Split`` or ``ImageIndex``) of an earlier run, or the subset that the flags ask for, or all."""
+    if run_labels is not None:
+        return train.take(labels.positions_of_run(run_labels, train.ids))
+    return labels.subset(train, config.train_examples, config.noise_seed) if config.train_examples else train
 
 
 def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:

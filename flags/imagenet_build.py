@@ -72,14 +72,9 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
     )
     for index in (dataset.train, dataset.test, *dataset.more_tests.values()):
         refuse_too_many(index.missing_files(), config.max_unreadable, "are not there")
-    if run_labels is not None:
-        train = dataset.train.take(labels.positions_of_run(run_labels, dataset.train.ids))
-        return LoadedImages(dataset, train, labelling.labels_from_file(dataset, train, run_labels))
-    train = dataset.train
-    if config.train_examples:
-        train = labels.subset(train, config.train_examples, config.noise_seed)
-    if config.labels_file:
-        return LoadedImages(dataset, train, labelling.labels_from_file(dataset, train, config.labels_file))
+    train = build.training_samples(dataset.train, config, run_labels)
+    if file := run_labels or config.labels_file:
+        return LoadedImages(dataset, train, labelling.labels_from_file(dataset, train, file))
     noisy = labelling.noisy_labels(
         dataset,
         train,
