@@ -13,16 +13,20 @@ student has two logits.
 Run by run: a stop leaves whole runs of the figure. Of the 30 ms that a plain step takes on one core, 25 are the
 convolutions of LeNet (100 images, forward and backward) at the speed of the processor; L2RW takes 60, hard mining on
 500 images 46 because it trains on the chosen ones alone, and XLA is three times slower: some 25 core-hours in all.
-With --threads=1, commands with --methods (or --ratios) and folders of their own share a machine well.
+--bfloat16 takes two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
+apart. --processes=N --threads=1 trains N cells at a time.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import multiprocessing
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +50,8 @@ from mentornet.methods.class_weights import class_weights  # noqa: E402
 from mentornet.training import determinism  # noqa: E402
 from mentornet.training.evaluation import sample_outputs  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD  # noqa: E402
+from scripts.imbalance_results import append_row, draw_figure, read_rows, summary  # noqa: E402
 
-COLUMNS = ("method", "ratio", "run", "seed", "steps", "error", "error_rare", "error_common", "seconds")
 METHODS = ("l2rw", "plain", "proportion", "resample", "hard_mining", "random")
 RATIOS = (9, 19, 49, 99, 199)
 CLEAN_PER_CLASS, BATCH, HARD_MINING_BATCH = 5, 100, 500
@@ -63,6 +67,12 @@ class Cell:
     ratio: float
     run: int
     steps: int
+    precision: str = "float32"
+
+    @property
+    def key(self) -> tuple[str, float, int, int, str]:
+        """What tells finished cells from missing ones."""
+        return self.method, self.ratio, self.run, self.steps, self.precision
 
     @property
     def seed(self) -> int:
@@ -74,12 +84,14 @@ class Cell:
         return self.ratio / (1.0 + self.ratio)
 
 
-def cells(names: Sequence[str], ratios: Sequence[float], runs: int, steps: int) -> Iterator[Cell]:
+def cells(
+    names: Sequence[str], ratios: Sequence[float], runs: int, steps: int, precision: str = "float32"
+) -> Iterator[Cell]:
     """All cells, run by run, so that a few seeds of the whole figure come first."""
     for run in range(runs):
         for ratio in ratios:
             for name in names:
-                yield Cell(name, ratio, run, steps)
+                yield Cell(name, ratio, run, steps, precision)
 
 
 def build_method(cell: Cell, data: ImbalancedData) -> methods.NoisyLabelMethod:
@@ -141,65 +153,12 @@ def run_cell(cell: Cell, mnist: ImageDataset, total: int) -> dict[str, Any]:
         "run": cell.run,
         "seed": cell.seed,
         "steps": cell.steps,
+        "precision": cell.precision,
         "error": f"{wrong.mean():.5f}",
         "error_rare": f"{wrong[found.label == 0].mean():.5f}",
         "error_common": f"{wrong[found.label == 1].mean():.5f}",
         "seconds": f"{time.monotonic() - started:.1f}",
     }
-
-
-def read_rows(file: Path) -> list[dict[str, str]]:
-    """The finished cells; a line that was cut off by a kill is left out, and taken out of the file."""
-    if not file.exists():
-        return []
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    return list(csv.DictReader(whole.splitlines()))
-
-
-def append_row(file: Path, row: dict[str, Any]) -> None:
-    """Adds a line, and the heading to an empty file."""
-    head = "" if file.exists() and file.stat().st_size else ",".join(COLUMNS) + "\n"
-    with file.open("a", encoding="utf-8") as stream:
-        stream.write(head + ",".join(str(row[name]) for name in COLUMNS) + "\n")
-
-
-def summary(rows: Sequence[dict[str, str]]) -> dict[str, list[tuple[float, float, float, int]]]:
-    """Mean and standard deviation of the error: method -> [(ratio, mean, deviation, runs)], ratios ascending."""
-    grouped: dict[tuple[str, float], list[float]] = {}
-    for row in rows:
-        grouped.setdefault((row["method"], float(row["ratio"])), []).append(float(row["error"]))
-    found: dict[str, list[tuple[float, float, float, int]]] = {}
-    for (name, ratio), errors in sorted(grouped.items()):
-        deviation = float(np.std(errors, ddof=1)) if len(errors) > 1 else 0.0
-        found.setdefault(name, []).append((ratio, float(np.mean(errors)), deviation, len(errors)))
-    return found
-
-
-def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
-    """Error against ratio, with the deviation over runs and the paper's claim for L2RW."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    found = summary(rows)
-    for name, points in found.items():
-        ratio, mean, deviation, _ = np.array(points).T
-        axes.errorbar(ratio, 100 * mean, 100 * deviation, marker="o", capsize=3, label=name)
-    if "l2rw" in found:
-        start = 100 * found["l2rw"][0][1]
-        axes.axhline(start + 2, color="grey", linestyle=":", label="paper: L2RW, about 2 points more at 200:1")
-    axes.set(xscale="log", xlabel="nines to one four", ylabel="test error (%)")
-    ticks = sorted({point[0] for points in found.values() for point in points})
-    axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)
-    axes.minorticks_off()
-    axes.legend(fontsize="small")
-    figure.savefig(file, dpi=120)
-    pyplot.close(figure)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -214,7 +173,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=10, help="seeds of every point of the figure")
     parser.add_argument("--steps", type=int, default=8000, help="of every training")
     parser.add_argument("--train_examples", type=int, default=5000, help="training images, clean ones included")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of TensorFlow (0: its choice)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of a process (0: TensorFlow's choice)")
+    parser.add_argument("--processes", type=int, default=1, help="cells that are trained at the same time")
+    parser.add_argument(
+        "--bfloat16",
+        action="store_true",
+        help="layers compute in bfloat16, weights stay float32: for processors with avx512_bf16 or AMX",
+    )
     return parser.parse_args(arguments)
 
 
@@ -228,6 +193,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise SystemExit(1) from None
 
 
+def trained(missing: Sequence[Cell], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The rows of the cells, in the order in which they are finished."""
+    if not missing:
+        return
+    workers = min(options.processes, len(missing))
+    if workers == 1:
+        prepare(options)
+        yield from map(work, missing)
+        return
+    datasets.load("mnist", data_dir=options.data_dir)  # an error is told once, by this process
+    context = multiprocessing.get_context("spawn")  # a forked TensorFlow hangs
+    with ProcessPoolExecutor(workers, context, initializer=prepare, initargs=(options,)) as pool:
+        futures = [pool.submit(work, cell) for cell in missing]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+_prepared: dict[str, Any] = {}
+"""Of this process: the digits and the number of training images."""
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """Sets TensorFlow up and loads the digits, once a process; a worker process ends with the one that started it."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=leave_with, args=(parent,), daemon=True).start()
+    if options.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(options.threads)
+    if options.bfloat16:
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+    determinism.make_deterministic(jit_compile=False)
+    _prepared.update(mnist=datasets.load("mnist", data_dir=options.data_dir), total=options.train_examples)
+
+
+def leave_with(parent: Any) -> None:
+    """Waits for the end of a process, then ends this one."""
+    parent.join()
+    os._exit(1)
+
+
+def work(cell: Cell) -> dict[str, Any]:
+    """Trains a cell in a prepared process."""
+    keras.utils.set_random_seed(cell.seed)
+    return run_cell(cell, _prepared["mnist"], _prepared["total"])
+
+
 def run_all(options: argparse.Namespace) -> None:
     """Does what the options ask for.
 
@@ -238,40 +252,34 @@ def run_all(options: argparse.Namespace) -> None:
     unknown = sorted(set(names) - set(METHODS))
     if unknown:
         raise ValueError(f"--methods={','.join(unknown)}: use some of {', '.join(METHODS)}")
-    if options.runs < 1 or options.steps < 1 or options.threads < 0:
-        raise ValueError(
-            f"--runs={options.runs} and --steps={options.steps} must be at least 1, "
-            f"--threads={options.threads} at least 0"
-        )
+    for name, least in (("runs", 1), ("steps", 1), ("processes", 1), ("threads", 0)):
+        if getattr(options, name) < least:
+            raise ValueError(f"--{name}={getattr(options, name)} must be at least {least}")
     try:
         ratios = [float(text) for text in options.ratios.split(",")]
     except ValueError:
         raise ValueError(f"--ratios={options.ratios}: expected numbers such as 9,49,199") from None
-    wanted = list(cells(names, ratios, options.runs, options.steps))
+    precision = "bfloat16" if options.bfloat16 else "float32"
+    wanted = list(cells(names, ratios, options.runs, options.steps, precision))
     for cell in wanted:
         imbalance.class_sizes(options.train_examples, cell.majority_share)
     folder = options.output_dir
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "imbalance.csv"
-    done = {(row["method"], float(row["ratio"]), int(row["run"]), int(row["steps"])) for row in read_rows(file)}
-    missing = [cell for cell in wanted if (cell.method, cell.ratio, cell.run, cell.steps) not in done]
+    done = {
+        (row["method"], float(row["ratio"]), int(row["run"]), int(row["steps"]), row["precision"])
+        for row in read_rows(file)
+    }
+    missing = [cell for cell in wanted if cell.key not in done]
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
-    if missing and options.threads:
-        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(options.threads)
-    determinism.make_deterministic(jit_compile=False)
-    mnist = datasets.load("mnist", data_dir=options.data_dir) if missing else None
-    for number, cell in enumerate(missing, start=1):
-        assert mnist is not None
-        keras.utils.set_random_seed(cell.seed)
-        row = run_cell(cell, mnist, options.train_examples)
+    for number, row in enumerate(trained(missing, options), start=1):
         append_row(file, row)
         print(
-            f"{number}/{len(missing)} {cell.method} {cell.ratio:g}:1 run {cell.run}: error {row['error']} "
+            f"{number}/{len(missing)} {row['method']} {row['ratio']}:1 run {row['run']}: error {row['error']} "
             f"({row['seconds']} s)",
             flush=True,
         )
-    rows = [row for row in read_rows(file) if int(row["steps"]) == options.steps]
+    rows = [row for row in read_rows(file) if (int(row["steps"]), row["precision"]) == (options.steps, precision)]
     draw_figure(rows, folder / "imbalance.png")
     for name, points in summary(rows).items():
         shown = ", ".join(f"{ratio:g}:1 {100 * mean:.2f} ± {100 * std:.2f}" for ratio, mean, std, _ in points)

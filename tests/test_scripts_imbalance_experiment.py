@@ -8,6 +8,7 @@ import pytest
 from data import imbalance
 from data.image_dataset import ImageDataset, Split
 from scripts import imbalance_experiment as experiment
+from scripts import imbalance_results as results
 
 
 @pytest.fixture(scope="module")
@@ -88,16 +89,16 @@ def test_the_command_continues_with_the_missing_cells(mnist, tmp_path, monkeypat
         return (tmp_path / "imbalance.csv").read_text().splitlines()
 
     first = run("plain")
-    assert first[0] == ",".join(experiment.COLUMNS)
+    assert first[0] == ",".join(results.COLUMNS)
     assert [line.split(",")[:3] for line in first[1:]] == [["plain", "9", "0"], ["plain", "19", "0"]]
     # A kill in the middle of a line: it is dropped and its cell is run again, to the same error.
-    (tmp_path / "imbalance.csv").write_text("\n".join(first[:2]) + "\nplain,19,0,0,2,0.")
+    (tmp_path / "imbalance.csv").write_text("\n".join(first[:2]) + "\nplain,19,0,0,2,float32,0.")
     assert "1 of 2 cells are there" not in capsys.readouterr().out
     second = run("plain,l2rw")
     assert "1 of 4 cells are there" in capsys.readouterr().out
-    table = {tuple(line.split(",")[:2]): line.split(",")[5] for line in second[1:]}
+    table = {tuple(line.split(",")[:2]): line.split(",")[6] for line in second[1:]}
     assert set(table) == {("plain", "9"), ("plain", "19"), ("l2rw", "9"), ("l2rw", "19")}
-    assert table["plain", "19"] == first[2].split(",")[5]
+    assert table["plain", "19"] == first[2].split(",")[6]
     assert (tmp_path / "imbalance.png").stat().st_size > 10_000
     assert run("plain,l2rw") == second
 
@@ -105,7 +106,7 @@ def test_the_command_continues_with_the_missing_cells(mnist, tmp_path, monkeypat
 def test_summary_by_hand():
     rows = [{"method": "l2rw", "ratio": "9", "error": error} for error in ("0.02", "0.04")]
     rows.append({"method": "l2rw", "ratio": "199", "error": "0.1"})
-    found = experiment.summary(rows)["l2rw"]
+    found = results.summary(rows)["l2rw"]
     assert found[0] == (9.0, pytest.approx(0.03), pytest.approx(np.sqrt(2) * 0.01), 2)
     assert found[1] == (199.0, 0.1, 0.0, 1)
 
@@ -117,7 +118,8 @@ def test_summary_by_hand():
         ("--ratios=many", "expected numbers"),
         ("--ratios=10000", "none of the rare class"),
         ("--runs=0", "must be at least 1"),
-        ("--threads=-1", "--threads=-1 at least 0"),
+        ("--threads=-1", "--threads=-1 must be at least 0"),
+        ("--processes=0", "must be at least 1"),
     ],
 )
 def test_bad_options_get_one_sentence(option, sentence, tmp_path, capsys):

@@ -1,0 +1,66 @@
+"""Rows, summary and figure of scripts/imbalance_experiment.py."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COLUMNS = ("method", "ratio", "run", "seed", "steps", "precision", "error", "error_rare", "error_common", "seconds")
+
+
+def read_rows(file: Path) -> list[dict[str, str]]:
+    """The finished cells; a line that was cut off by a kill is left out, and taken out of the file."""
+    if not file.exists():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
+    return list(csv.DictReader(whole.splitlines()))
+
+
+def append_row(file: Path, row: dict[str, Any]) -> None:
+    """Adds a line, and the heading to an empty file."""
+    head = "" if file.exists() and file.stat().st_size else ",".join(COLUMNS) + "\n"
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(head + ",".join(str(row[name]) for name in COLUMNS) + "\n")
+
+
+def summary(rows: Sequence[dict[str, str]]) -> dict[str, list[tuple[float, float, float, int]]]:
+    """Mean and standard deviation of the error: method -> [(ratio, mean, deviation, runs)], ratios ascending."""
+    grouped: dict[tuple[str, float], list[float]] = {}
+    for row in rows:
+        grouped.setdefault((row["method"], float(row["ratio"])), []).append(float(row["error"]))
+    found: dict[str, list[tuple[float, float, float, int]]] = {}
+    for (name, ratio), errors in sorted(grouped.items()):
+        deviation = float(np.std(errors, ddof=1)) if len(errors) > 1 else 0.0
+        found.setdefault(name, []).append((ratio, float(np.mean(errors)), deviation, len(errors)))
+    return found
+
+
+def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
+    """Error against ratio, with the deviation over runs and the paper's claim for L2RW."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    found = summary(rows)
+    for name, points in found.items():
+        ratio, mean, deviation, _ = np.array(points).T
+        axes.errorbar(ratio, 100 * mean, 100 * deviation, marker="o", capsize=3, label=name)
+    if "l2rw" in found:
+        start = 100 * found["l2rw"][0][1]
+        axes.axhline(start + 2, color="grey", linestyle=":", label="paper: L2RW, about 2 points more at 200:1")
+    axes.set(xscale="log", xlabel="nines to one four", ylabel="test error (%)")
+    ticks = sorted({point[0] for points in found.values() for point in points})
+    axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)
+    axes.minorticks_off()
+    axes.legend(fontsize="small")
+    figure.savefig(file, dpi=120)
+    pyplot.close(figure)
