@@ -298,6 +298,7 @@ def test_moving_averages_and_slots_change_once_a_step():
         ({"scope": "both"}, "scope"),
         ({"decayed": "biases"}, "decayed"),
         ({"warmup_steps": -1}, "warmup_steps"),
+        ({"warmup_steps": 1}, "leave none of the 1 steps"),
         ({"clip_norm": 0.0}, "clip_norm"),
         ({"temperature": 0.0}, "temperature"),
         ({"ablation": "alpha_plus_beta_one", "normalisation": "softmax"}, "fixes the normalisation"),

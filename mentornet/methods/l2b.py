@@ -80,6 +80,10 @@ class L2B(MetaReweighting):
             check_choice(what, value, allowed)
         if warmup_steps < 0:
             raise ValueError(f"warmup_steps={warmup_steps} must not be negative")
+        if warmup_steps and warmup_steps >= self.max_steps:
+            raise ValueError(
+                f"warmup_steps={warmup_steps} leave none of the {self.max_steps} steps to L2B: use a shorter warm-up"
+            )
         if clip_norm is not None and clip_norm <= 0:
             raise ValueError(f"clip_norm={clip_norm:g} must be greater than 0; leave it out to clip nothing")
         if temperature <= 0:
