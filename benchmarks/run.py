@@ -4,20 +4,22 @@
 
 Without --students it measures all variants on ResNet-32, and L2RW and L2B on ResNet-32 and PreActResNet-18 with L2RW's
 100 noisy and 100 clean samples a step. Prints a table and writes a list of {student, batch, variant, seconds_per_step,
-ratio, peak_bytes}: medians over rounds; in every round each variant takes the same number of steps, so a slow moment of
-the machine meets all of them. The "data" rows are the time a training loop waits for its next batch, as a share of the
-plain step. Behind them, without --students, come the rows of benchmarks/input_pipeline.py: {variant,
-images_per_second_per_core, ratio}, the ratio to decoding alone.
+ratio, peak_bytes}. Times are medians over rounds; in every round each variant takes the same number of steps, so a slow
+moment of the machine meets all of them. A peak is that of a process that runs this variant alone. The "data" rows are
+the time a training loop waits for its next batch, as a share of the plain step. Behind them, without --students, come
+the rows of benchmarks/input_pipeline.py: {variant, images_per_second_per_core, ratio}, the ratio to decoding alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,13 +115,11 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
         _wait(step(next(read[name])))
         _wait(step(next(read[name])))
     seconds: dict[str, list[float]] = {name: [] for name in compiled}
-    peaks: dict[str, int] = dict.fromkeys(compiled, 0)
     waits: list[float] = []
     for number in range(case.rounds):
         turn = number % len(compiled)  # nobody is always first, or always behind the same neighbour's caches
         for name in [*list(compiled)[turn:], *list(compiled)[:turn]]:
             step = compiled[name]
-            memory.reset_peak()
             total = 0.0
             for _ in range(case.steps):
                 asked = time.perf_counter()
@@ -130,7 +130,6 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
                 if name == "plain":
                     waits.append(got - asked)
             seconds[name].append(total / case.steps)
-            peaks[name] = max(peaks[name], memory.peak_bytes())
     plain = statistics.median(seconds["plain"])
     suffix = "_xla" if jit_compile else ""
     rows = [
@@ -141,7 +140,7 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
             "seconds_per_step": statistics.median(times),
             # Paired by round, so that a drift of the machine cancels.
             "ratio": statistics.median(t / p for t, p in zip(times, seconds["plain"], strict=True)),
-            "peak_bytes": peaks[name],
+            "peak_bytes": peak_alone(student, batch, name, jit_compile),
         }
         for name, times in seconds.items()
     ]
@@ -157,6 +156,20 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
         }
     )
     return rows
+
+
+def peak_alone(student: str, batch: int, name: str, jit_compile: bool) -> int:
+    """Peak memory of a process that takes a few steps of one variant and does nothing else."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_peak_here, student, batch, name, jit_compile).result()
+
+
+def _peak_here(student: str, batch: int, name: str, jit_compile: bool) -> int:
+    method = variants(student)[name]
+    step, read = training_step(method, jit_compile), batches(batch, method.needs_clean_set)
+    for _ in range(3):
+        _wait(step(next(read)))
+    return memory.peak_bytes()
 
 
 def _wait(outputs: Any) -> None:
