@@ -8,7 +8,7 @@ with the cells that are missing, and draws imbalance.png beside the paper's clai
 2 percent points above the balanced case, while the others fail. As in the paper: 5,000 images, a clean set of 10 for
 L2RW alone, batch 100 (hard mining: 500), momentum 0.9 at a constant rate of 0.001, 8,000 steps for every method (the
 released code stops L2RW at 4,000), error at the last step on 250 + 250 test images. Instead of one sigmoid output the
-student has two logits.
+student has two logits, and the images come from all 60,000 of the training part, not from 55,000.
 
 Run by run: a stop leaves whole runs of the figure. Of the 30 ms that a plain step takes on one core, 25 are the
 convolutions of LeNet (100 images, forward and backward) at the speed of the processor; L2RW takes 60, hard mining on
@@ -27,7 +27,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ from mentornet.methods.class_weights import class_weights  # noqa: E402
 from mentornet.training import determinism  # noqa: E402
 from mentornet.training.evaluation import sample_outputs  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD  # noqa: E402
-from scripts.imbalance_results import append_row, draw_figure, read_rows, summary  # noqa: E402
+from scripts.imbalance_results import append_row, draw_figure, key, read_rows, short, summary  # noqa: E402
 
 METHODS = ("l2rw", "plain", "proportion", "resample", "hard_mining", "random")
 RATIOS = (9, 19, 49, 99, 199)
@@ -67,12 +67,8 @@ class Cell:
     ratio: float
     run: int
     steps: int
+    examples: int = 5000
     precision: str = "float32"
-
-    @property
-    def key(self) -> tuple[str, float, int, int, str]:
-        """What tells finished cells from missing ones."""
-        return self.method, self.ratio, self.run, self.steps, self.precision
 
     @property
     def seed(self) -> int:
@@ -84,14 +80,13 @@ class Cell:
         return self.ratio / (1.0 + self.ratio)
 
 
-def cells(
-    names: Sequence[str], ratios: Sequence[float], runs: int, steps: int, precision: str = "float32"
-) -> Iterator[Cell]:
+def cells(options: argparse.Namespace) -> Iterator[Cell]:
     """All cells, run by run, so that a few seeds of the whole figure come first."""
-    for run in range(runs):
-        for ratio in ratios:
-            for name in names:
-                yield Cell(name, ratio, run, steps, precision)
+    precision = "bfloat16" if options.bfloat16 else "float32"
+    for run in range(options.runs):
+        for ratio in dict.fromkeys(options.ratios):
+            for name in dict.fromkeys(options.methods):
+                yield Cell(name, ratio, run, options.steps, options.train_examples, precision)
 
 
 def build_method(cell: Cell, data: ImbalancedData) -> methods.NoisyLabelMethod:
@@ -101,7 +96,8 @@ def build_method(cell: Cell, data: ImbalancedData) -> methods.NoisyLabelMethod:
     if cell.method == "l2rw":
         return methods.L2RW(student, **shared)
     if cell.method == "proportion":
-        weights = class_weights("share", data.train.labels, 2)
+        # The released code sums w f over the batch, without dividing by its size as class weights do here.
+        weights = [BATCH * weight for weight in class_weights("share", data.train.labels, 2)]
         return methods.ClassWeights(student, class_weights=weights, **shared)
     if cell.method == "hard_mining":
         return methods.HardMining(student, positive_label=0, choose_first=True, **shared)
@@ -125,7 +121,7 @@ def batches(cell: Cell, data: ImbalancedData) -> tf.data.Dataset:
     return paired.dataset(0, cell.steps)
 
 
-def run_cell(cell: Cell, mnist: ImageDataset, total: int) -> dict[str, Any]:
+def run_cell(cell: Cell, mnist: ImageDataset) -> dict[str, Any]:
     """Trains and tests one cell; the row of the csv."""
     started = time.monotonic()
     keras.backend.clear_session()
@@ -135,7 +131,7 @@ def run_cell(cell: Cell, mnist: ImageDataset, total: int) -> dict[str, Any]:
         mnist,
         cell.majority_share,
         seed=cell.seed,
-        total=total,
+        total=cell.examples,
         clean_per_class=clean,
         test_per_class=int(test),
     )
@@ -149,10 +145,11 @@ def run_cell(cell: Cell, mnist: ImageDataset, total: int) -> dict[str, Any]:
     wrong = found.predicted != found.label
     return {
         "method": cell.method,
-        "ratio": f"{cell.ratio:g}",
+        "ratio": short(cell.ratio),
         "run": cell.run,
         "seed": cell.seed,
         "steps": cell.steps,
+        "examples": cell.examples,
         "precision": cell.precision,
         "error": f"{wrong.mean():.5f}",
         "error_rare": f"{wrong[found.label == 0].mean():.5f}",
@@ -213,8 +210,8 @@ def trained(missing: Sequence[Cell], options: argparse.Namespace) -> Iterator[di
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-_prepared: dict[str, Any] = {}
-"""Of this process: the digits and the number of training images."""
+_prepared: dict[str, ImageDataset] = {}
+"""Of this process: the digits."""
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -227,7 +224,7 @@ def prepare(options: argparse.Namespace) -> None:
     if options.bfloat16:
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
     determinism.make_deterministic(jit_compile=False)
-    _prepared.update(mnist=datasets.load("mnist", data_dir=options.data_dir), total=options.train_examples)
+    _prepared["mnist"] = datasets.load("mnist", data_dir=options.data_dir)
 
 
 def leave_with(parent: Any) -> None:
@@ -239,7 +236,7 @@ def leave_with(parent: Any) -> None:
 def work(cell: Cell) -> dict[str, Any]:
     """Trains a cell in a prepared process."""
     keras.utils.set_random_seed(cell.seed)
-    return run_cell(cell, _prepared["mnist"], _prepared["total"])
+    return run_cell(cell, _prepared["mnist"])
 
 
 def run_all(options: argparse.Namespace) -> None:
@@ -248,29 +245,25 @@ def run_all(options: argparse.Namespace) -> None:
     Raises:
         ValueError, OSError: unknown methods, impossible numbers, missing data.
     """
-    names = options.methods.split(",")
-    unknown = sorted(set(names) - set(METHODS))
+    options.methods = options.methods.split(",")
+    unknown = sorted(set(options.methods) - set(METHODS))
     if unknown:
         raise ValueError(f"--methods={','.join(unknown)}: use some of {', '.join(METHODS)}")
     for name, least in (("runs", 1), ("steps", 1), ("processes", 1), ("threads", 0)):
         if getattr(options, name) < least:
             raise ValueError(f"--{name}={getattr(options, name)} must be at least {least}")
     try:
-        ratios = [float(text) for text in options.ratios.split(",")]
+        options.ratios = [float(text) for text in options.ratios.split(",")]
     except ValueError:
         raise ValueError(f"--ratios={options.ratios}: expected numbers such as 9,49,199") from None
-    precision = "bfloat16" if options.bfloat16 else "float32"
-    wanted = list(cells(names, ratios, options.runs, options.steps, precision))
+    wanted = list(cells(options))
     for cell in wanted:
-        imbalance.class_sizes(options.train_examples, cell.majority_share)
+        imbalance.class_sizes(cell.examples, cell.majority_share)
     folder = options.output_dir
-    folder.mkdir(parents=True, exist_ok=True)
     file = folder / "imbalance.csv"
-    done = {
-        (row["method"], float(row["ratio"]), int(row["run"]), int(row["steps"]), row["precision"])
-        for row in read_rows(file)
-    }
-    missing = [cell for cell in wanted if cell.key not in done]
+    done = {key(row) for row in read_rows(file)}
+    missing = [cell for cell in wanted if key(asdict(cell)) not in done]
+    folder.mkdir(parents=True, exist_ok=True)
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
     for number, row in enumerate(trained(missing, options), start=1):
         append_row(file, row)
@@ -279,7 +272,8 @@ def run_all(options: argparse.Namespace) -> None:
             f"({row['seconds']} s)",
             flush=True,
         )
-    rows = [row for row in read_rows(file) if (int(row["steps"]), row["precision"]) == (options.steps, precision)]
+    same = {key(asdict(cell))[3:] for cell in wanted}
+    rows = [row for row in read_rows(file) if key(row)[3:] in same]
     draw_figure(rows, folder / "imbalance.png")
     for name, points in summary(rows).items():
         shown = ", ".join(f"{ratio:g}:1 {100 * mean:.2f} ± {100 * std:.2f}" for ratio, mean, std, _ in points)

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-COLUMNS = ("method", "ratio", "run", "seed", "steps", "precision", "error", "error_rare", "error_common", "seconds")
+COLUMNS = (
+    *("method", "ratio", "run", "seed", "steps", "examples", "precision"),
+    *("error", "error_rare", "error_common", "seconds"),
+)
+
+
+def key(cell: Mapping[str, Any]) -> tuple[str, float, int, int, int, str]:
+    """What tells cells apart: method, ratio, run; and what a figure needs to have in common."""
+    return (
+        *(cell["method"], float(cell["ratio"]), int(cell["run"])),
+        *(int(cell["steps"]), int(cell["examples"]), cell["precision"]),
+    )
+
+
+def short(ratio: float) -> str:
+    """9.0 -> "9", and all digits of a ratio that needs them."""
+    return f"{ratio:g}" if float(f"{ratio:g}") == ratio else repr(ratio)
 
 
 def read_rows(file: Path) -> list[dict[str, str]]:
-    """The finished cells; a line that was cut off by a kill is left out, and taken out of the file."""
+    """The finished cells; a line that was cut off by a kill is left out, and taken out of the file.
+
+    Raises:
+        ValueError: another kind of csv.
+    """
     if not file.exists():
         return []
     text = file.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         file.write_text(whole, encoding="utf-8")
-    return list(csv.DictReader(whole.splitlines()))
+    reader = csv.DictReader(whole.splitlines())
+    if whole and tuple(reader.fieldnames or ()) != COLUMNS:
+        raise ValueError(f"{file} does not have the columns {','.join(COLUMNS)}: use another --output_dir")
+    return list(reader)
 
 
 def append_row(file: Path, row: dict[str, Any]) -> None:
@@ -56,7 +79,7 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
         axes.errorbar(ratio, 100 * mean, 100 * deviation, marker="o", capsize=3, label=name)
     if "l2rw" in found:
         start = 100 * found["l2rw"][0][1]
-        axes.axhline(start + 2, color="grey", linestyle=":", label="paper: L2RW, about 2 points more at 200:1")
+        axes.axhline(start + 2, color="grey", linestyle=":", label="the paper's L2RW at 200:1: 2 points more")
     axes.set(xscale="log", xlabel="nines to one four", ylabel="test error (%)")
     ticks = sorted({point[0] for points in found.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)

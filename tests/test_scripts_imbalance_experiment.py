@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from data import imbalance
 from data.image_dataset import ImageDataset, Split
@@ -73,7 +76,13 @@ def test_seeds_of_the_released_code():
 def test_weights_of_the_baselines(mnist):
     data = imbalance.draw(mnist, 0.95, seed=0, total=400, test_per_class=30)
     method = experiment.build_method(experiment.Cell("proportion", 19, 0, 10), data)
-    np.testing.assert_allclose(method._class_weights.numpy(), [0.95, 0.05], rtol=1e-5)
+    # In a batch of 100 the released code's weights sum up to 2 p (1 - p) 100 on average, plain training's to 1.
+    sums = method._class_weights.numpy() / 100
+    np.testing.assert_allclose(sums, [0.95, 0.05], rtol=1e-5)
+    batch = next(iter(experiment.batches(experiment.Cell("proportion", 19, 0, 1), data)))
+    found = method.weigh(tf.zeros([100]), batch["label"]).weights.numpy()
+    fours = int(np.sum(batch["label"] == 0))
+    assert found.sum() / 100 == pytest.approx(0.95 * fours + 0.05 * (100 - fours), rel=1e-5)
     resampled = next(iter(experiment.batches(experiment.Cell("resample", 19, 0, 4), data).unbatch().batch(400)))
     assert 100 < int(np.sum(resampled["label"] == 0)) < 300
     mined = next(iter(experiment.batches(experiment.Cell("hard_mining", 19, 0, 1), data)))
@@ -92,15 +101,34 @@ def test_the_command_continues_with_the_missing_cells(mnist, tmp_path, monkeypat
     assert first[0] == ",".join(results.COLUMNS)
     assert [line.split(",")[:3] for line in first[1:]] == [["plain", "9", "0"], ["plain", "19", "0"]]
     # A kill in the middle of a line: it is dropped and its cell is run again, to the same error.
-    (tmp_path / "imbalance.csv").write_text("\n".join(first[:2]) + "\nplain,19,0,0,2,float32,0.")
+    (tmp_path / "imbalance.csv").write_text("\n".join(first[:2]) + "\nplain,19,0,0,2,300,float32,0.")
     assert "1 of 2 cells are there" not in capsys.readouterr().out
     second = run("plain,l2rw")
     assert "1 of 4 cells are there" in capsys.readouterr().out
-    table = {tuple(line.split(",")[:2]): line.split(",")[6] for line in second[1:]}
+    table = {tuple(line.split(",")[:2]): line.split(",")[7] for line in second[1:]}
     assert set(table) == {("plain", "9"), ("plain", "19"), ("l2rw", "9"), ("l2rw", "19")}
-    assert table["plain", "19"] == first[2].split(",")[6]
+    assert table["plain", "19"] == first[2].split(",")[7]
     assert (tmp_path / "imbalance.png").stat().st_size > 10_000
-    assert run("plain,l2rw") == second
+    assert run("plain,l2rw,plain") == second
+    with pytest.raises(SystemExit):  # fewer images are other cells, and these are too few
+        experiment.main([*options[:-1], "--methods=l2rw", "--train_examples=50"])
+    (tmp_path / "imbalance.csv").write_text("method,ratio\nplain,9\n")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        run("plain")
+    assert "does not have the columns" in capsys.readouterr().err
+
+
+def test_cells_are_told_apart():
+    row = dict(
+        zip(results.COLUMNS, ["plain", "9", "0", "0", "2", "300", "float32", "0.1", "0.1", "0.1", "3"], strict=True)
+    )
+    cell = experiment.Cell("plain", 9.0, 0, 2, 300)
+    assert results.key(row) == results.key(asdict(cell))
+    others = [{"ratio": 19.0}, {"run": 1}, {"steps": 3}, {"examples": 5000}, {"precision": "bfloat16"}]
+    assert all(results.key(row) != results.key(asdict(replace(cell, **other))) for other in others)
+    assert [float(results.short(ratio)) for ratio in (9.0, 100 / 3)] == [9.0, 100 / 3]
+    assert results.short(9.0) == "9"
 
 
 def test_summary_by_hand():
