@@ -57,6 +57,7 @@ class Case:
 
 
 META = ("l2rw_forward", "l2rw_double", "l2b_forward", "l2b_double")
+VARIANTS = ("spade_mentornet_pd", "spade_learned", *META)
 CASES: tuple[Case, ...] = (
     Case("resnet32", 128),
     Case("resnet32", 100, META),
@@ -189,7 +190,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("latest.json"))
+    parser.add_argument("--output", type=Path, help="json of the rows; benchmarks/latest.json for a whole measurement")
     parser.add_argument("--students", default="", help="comma-separated names; default: see above")
     parser.add_argument("--batch", type=int, default=128, help="with --students")
     parser.add_argument("--rounds", type=int, default=9, help="with --students")
@@ -199,6 +200,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="resnet8, few rounds: does it run?")
     chosen = parser.parse_args()
     only = tuple(name for name in chosen.variants.split(",") if name)
+    unknown = sorted({*only} - {"plain", *VARIANTS})
+    if unknown:
+        parser.error(f"--variants={','.join(unknown)}: use some of {', '.join(VARIANTS)}")
+    if only and not (chosen.students or chosen.quick):
+        parser.error("--variants chooses among those of --students, which is not given")
     cases = CASES
     if chosen.quick:
         cases = (Case("resnet8", chosen.batch, only, rounds=3),)
@@ -214,8 +220,11 @@ def main() -> None:
         images = input_pipeline.measure(rounds=1, batches=8) if chosen.quick else input_pipeline.measure()
         print(input_pipeline.table(images))
         rows += images
-    chosen.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {chosen.output}")
+    whole = not (chosen.quick or chosen.students)
+    output = chosen.output or (Path(__file__).with_name("latest.json") if whole else None)
+    if output:
+        output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        print(f"written to {output}")
 
 
 if __name__ == "__main__":
