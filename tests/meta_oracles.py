@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from tests.test_mentornet_methods_spade import as_dataset
+from tests.spade_oracles import as_dataset
 
 SIDE, CHANNELS, CLASSES = 6, 2, 4
 EPSILON = 1e-3

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from mentornet import methods
 from mentornet.methods import loss_mixture
-from tests.test_mentornet_methods_spade import CLASSES, linear_student, make_batch
+from tests.spade_oracles import CLASSES, linear_student, make_batch
 
 
 def two_groups(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from mentornet import methods
 from mentornet.methods import transition
 from mentornet.training.optimizers import MomentumSGD
 from tests.meta_oracles import fit
-from tests.test_mentornet_methods_spade import BATCH, CLASSES, linear_student, make_batch
+from tests.spade_oracles import BATCH, CLASSES, linear_student, make_batch
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(size=(6, CLASSES), scale=2).astype(np.float32)

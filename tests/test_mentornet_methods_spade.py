@@ -8,102 +8,21 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import curricula, methods
-from mentornet.training.optimizers import MomentumSGD
-
-BATCH, SIDE, CLASSES = 12, 3, 4
-
-
-def linear_student(seed: int = 0) -> keras.Model:
-    inputs = keras.Input((SIDE, SIDE, 1))
-    dense = keras.layers.Dense(CLASSES, kernel_initializer=keras.initializers.RandomNormal(seed=seed), name="logits")
-    return keras.Model(inputs, dense(keras.layers.Flatten()(inputs)))
-
-
-def make_batch(seed: int = 0, size: int = BATCH) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {
-        "image": rng.normal(size=(size, SIDE, SIDE, 1)).astype(np.float32),
-        "label": rng.integers(0, CLASSES, size).astype(np.int32),
-        "index": rng.permutation(size).astype(np.int32),
-        "is_clean": rng.random(size) < 0.6,
-    }
-
-
-def as_dataset(*batches: dict[str, np.ndarray]) -> tf.data.Dataset:
-    stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
-    return tf.data.Dataset.from_tensor_slices(stacked)
-
-
-def run(method: methods.NoisyLabelMethod, *batches, optimizer=None, jit_compile=False) -> list[dict[str, float]]:
-    method.compile(optimizer=optimizer or MomentumSGD(0.1, 0.9), jit_compile=jit_compile)
-    history = method.fit(as_dataset(*batches), steps_per_epoch=1, epochs=len(batches), verbose=0)
-    return [{name: values[step] for name, values in history.history.items()} for step in range(len(batches))]
-
-
-class NumpySpade:
-    """The specification in float64 NumPy, for a linear student, no code of the project used."""
-
-    def __init__(self, kernel, bias, *, percentile, decay, weight_decay, rate, momentum, weigh):
-        self.kernel, self.bias = kernel.astype(np.float64), bias.astype(np.float64)
-        self.velocity = [np.zeros_like(self.kernel), np.zeros_like(self.bias)]
-        self.l_pt = 0.0
-        self.percentile, self.decay, self.weight_decay = percentile, decay, weight_decay
-        self.rate, self.momentum, self.weigh = rate, momentum, weigh
-
-    def step(self, batch):
-        x = batch["image"].reshape(len(batch["label"]), -1).astype(np.float64)
-        logits = x @ self.kernel + self.bias
-        logits -= logits.max(axis=1, keepdims=True)
-        p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        onehot = np.eye(CLASSES)[batch["label"]]
-        loss = -np.log((p * onehot).sum(axis=1))
-        self.l_pt = self.decay * self.l_pt + (1 - self.decay) * np.percentile(loss, 100 * self.percentile)
-        v = self.weigh(loss, loss - self.l_pt)
-        b = len(loss)
-        gradient = x.T @ (v[:, None] * (p - onehot)) / b + self.weight_decay * v.mean() * self.kernel
-        bias_gradient = (v[:, None] * (p - onehot)).sum(axis=0) / b
-        for k, (value, g) in enumerate(((self.kernel, gradient), (self.bias, bias_gradient))):
-            self.velocity[k] = self.momentum * self.velocity[k] + g
-            value -= self.rate * self.velocity[k]
-        return {"raw_loss": loss.mean(), "weighted_loss": (v * loss).mean(), "v": v, "loss": loss}
+from tests.spade_oracles import BATCH, CLASSES, check_whole_steps, linear_student, make_batch, run
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize(
     ("curriculum", "weigh"),
     [
-        ("self_paced", lambda loss, d: (d <= 0).astype(float)),
-        ("focal_loss:gamma=2", lambda loss, d: (1 - np.exp(-loss)) ** 2),
-        ("spcl_linear:gamma=0.5", lambda loss, d: np.clip(1 - d / 0.5, 0, 1)),
-        ("none", lambda loss, d: np.ones_like(d)),
+        ("self_paced", lambda loss, d, x: (d <= 0).astype(float)),
+        ("focal_loss:gamma=2", lambda loss, d, x: (1 - np.exp(-loss)) ** 2),
+        ("spcl_linear:gamma=0.5", lambda loss, d, x: np.clip(1 - d / 0.5, 0, 1)),
+        ("none", lambda loss, d, x: np.ones_like(d)),
     ],
 )
 def test_three_whole_steps_agree_with_numpy(curriculum, weigh, jit_compile):
-    student = linear_student()
-    kernel, bias = (variable.numpy() for variable in student.trainable_variables)
-    settings = {"percentile": 0.6, "decay": 0.5, "weight_decay": 0.02, "rate": 0.3, "momentum": 0.9}
-    oracle = NumpySpade(kernel, bias, weigh=weigh, **settings)
-    spade = methods.Spade(
-        student,
-        curriculum,
-        max_steps=10,
-        num_examples=BATCH,
-        weight_decay=0.02,
-        loss_percentile=0.6,
-        loss_moving_average_decay=0.5,
-        burn_in_epoch=0,
-    )
-    batches = [make_batch(seed) for seed in range(3)]
-    logs = run(spade, *batches, optimizer=MomentumSGD(0.3, 0.9), jit_compile=jit_compile)
-    for log, batch in zip(logs, batches, strict=True):
-        expected = oracle.step(batch)
-        assert log["raw_loss"] == pytest.approx(expected["raw_loss"], abs=1e-5)
-        assert log["weighted_loss"] == pytest.approx(expected["weighted_loss"], abs=1e-5)
-        assert log["weight_sum"] == pytest.approx(expected["v"].sum(), abs=1e-4)
-        assert log["data_utilisation"] == pytest.approx((expected["v"] > 0.001).mean(), abs=1e-6)
-    assert float(spade.loss_percentile) == pytest.approx(oracle.l_pt, abs=1e-5)
-    np.testing.assert_allclose(student.trainable_variables[0].numpy(), oracle.kernel, atol=1e-5)
-    np.testing.assert_allclose(student.trainable_variables[1].numpy(), oracle.bias, atol=1e-5)
+    check_whole_steps(curriculum, weigh, jit_compile=jit_compile)
 
 
 def test_weights_carry_no_gradient():

@@ -13,7 +13,7 @@ from mentornet.curricula.mixture import SparseMixture
 from mentornet.network import NetworkConfig, build
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.optimizers import MomentumSGD
-from tests.test_mentornet_methods_spade import BATCH, SIDE, NumpySpade, linear_student, make_batch, run
+from tests.spade_oracles import BATCH, SIDE, as_dataset, check_whole_steps, linear_student, make_batch
 
 PIXELS = SIDE * SIDE  # what the linear student's dense layer reads
 EXPERTS = ("spcl_linear", "focal_loss")
@@ -42,36 +42,13 @@ def expected_weights(loss, difference, activation, kernel, bias):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_whole_steps_with_a_mixture_agree_with_numpy(jit_compile):
-    student = linear_student()
     curriculum, *gate = mixture()
-    shown = {}
 
-    def weigh(loss, difference):
-        return expected_weights(loss, difference, shown["image"].reshape(BATCH, PIXELS), *gate)
+    def weigh(loss, difference, image):
+        return expected_weights(loss, difference, image, *gate)
 
-    oracle = NumpySpade(
-        *(variable.numpy() for variable in student.trainable_variables),
-        **{"percentile": 0.6, "decay": 0.5, "weight_decay": 0.02, "rate": 0.3, "momentum": 0.9, "weigh": weigh},
-    )
-    spade = methods.Spade(
-        student,
-        curriculum,
-        max_steps=1000,
-        weight_decay=0.02,
-        loss_percentile=0.6,
-        loss_moving_average_decay=0.5,
-        burn_in_epoch=0,
-    )
-    batches = [make_batch(seed) for seed in range(3)]
-    logs = run(spade, *batches, optimizer=MomentumSGD(0.3, 0.9), jit_compile=jit_compile)
-    for log, batch in zip(logs, batches, strict=True):
-        shown["image"] = batch["image"]
-        expected = oracle.step(batch)
-        assert np.ptp(expected["v"]) > 0.05  # the samples differ, so a mixed-up activation would show
-        assert log["weight_sum"] == pytest.approx(expected["v"].sum(), abs=1e-3)
-        assert log["weighted_loss"] == pytest.approx(expected["weighted_loss"], abs=1e-4)
-    for variable, value in zip(student.trainable_variables, (oracle.kernel, oracle.bias), strict=True):
-        np.testing.assert_allclose(variable.numpy(), value, atol=1e-4)
+    for weights in check_whole_steps(curriculum, weigh, jit_compile=jit_compile, max_steps=1000, tolerance=1e-4):
+        assert np.ptp(weights) > 0.05  # the samples differ, so a mixed-up activation would show
 
 
 def trainer(curriculum) -> methods.Spade:
@@ -89,8 +66,7 @@ def trainer(curriculum) -> methods.Spade:
 
 def train(spade, seeds):
     batches = [make_batch(seed) for seed in seeds]
-    stacked = {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
-    spade.fit(tf.data.Dataset.from_tensor_slices(stacked), steps_per_epoch=len(batches), verbose=0)
+    spade.fit(as_dataset(*batches), steps_per_epoch=len(batches), verbose=0)
 
 
 def test_a_resumed_training_ends_alike_even_with_another_mixture_at_hand(tmp_path):

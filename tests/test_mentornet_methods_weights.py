@@ -10,7 +10,7 @@ from mentornet import methods
 from mentornet.methods.class_weights import class_weights
 from mentornet.training.optimizers import MomentumSGD
 from tests.meta_oracles import fit
-from tests.test_mentornet_methods_spade import BATCH, linear_student, make_batch
+from tests.spade_oracles import BATCH, linear_student, make_batch
 
 
 def make(name: str, **options) -> methods.NoisyLabelMethod:
