@@ -75,6 +75,21 @@ def test_l2b_fits_after_the_warm_up_and_then_once_an_epoch():
 
 
 @pytest.mark.parametrize(
+    ("warmup", "max_steps", "expected"),
+    [(5, 31, [5, 15, 25]), (5, 25, [5, 15]), (10, 30, [10, 20]), (0, 31, [10, 20, 30]), (29, 30, [29])],
+)
+def test_the_steps_of_choices_do_not_depend_on_where_one_starts_asking(warmup, max_steps, expected):
+    """At the end of the warm-up, without one after the first epoch (of 10 steps), and every epoch from there."""
+    method = methods.L2B(linear_student(), max_steps=max_steps, num_examples=12, warmup_steps=warmup, mixture_steps=10)
+    for start in range(max_steps):
+        found, step = [], method.next_choice(start)
+        while step is not None:
+            found.append(step)
+            step = method.next_choice(step)
+        assert found == [step for step in expected if step > start]
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [({"mixture_steps": 0}, "mixture_steps"), ({"mixture_steps": 5, "clean_batch_size": 13}, "a smaller clean batch")],
 )

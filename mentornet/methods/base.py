@@ -64,6 +64,7 @@ class NoisyLabelMethod(keras.Model):
         chooses_clean_samples: the clean samples are training samples that the method chooses itself.
         largest_weight: weights above it count as alike in the area under the ROC curve.
         takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``auxiliary``).
+        within_interval: ``fit`` is called for a further part of an evaluation interval, whose statistics add up.
 
     Raises:
         ValueError: a setting out of range, or a student whose outputs this method cannot use.
@@ -102,6 +103,7 @@ class NoisyLabelMethod(keras.Model):
         self.student = student
         self.max_steps, self.num_examples = int(max_steps), num_examples
         self.weight_decay, self.seed = float(weight_decay), int(seed)
+        self.within_interval = False
         self.step = mirrored_variable(tf.constant(0, tf.int64), "step")
         self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
         self.statistics = WeightStatistics(clean_known, self.largest_weight)
@@ -119,6 +121,12 @@ class NoisyLabelMethod(keras.Model):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self.statistics, self.eval_loss, self.eval_accuracy, self.eval_top5]
+
+    def reset_metrics(self) -> None:
+        """As in Keras, but for statistics that go on (see ``within_interval``)."""
+        for metric in self.metrics:
+            if not (self.within_interval and metric is self.statistics):
+                metric.reset_state()
 
     def decay_term(self, scale: tf.Tensor | float = 1.0) -> tf.Tensor:
         """theta/2 ||kernels||^2 times ``scale``; this replica's share of it."""
@@ -184,13 +192,19 @@ class NoisyLabelMethod(keras.Model):
     def chosen_clean_samples(self, student: keras.Model, training_in_order: tf.data.Dataset) -> np.ndarray:
         """Positions of the training samples to come as "clean_image" from now on, int64.
 
-        Called between intervals, if ``chooses_clean_samples``.
+        Called before the first step of a run or of what follows an interruption, and before every step that
+        ``next_choice`` names; only if ``chooses_clean_samples``.
 
         Args:
             student: the present student, outside any distribution strategy.
             training_in_order: the training samples, not augmented.
         """
         raise NotImplementedError(f"{type(self).__name__} does not choose clean samples")
+
+    def next_choice(self, step: int) -> int | None:
+        """The first step after ``step`` before which clean samples are to be chosen anew; None for none."""
+        del step
+        return None
 
     def report(self) -> dict[str, float]:
         """Method-specific values for the metrics row, read at the end of an interval."""

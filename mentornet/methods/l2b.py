@@ -44,7 +44,8 @@ class L2B(MetaReweighting):
         temperature: of the softmax; 10 in the released command for ISIC.
         mixture_steps: no clean set: after the warm-up, and then whenever this many steps (an epoch) have passed, the
             training samples that a mixture of two components takes for clean are chosen to play its part, with their
-            noisy labels. Until then all samples do. Needs ``num_examples``.
+            noisy labels. Until then all samples do. Without a warm-up the first choice waits for ``mixture_steps``,
+            because the losses of an untrained student tell nothing. Needs ``num_examples``.
         clean_batch_size: m, so that the mixture chooses no fewer.
         decayed: "all" trainable variables decay (released code), or only "kernels", as elsewhere here.
         lookahead: "momentum" is the default, as in the released code; "none" is eq. 5.
@@ -99,7 +100,6 @@ class L2B(MetaReweighting):
                     "samples to choose from: use a smaller clean batch"
                 )
             self.supposed_clean = mirrored_variable(tf.ones([self.num_examples]), "supposed_clean")
-            self.mixture_step = mirrored_variable(tf.constant(-1, tf.int64), "mixture_step")
         self.chooses_clean_samples = mixture_steps is not None
         self._mixture_steps, self._clean_batch_size = mixture_steps or 0, clean_batch_size
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
@@ -159,17 +159,25 @@ class L2B(MetaReweighting):
         return normalised(raw, tf.reduce_sum(raw, axis=1, keepdims=True)) / rows
 
     def chosen_clean_samples(self, student: keras.Model, training_in_order: tf.data.Dataset) -> np.ndarray:
-        """The samples that the present mixture takes for clean, fitted anew when it is due (see ``mixture_steps``)."""
-        step, fitted = int(self.step.numpy()), int(self.mixture_step.numpy())
-        if step >= self._warmup_steps and step > 0 and (fitted < 0 or step - fitted >= self._mixture_steps):
+        """The samples that the present mixture takes for clean, fitted anew when it is due (see ``next_choice``)."""
+        step = int(self.step.numpy())
+        if self.next_choice(step - 1) == step:
             losses = [
                 per_sample_cross_entropy(batch["label"], student(batch["image"], training=False))
                 for batch in training_in_order
             ]
             chosen = clean_samples(np.concatenate(losses), self._clean_batch_size, self.seed + step)
             self.supposed_clean.assign(chosen.astype(np.float32))
-            self.mixture_step.assign(step)
         return np.flatnonzero(self.supposed_clean.numpy())
+
+    def next_choice(self, step: int) -> int | None:
+        """The end of the warm-up, or of the first epoch without one, and every ``mixture_steps`` from there."""
+        if not self._mixture_steps:
+            return None
+        first = self._warmup_steps or self._mixture_steps
+        passed = max(0, (step - first) // self._mixture_steps + 1)
+        following = first + passed * self._mixture_steps
+        return following if following < self.max_steps else None
 
     def _apply(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
         """Sums the replicas' gradients, clips their global norm, adds the decay, and lets the optimiser step."""

@@ -72,6 +72,7 @@ class IntervalRecorder(keras.callbacks.Callback):
     ):
         super().__init__()
         self._supports_tf_logs = True
+        self.interval_goes_on = False  # what ``fit`` is called for is no whole interval: nothing is recorded yet
         self._saved_elsewhere = saved_elsewhere  # steps after which something follows that the checkpoint must hold
         self._workdir, self._inputs, self._settings = workdir, inputs, settings
         self._checkpoints, self._step, self._distribution = checkpoints, start, distribution
@@ -96,6 +97,8 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._checkpoints.seconds.assign_add(time.monotonic() - self._resumed)
+        if self.interval_goes_on:
+            return
         self._inputs.check()
         self._step = int(self.model.step.numpy())
         last = self._step >= self._settings.max_steps

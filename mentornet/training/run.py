@@ -106,12 +106,13 @@ def _fit(
         while start < settings.max_steps:
             until = min(step for step in (*update_steps, settings.max_steps) if step > start)
             every = min(settings.eval_every_steps, until - start)
+            if method.chooses_clean_samples:
+                _fit_interval(method, inputs, start, start + every, recorder, callbacks, distribution)
+                start += every
+                continue
             intervals = (until - start) // every
-            present = _with_chosen_clean_samples(method, inputs, distribution)
-            if present is not inputs:
-                intervals = 1  # the next interval may choose others
             method.fit(
-                training_batches(distribution, present, start, intervals * every),
+                training_batches(distribution, inputs, start, intervals * every),
                 epochs=intervals,
                 steps_per_epoch=every,
                 verbose=0,
@@ -126,12 +127,34 @@ def _fit(
         recorder.close()
 
 
+def _fit_interval(
+    method: NoisyLabelMethod,
+    inputs: TrainingInputs,
+    start: int,
+    end: int,
+    recorder: IntervalRecorder,
+    callbacks: list[keras.callbacks.Callback],
+    distribution: Distribution,
+) -> None:
+    """One interval in parts, between which the method chooses its clean samples anew; a row only at its end."""
+    reached = start
+    while reached < end:
+        stop = min(end, method.next_choice(reached) or end)
+        method.within_interval, recorder.interval_goes_on = reached > start, stop < end
+        present = _with_chosen_clean_samples(method, inputs, distribution)
+        method.fit(
+            training_batches(distribution, present, reached, stop - reached),
+            steps_per_epoch=stop - reached,
+            verbose=0,
+            callbacks=[NanGuard(), recorder] if stop < end else callbacks,
+        )
+        reached = stop
+
+
 def _with_chosen_clean_samples(
     method: NoisyLabelMethod, inputs: TrainingInputs, distribution: Distribution
 ) -> TrainingInputs:
-    """The inputs with the clean samples that the method chooses among the training samples, if it does so."""
-    if not method.chooses_clean_samples:
-        return inputs
+    """The inputs with the clean samples that the method chooses among the training samples."""
     if inputs.batches_beside is None:
         raise ValueError("this data can't put chosen samples beside its batches: give a clean set")
     student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
