@@ -1,4 +1,4 @@
-"""When a run lets its method choose clean samples: steps, rows, statistics over the parts of an interval, interruption."""
+"""When a run lets its method choose clean samples: steps, rows, statistics over parts of an interval, interruption."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ def test_a_run_stopped_while_it_chooses_ends_like_an_uninterrupted_one(fits, tmp
                 raise Stopped
             return noted(losses, at_least, seed)
 
-        with monkeypatch.context() as patch, pytest.raises(Stopped):
+        with monkeypatch.context() as patch:
             patch.setattr(l2b, "clean_samples", stopping)
-            train(*flags, f"--train_log_dir={stopped}")
+            with pytest.raises(Stopped):
+                train(*flags, f"--train_log_dir={stopped}")
     del fits[:]
     train(*flags, f"--train_log_dir={stopped}")
     assert fits == [14, 18]
