@@ -11,7 +11,12 @@ from flags.presets import Preset
 
 SCHEDULES = ("steps", "cosine")
 
-_STUDENT = flags.DEFINE_string("studentnet", "resnet101", f"The student: {', '.join(student_nets.names())}.")
+_STUDENT = flags.DEFINE_string(
+    "studentnet",
+    "resnet101",
+    f"The student: {', '.join(student_nets.names())}. Those in _l2rw are built as in the released code of L2RW: no "
+    "projections, batch norm without scale and with a decay of 0.999, stage 1 without its first activations.",
+)
 _KEEP = flags.DEFINE_float(
     "dropout_keep_probability", None, "Dropout keep probability inside the student; default: the preset's."
 )

@@ -1,7 +1,8 @@
 """Student networks: `get(name)` returns a Keras model from images to logits, `names()` lists what there is.
 
 A student knows nothing of noise, curricula or weight decay. Importing this package does not import
-TensorFlow; getting a student does. Families, with the paper each comes from, are one file each.
+TensorFlow; getting a student does. Families, with the paper each comes from, are one file each. A name with the
+suffix `_l2rw` is the network of that name as the released code of L2RW builds it.
 """
 
 import dataclasses
@@ -28,8 +29,8 @@ class _Entry:
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-# Keep probabilities: MentorNet appendix E.3 (resnet101, inception), its release (cifarnet), L2RW (wrn28_10), TF-Slim
-# (inception_resnet_v2).
+# Keep probabilities: MentorNet appendix E.3 (resnet101, inception), its release (cifarnet), L2RW (wrn28_10 and
+# wrn28_10_l2rw), TF-Slim (inception_resnet_v2).
 _STUDENTS = {
     "cifarnet": _Entry("cifarnet", 4, 0.8),
     "inception": _Entry("inception", 4, 0.5),
@@ -44,12 +45,14 @@ _STUDENTS = {
     "resnet101": _Entry("resnet101", 4, preset={"widths": (160, 320, 640), "units": 9}),
     "resnet20": _Entry("resnet_cifar", 4, preset={"units": 3}),
     "resnet32": _Entry("resnet_cifar", 4, preset={"units": 5}),
+    "resnet32_l2rw": _Entry("resnet_cifar", 4, preset={"units": 5, "variant": "l2rw"}),
     "resnet8": _Entry("resnet_cifar", 4, preset={"units": 1}),
     "s2e_mlp": _Entry("s2e", 1, preset={"network": "mlp"}),
     "s2e_model1": _Entry("s2e", 16, preset={"network": "model1"}),
     "s2e_model2": _Entry("s2e", 8, preset={"network": "model2"}),
     "small_cnn": _Entry("small_cnn", 4),
     "wrn28_10": _Entry("wrn", 4, 0.7, preset={"units": 4, "width": 10}),
+    "wrn28_10_l2rw": _Entry("wrn", 4, 0.7, preset={"units": 4, "width": 10, "variant": "l2rw"}),
 }
 
 # Users' names of the batch norm options, and what building.BatchNormOptions calls them.

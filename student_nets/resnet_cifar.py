@@ -1,10 +1,10 @@
-"""`resnet8`, `resnet20`, `resnet32`: the narrow ResNets for CIFAR (He et al. 2016, section 4.2), in four
-constructions.
+"""`resnet8`, `resnet20`, `resnet32`, `resnet32_l2rw`: the narrow ResNets for CIFAR (He et al. 2016, section
+4.2), in four constructions.
 
 A 3x3 convolution of 16 channels and three stages of basic units with 16, 32 and 64 channels. ResNet-32 (five
-units a stage) is L2RW's student under background noise. Parameters of ResNet-32 at 10 classes: 466,906 with
-projections ("option_b"), 464,154 without ("option_a", and "preactivation" too), 462,954 as L2RW builds it
-("l2rw"). ResNet-8 with projections has 78,042.
+units a stage) is L2RW's student under background noise, in a construction of its own: `resnet32_l2rw`.
+Parameters of ResNet-32 at 10 classes: 466,906 with projections ("option_b", the default), 464,154 without
+("option_a", and "preactivation" too), 462,954 as L2RW builds it ("l2rw"). ResNet-8 with projections has 78,042.
 """
 
 from collections.abc import Mapping

@@ -1,8 +1,9 @@
-"""`wrn28_10`: the wide residual network of Zagoruyko and Komodakis 2016, L2RW's student under uniform noise.
+"""`wrn28_10`, `wrn28_10_l2rw`: the wide residual network of Zagoruyko and Komodakis 2016, L2RW's student under
+uniform noise.
 
 A 3x3 convolution of 16 channels and three stages of four pre-activation units with 160, 320 and 640 channels,
-dropout 0.3 inside the units. 36,479,194 parameters at 10 classes with 1x1 projections ("standard"),
-36,211,178 as L2RW builds it ("l2rw").
+dropout 0.3 inside the units. 36,479,194 parameters at 10 classes with 1x1 projections ("standard", `wrn28_10`),
+36,211,178 as L2RW builds it ("l2rw", `wrn28_10_l2rw`).
 """
 
 from collections.abc import Mapping

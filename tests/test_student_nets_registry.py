@@ -1,5 +1,6 @@
 """What holds for every student: the registry, its errors, seeds, precision, saving and compiling."""
 
+import functools
 import json
 import pathlib
 import subprocess
@@ -11,7 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
-from student_nets import resnet101, wrn
+from student_nets import resnet101, resnet_cifar, wrn
 from student_nets.layers import SeededDropout
 
 # One student of each construction; the deeper ones of a family only repeat it. Inception-ResNet-v2, which needs larger
@@ -19,16 +20,20 @@ from student_nets.layers import SeededDropout
 ALL = tuple(
     name for name in student_nets.names() if name not in ("resnet20", "resnet32") and "inception_resnet" not in name
 )
-SMALL = tuple(name for name in ALL if name not in ("preact_resnet18", "resnet101", "wrn28_10"))
 COMMON = {"input_shape": (8, 8, 3), "dropout_keep_probability": 0.7, "seed": 4, "batch_norm": {}}
+SHORTENED = {
+    "resnet101": functools.partial(resnet101.build, 5, **COMMON, widths=(20, 24), units=1),
+    "resnet32_l2rw": functools.partial(resnet_cifar.build, 5, **COMMON, units=1, variant="l2rw"),
+    "wrn28_10": functools.partial(wrn.build, 5, **COMMON, width=1, units=1),
+    "wrn28_10_l2rw": functools.partial(wrn.build, 5, **COMMON, width=1, units=1, variant="l2rw"),
+}
+SMALL = tuple(name for name in ALL if name not in ("preact_resnet18", *SHORTENED))
 
 
 def small_student(name: str, **options) -> keras.Model:
     """The student for 28x28 images, or, of the giants, the same construction with few and narrow units."""
-    if name == "resnet101":
-        return resnet101.build(5, **COMMON, name=name, widths=(20, 24), units=1, **options)
-    if name == "wrn28_10":
-        return wrn.build(5, **COMMON, name=name, width=1, units=1, **options)
+    if name in SHORTENED:
+        return SHORTENED[name](name=name, **options)
     side = 8 if name == "preact_resnet18" else 28
     shape = (side, side, 1)
     return student_nets.get(name, 5, input_shape=shape, dropout_keep_probability=0.7, seed=4, **options)
@@ -41,7 +46,8 @@ def images_for(model: keras.Model, count: int = 4) -> tf.Tensor:
 def test_names_are_the_promised_ones():
     assert student_nets.names() == (
         "cifarnet", "inception", "inception_resnet_v2", "inception_resnet_v2_tiny", "lenet", "preact_resnet18",
-        "resnet101", "resnet20", "resnet32", "resnet8", "s2e_mlp", "s2e_model1", "s2e_model2", "small_cnn", "wrn28_10",
+        "resnet101", "resnet20", "resnet32", "resnet32_l2rw", "resnet8", "s2e_mlp", "s2e_model1", "s2e_model2",
+        "small_cnn", "wrn28_10", "wrn28_10_l2rw",
     )  # fmt: skip
 
 
@@ -82,6 +88,7 @@ def test_loading_a_missing_file_says_so(tmp_path):
         ({"name": "s2e_model1", "input_shape": (8, 8, 1)}, "at least 16x16 pixels, but these have 8x8"),
         ({"name": "lenet", "variant": "l2b"}, "lenet has no option variant; its options are: none"),
         ({"name": "lenet", "synchronized": True}, "lenet has no option synchronized"),
+        ({"name": "resnet32_l2rw", "variant": "option_a"}, "resnet32_l2rw has no option variant"),
         ({"name": "resnet32", "units": 2}, "has no option units; its options are: variant, batch_norm_"),
         ({"name": "resnet32", "variant": "option_c"}, "allowed are l2rw, option_a, option_b, preactivation"),
         ({"name": "resnet101", "variant": "x"}, "allowed are paper, release"),
