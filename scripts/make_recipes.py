@@ -29,11 +29,17 @@ TABLE_2 = {
                    "inception": (".44", ".38", ".14", ".80", ".74", ".33")},
     "focal_loss": {"resnet101": (".59", ".44", ".09", ".79", ".65", ".28"),
                    "inception": (".43", ".38", ".15", ".77", ".74", ".40")},
+    "reed_soft": {"resnet101": (".62", ".46", ".08", ".81", ".63", ".18"),
+                  "inception": (".42", ".39", ".12", ".78", ".73", ".39")},
     "mentornet_pd": {"resnet101": (".72", ".56", ".14", ".91", ".77", ".33"),
                      "inception": (".44", ".39", ".16", ".79", ".74", ".44")},
     "mentornet_dd": {"resnet101": (".73", ".68", ".35", ".92", ".89", ".49"),
                      "inception": (".46", ".41", ".20", ".79", ".76", ".46")},
 }  # fmt: skip
+
+# ICML table 3, 40% noise: CIFAR-100, CIFAR-10. Its MentorNet is the DD of table 2, so the student is taken to be
+# resnet101; soft bootstrapping is in both tables.
+TABLE_3 = {"reed_hard": (".47", ".62"), "reed_soft": (".46", ".61"), "goldberger": (".46", ".70")}
 
 # What the release's own re-run of resnet101 reached (its README), same order of cells.
 RELEASE = {
@@ -44,6 +50,7 @@ RELEASE = {
     "mentornet_dd": (".726", ".675", ".301", ".914", ".887", ".463"),
 }
 
+BETAS = "The paper tunes beta over 0.7, 0.8, 0.9, 0.95 (app. E.2): --reed_beta."
 METHODS = {
     "fullmodel": (["--method=standard"], ""),
     "forgetting": (
@@ -58,6 +65,13 @@ METHODS = {
     "focal_loss": (
         ["--curriculum=focal_loss:gamma=2", "--example_dropout_rates=0", "--burn_in_epoch=0"],
         "The paper tunes gamma over 1, 2, 3 (app. E.2).",
+    ),
+    "reed_soft": (["--method=reed", "--reed_kind=soft"], BETAS),
+    "reed_hard": (["--method=reed", "--reed_kind=hard"], BETAS),
+    "goldberger": (
+        ["--method=s_model"],
+        "The S-model; its noise layer starts near the identity here (--noise_layer_smoothing), with --baseline_run at "
+        "the confusion matrix of that run.",
     ),
     "mentornet_pd": (["--curriculum=mentornet_pd", "--loss_p_percentile=0.75"], "Percentile of app. E.3."),
     "mentornet_dd": (
@@ -106,38 +120,57 @@ def percent(noise: str) -> str:
     return f"{100 * float(noise):.0f}%"
 
 
+def _cell(
+    table: int, method: str, student: str, dataset: str, noise: str, expected: str, tables: str
+) -> recipe_files.File:
+    steps, hardware = STUDENTS[student]
+    own, note = DD_TRANSFER if (method, dataset) == ("mentornet_dd", "cifar100") else METHODS[method]
+    head = [
+        f"ICML 2018 {tables}: {method}, {student}, {dataset}, {percent(noise)} uniform noise.",
+        f"expected accuracy on clean validation: {expected}",
+        f"hardware and hours: {hardware}",
+        *([note.format(noise=noise)] if note else []),
+    ]
+    flags = [
+        f"--dataset_name={dataset}",
+        "--noise_type=uniform",
+        f"--noise_fraction={noise}",
+        f"--studentnet={student}",
+        f"--max_number_of_steps={steps}",
+        "--batch_size=128",
+        "--learning_rate=0.1",
+        *(flag.format(noise=noise) for flag in own),
+    ]
+    return _file(FOLDER / f"icml_table{table}" / f"{student}_{dataset}_{noise}_{method}.flags", head, flags)
+
+
 def table_2() -> list[recipe_files.File]:
-    """Flagfiles of ICML table 2 (and of table 3, whose MentorNet cells are the DD cells at 40%)."""
+    """Flagfiles of ICML table 2; some of its cells at 40% are in table 3 too."""
     files = []
     for method, by_student in TABLE_2.items():
         for student, numbers in by_student.items():
-            steps, hardware = STUDENTS[student]
             cells = [(dataset, noise) for dataset in DATASETS for noise in NOISES]
             for k, (dataset, noise) in enumerate(cells):
-                own, note = DD_TRANSFER if (method, dataset) == ("mentornet_dd", "cifar100") else METHODS[method]
-                rerun = ""
+                expected, tables = numbers[k], "table 2"
                 if student == "resnet101" and method in RELEASE:
-                    rerun = f"; the release's own re-run: {RELEASE[method][k]}"
-                tables = "tables 2 and 3" if method == "mentornet_dd" and noise == "0.4" else "table 2"
-                head = [
-                    f"ICML 2018 {tables}: {method}, {student}, {dataset}, {percent(noise)} uniform noise.",
-                    f"expected accuracy on clean validation: {numbers[k]}{rerun}",
-                    f"hardware and hours: {hardware}",
-                    *([note.format(noise=noise)] if note else []),
-                ]
-                flags = [
-                    f"--dataset_name={dataset}",
-                    "--noise_type=uniform",
-                    f"--noise_fraction={noise}",
-                    f"--studentnet={student}",
-                    f"--max_number_of_steps={steps}",
-                    "--batch_size=128",
-                    "--learning_rate=0.1",
-                    *(flag.format(noise=noise) for flag in own),
-                ]
-                name = f"{student}_{dataset}_{noise}_{method}.flags"
-                files.append(_file(FOLDER / "icml_table2" / name, head, flags))
+                    expected += f"; the release's own re-run: {RELEASE[method][k]}"
+                if student == "resnet101" and noise == "0.4":
+                    if method in TABLE_3:
+                        expected += f"; table 3 prints {TABLE_3[method][DATASETS.index(dataset)]}"
+                    if method in (*TABLE_3, "mentornet_dd"):
+                        tables = "tables 2 and 3"
+                files.append(_cell(2, method, student, dataset, noise, expected, tables))
     return files
+
+
+def table_3() -> list[recipe_files.File]:
+    """Flagfiles of the cells of ICML table 3 that table 2 does not have."""
+    return [
+        _cell(3, method, "resnet101", dataset, "0.4", expected, "table 3")
+        for method, numbers in TABLE_3.items()
+        if method not in TABLE_2
+        for dataset, expected in zip(DATASETS, numbers, strict=True)
+    ]
 
 
 def cpu_family() -> list[recipe_files.File]:
@@ -168,7 +201,7 @@ def cpu_family() -> list[recipe_files.File]:
 def recipes() -> list[recipe_files.File]:
     """(path from the repository's root, content) of every recipe this script writes."""
     methods = [_file(*recipe) for recipe in method_recipes.recipes()]
-    return [*table_2(), *cpu_family(), *methods]
+    return [*table_2(), *table_3(), *cpu_family(), *methods]
 
 
 if __name__ == "__main__":

@@ -14,6 +14,11 @@ File = tuple[Path, str]
 """Path from the repository's root, content."""
 
 
+def run_folder(path: Path) -> str:
+    """Where the run of a recipe goes: named after its folder too, as several tables have a row of the same name."""
+    return f"runs/{path.parent.name}_{path.stem}"
+
+
 def file(path: Path, head: Sequence[str], flags: Sequence[str], script: str, data: str = "--data_dir=DATA") -> File:
     """The flagfile of one recipe.
 
@@ -24,7 +29,7 @@ def file(path: Path, head: Sequence[str], flags: Sequence[str], script: str, dat
         script: the script that takes them.
         data: flags for the reader to fill in, named in the command only.
     """
-    command = f"python {script} --flagfile={path} {data} --train_log_dir=runs/{path.stem}"
+    command = f"python {script} --flagfile={path} {data} --train_log_dir={run_folder(path)}"
     return path, "\n".join([*(f"# {line}" for line in [*head, f"command: {command}"]), *flags, ""])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from flags import train_flags
 
 ROOT = Path(__file__).resolve().parents[1]
+RECIPES = sorted((ROOT / "flags/recipes").rglob("*.flags"))
 
 
 def load(name: str):
@@ -82,16 +84,36 @@ def test_recipes_of_l2rw_have_its_settings():
     for config in (first, second, stopped):
         assert (config.data.batch_size, config.student.learning_rate, config.student.weight_decay) == (100, 0.1, 2e-4)
         assert (config.data.noise_fraction, config.data.noise_variant) == (0.4, "author")
-    assert (first.student.name, first.student.dropout_keep_probability) == ("wrn28_10", 0.7)
+    assert (first.student.name, first.student.dropout_keep_probability) == ("wrn28_10_l2rw", 0.7)
     assert (first.run.max_steps, first.student.learning_rate_boundaries) == (60_000, (40_000, 50_000))
     assert (first.clean.clean_examples, first.data.noise_type) == (1000, "uniform")
-    assert (second.student.name, second.data.noise_type) == ("resnet32", "background")
+    assert (second.student.name, second.data.noise_type) == ("resnet32_l2rw", "background")
     assert (second.run.max_steps, second.student.learning_rate_boundaries) == (80_000, (40_000, 60_000))
     assert second.clean.clean_examples_per_class == 10
     assert stopped.run.max_steps == 60_000
     assert (tuned.run.max_steps, tuned.student.learning_rate) == (5000, 0.001)
     assert tuned.student.learning_rate_boundaries == ()
     assert "86.92 ± 0.19" in (ROOT / "flags/recipes/l2rw_table1/cifar10_l2rw.flags").read_text()
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+@pytest.mark.parametrize(("table", "clean"), [(1, (1000, None)), (2, (None, 10))])
+def test_recipes_of_clean_images_alone_have_2000_steps_at_a_constant_rate(dataset, table, clean):
+    config = settings(f"l2rw_table{table}/{dataset}_clean_only.flags")
+    assert (config.method.name, config.method.sources) == ("clean_only", {})
+    assert (config.run.max_steps, config.student.learning_rate) == (2000, 0.1)
+    assert config.student.boundaries(450.0) == ()
+    assert (config.data.batch_size, config.student.weight_decay) == (100, 2e-4)
+    assert (config.clean.clean_examples, config.clean.clean_examples_per_class) == clean
+    assert config.data.train_examples == 45_000
+
+
+def test_weighted_says_where_the_released_code_differs():
+    """Of the labels b, 1/C are right among 0.4 + 0.6/C; the code writes 0.1 for 1/C."""
+    head = (ROOT / "flags/recipes/l2rw_table2/cifar100_weighted.flags").read_text()
+    for figure in (0.1 / 0.46, 0.01 / 0.406, 0.1 / 0.406):
+        assert f"{figure:.3f}" in head
+    assert settings("l2rw_table2/cifar100_weighted.flags").method.sources == {"class_weights_rule": "precision"}
 
 
 def test_recipes_of_l2b_have_its_settings():
@@ -105,6 +127,78 @@ def test_recipes_of_l2b_have_its_settings():
         assert (config.student.name, config.student.weight_decay) == ("preact_resnet18", 5e-4)
         assert (config.student.learning_rate, config.student.learning_rate_schedule) == (0.15, "cosine")
     assert settings("l2b_table1/cifar10_40_l2rw.flags").method.options["ablation"] == "beta_zero"
+
+
+def test_every_recipe_of_l2b_has_the_data_of_its_name_and_evaluates_every_epoch():
+    """All rows train on 49,000 images: the rest of 50,000 beside 1,000 clean ones, or so many noisy ones alone."""
+    found = [path for path in RECIPES if path.parent.name in ("l2b_table1", "l2b_table8")]
+    assert len(found) == 2 * 4 * 4 + 5 * 2
+    for path in found:
+        config = settings(str(path.relative_to(ROOT / "flags/recipes")))
+        dataset, percent, row = path.stem.split("_", 2)
+        assert (config.data.dataset_name, config.data.noise_type) == (dataset, "uniform")
+        assert config.data.noise_variant == "paper"  # the own class is among the new labels
+        assert config.data.noise_fraction == pytest.approx(int(percent) / 100)
+        assert config.data.batch_size == {"cifar10": 512, "cifar100": 256}[dataset]
+        assert config.run.eval_every_steps == {"cifar10": 95, "cifar100": 191}[dataset]
+        assert config.run.max_steps == 300 * config.run.eval_every_steps
+        assert (config.student.learning_rate, config.student.weight_decay) == (0.15, 5e-4)
+        head = path.read_text()
+        assert "falls with every step here, once an epoch there" in head
+        assert ("decay is on kernels only" in head) == (row in ("ce", "bootstrap"))
+        if row in ("ce", "bootstrap"):
+            assert (config.data.train_examples, config.clean.clean_source) == (49_000, "none")
+        else:
+            per_class = {"cifar10": 100, "cifar100": 10}[dataset]
+            assert (config.data.train_examples, config.clean.clean_examples_per_class) == (0, per_class)
+            assert config.clean.clean_batch_size is None  # as many as in the noisy batch
+        if row == "bootstrap":
+            assert (config.method.options["kind"], config.method.options["beta"]) == ("hard", 0.8)
+
+
+def test_recipes_of_bootstrapping_and_the_s_model_hold_the_printed_numbers():
+    """ICML tables 2 and 3: soft bootstrapping in all twelve cells, the others at 40% with ResNet-101."""
+    soft = {path.stem for path in (ROOT / "flags/recipes/icml_table2").glob("*_reed_soft.flags")}
+    assert len(soft) == 12
+    printed = {
+        "icml_table2/resnet101_cifar100_0.2_reed_soft": (".62", "reed", {"kind": "soft"}),
+        "icml_table2/resnet101_cifar10_0.4_reed_soft": (".63; table 3 prints .61", "reed", {"kind": "soft"}),
+        "icml_table2/inception_cifar100_0.8_reed_soft": (".12", "reed", {"kind": "soft"}),
+        "icml_table2/inception_cifar10_0.2_reed_soft": (".78", "reed", {"kind": "soft"}),
+        "icml_table3/resnet101_cifar10_0.4_reed_hard": (".62", "reed", {"kind": "hard"}),
+        "icml_table3/resnet101_cifar100_0.4_reed_hard": (".47", "reed", {"kind": "hard"}),
+        "icml_table3/resnet101_cifar10_0.4_goldberger": (".70", "s_model", {}),
+        "icml_table3/resnet101_cifar100_0.4_goldberger": (".46", "s_model", {}),
+    }
+    for path, (number, method, options) in printed.items():
+        config = settings(f"{path}.flags")
+        assert (config.method.name, config.method.options) == (method, options)
+        head = (ROOT / f"flags/recipes/{path}.flags").read_text()
+        assert f"expected accuracy on clean validation: {number}\n" in head
+        student, dataset, noise, _ = Path(path).name.split("_", 3)
+        assert (config.student.name, config.data.dataset_name) == (student, dataset)
+        assert (config.data.noise_type, config.data.noise_fraction) == ("uniform", float(noise))
+        assert config.run.max_steps == {"resnet101": 39_000, "inception": 120_000}[student]
+
+
+def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the_same_table():
+    def value(text: str, flag: str) -> str | None:
+        found = re.search(rf"--{flag}=(\S+)", text)
+        return found and found[1]
+
+    texts = {path: path.read_text(encoding="utf-8") for path in RECIPES}
+    written = {value(text, "train_log_dir"): path for path, text in texts.items()}
+    assert None not in written
+    assert len(written) == len(RECIPES)
+    later = {path: first for path, text in texts.items() if (first := value(text, "baseline_run"))}
+    assert len(later) == 2 * (2 + 2 + 5)  # +FT in both tables of L2RW, +CONF in the second
+    for path, first in later.items():
+        before = written[first]
+        assert before.parent == path.parent
+        assert f"First run the recipe {before.name} of this folder" in texts[path]
+        own, earlier = (settings(str(file.relative_to(ROOT / "flags/recipes"))) for file in (path, before))
+        assert own.data == earlier.data  # the same images with the same noise
+        assert own.student.name == earlier.student.name
 
 
 def test_the_twins_hold_every_method_under_both_noises():
