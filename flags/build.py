@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from data import balanced, clean_batches, clean_set, datasets, labels, pipeline
 from data.clean_set import CleanSet
 from data.image_dataset import ImageDataset, Split
 from data.labels import NoisyLabels
-from flags import data_driven, method_sources
+from flags import baseline_runs, data_driven, method_sources
 from flags.clean_flags import CleanConfig
 from flags.data_flags import DataConfig
 from flags.student_flags import StudentConfig
@@ -24,6 +25,7 @@ from mentornet import methods
 from mentornet.training.curriculum_update import CurriculumUpdates
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate
+from mentornet.training.workdir import Workdir
 
 EVALUATION_BATCH = 500
 
@@ -208,8 +210,35 @@ def student(config: StudentConfig, loaded: LoadedData, seed: int, synchronized_b
     )
 
 
+def derived(
+    config: Config,
+    loaded: LoadedData,
+    workdir: Workdir | None = None,
+    batches: Callable[[], tf.data.Dataset] | None = None,
+) -> method_sources.Derived:
+    """What the method is made from beyond its options; see ``method_sources.derived``.
+
+    Args:
+        config: the whole configuration.
+        loaded: the data.
+        workdir: the run folder, if the run may go on.
+        batches: makes the training samples in order, not augmented; default: from ``loaded``.
+
+    Raises:
+        ValueError, FileNotFoundError: missing, unreadable or unfitting sources.
+    """
+    own = method_sources.OwnData(
+        config.identity(),
+        loaded.labels,
+        loaded.train.ids,
+        loaded.dataset.num_classes,
+        batches or (lambda: ordered_batches(loaded.train, loaded.labels.given, config.data)),
+    )
+    return method_sources.derived(config.method.name, config.method.sources, own, workdir)
+
+
 def method(
-    config: Config, network: keras.Model, loaded: LoadedData, batches: tf.data.Dataset | None = None
+    config: Config, network: keras.Model, loaded: LoadedData, made_from: method_sources.Derived | None = None
 ) -> methods.NoisyLabelMethod:
     """The method around a student.
 
@@ -217,7 +246,7 @@ def method(
         config: the whole configuration.
         network: the student.
         loaded: the data.
-        batches: the training samples in order, not augmented; made from ``loaded`` if not given.
+        made_from: see ``derived``, which is asked if nothing is given.
 
     Raises:
         ValueError, FileNotFoundError: settings that do not fit, or no such curriculum.
@@ -231,12 +260,11 @@ def method(
     }
     kind: Any = methods.get(config.method.name)
     if config.method.curriculum is None:
-        sources = config.method.sources
-        if config.method.name == "clean_only" and sources:
-            method_sources.start_from(network, sources["baseline_run"])
-        if batches is None:
-            batches = ordered_batches(loaded.train, loaded.labels.given, config.data)
-        made = method_sources.arguments(config.method.name, sources, loaded.labels, loaded.dataset.num_classes, batches)
+        if made_from is None:
+            made_from = derived(config, loaded)
+        if made_from.start_from is not None:
+            baseline_runs.start_from(network, made_from.start_from)
+        made = dict(made_from.arguments)
         if config.clean.clean_source == "mixture":
             made["mixture_steps"] = max(1, len(loaded.train) // config.data.batch_size)
             made["clean_batch_size"] = config.clean.clean_batch_size or config.data.batch_size

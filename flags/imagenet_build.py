@@ -16,16 +16,18 @@ from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex
 from data.imagenet.preprocessing import Colour, Preprocessing
 from data.imagenet.unreadable import UnreadableLog, refuse_too_many
-from flags import build
+from flags import build, method_sources
 from flags.build import optimizer, run_settings, student
 from flags.clean_flags import CleanConfig
 from flags.imagenet_flags import ImagenetConfig, ImagenetDataConfig
 from mentornet import methods
 from mentornet.training.inputs import TrainingInputs
+from mentornet.training.workdir import Workdir
 
 __all__ = [
     "LoadedImages",
     "curriculum_updates",
+    "derived",
     "load_data",
     "method",
     "optimizer",
@@ -146,15 +148,31 @@ def ordered_batches(split: ImageIndex, given: np.ndarray, config: ImagenetDataCo
     return batches.evaluation_batches(split, given, EVALUATION_BATCH, config.image_size or 299, UnreadableLog())
 
 
-def method(config: ImagenetConfig, network: keras.Model, loaded: LoadedImages) -> methods.NoisyLabelMethod:
-    """The method around a student.
+def derived(config: ImagenetConfig, loaded: LoadedImages, workdir: Workdir | None = None) -> method_sources.Derived:
+    """What the method is made from beyond its options; see ``method_sources.derived``.
+
+    Raises:
+        ValueError, FileNotFoundError: missing, unreadable or unfitting sources.
+    """
+    # Of the loaded data only what both kinds have is used there.
+    return build.derived(
+        config,
+        cast(build.LoadedData, loaded),
+        workdir,
+        lambda: ordered_batches(loaded.train, loaded.labels.given, config.data),
+    )
+
+
+def method(
+    config: ImagenetConfig, network: keras.Model, loaded: LoadedImages, made_from: method_sources.Derived | None = None
+) -> methods.NoisyLabelMethod:
+    """The method around a student; see ``build.method``.
 
     Raises:
         ValueError, FileNotFoundError: settings that do not fit, or no such curriculum.
     """
-    in_order = ordered_batches(loaded.train, loaded.labels.given, config.data)
-    # Of the loaded data only what both kinds have is used there.
-    return build.method(config, network, cast(build.LoadedData, loaded), in_order)
+    made_from = made_from or derived(config, loaded)
+    return build.method(config, network, cast(build.LoadedData, loaded), made_from)
 
 
 def curriculum_updates(config: ImagenetConfig, loaded: LoadedImages) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,75 +11,98 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-import student_nets
 from data.labels import NoisyLabels
+from flags import baseline_runs
 from mentornet.methods import class_weights, transition
+from mentornet.training import files
 from mentornet.training.evaluation import sample_outputs
 from mentornet.training.workdir import Workdir
 
-_STUDENTS = ("student_early_stopped.keras", "student.keras")
+MATRIX_FILE = "transition_matrix.csv"
+"""Where a run folder keeps the matrix that its method was made with; it can be given as --transition_matrix."""
+
+_OUTLIER_SHARE = 0.03
+_WITHOUT_OUTLIERS = ("cifar100",)
+_MATRIX_ARGUMENTS = {
+    "forward_correction": "transition_matrix",
+    "backward_correction": "transition_matrix",
+    "s_model": "initial_transition",
+}
 
 
-def arguments(
-    method: str,
-    sources: dict[str, Any],
-    labels: NoisyLabels,
-    num_classes: int,
-    batches: tf.data.Dataset,
-) -> dict[str, Any]:
-    """The constructor's arguments that are made from data.
+@dataclass(frozen=True)
+class OwnData:
+    """What a run trains on, as far as sources are made from it.
+
+    Attributes:
+        settings: the run's ``Config.identity()``.
+        labels: of the noisy training images.
+        ids: int64 [n], their positions in the data set.
+        num_classes: C.
+        batches: makes the training images in order, not augmented.
+    """
+
+    settings: Mapping[str, Any]
+    labels: NoisyLabels
+    ids: np.ndarray
+    num_classes: int
+    batches: Callable[[], tf.data.Dataset]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a method is made from beyond its options.
+
+    Attributes:
+        arguments: of its constructor.
+        start_from: the run whose student's weights the new student gets, or None.
+    """
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    start_from: str | None = None
+
+
+def derived(method: str, sources: dict[str, Any], own: OwnData, workdir: Workdir | None = None) -> Derived:
+    """Reads, counts or estimates what a method needs; a run that goes on takes what it began with.
 
     Args:
         method: its name.
         sources: the second result of ``flags.method_flags.options``.
-        labels: of the noisy training images.
-        num_classes: C.
-        batches: the training images in order, not augmented.
+        own: the data of this run.
+        workdir: the run folder. A matrix that it keeps is used, and nothing is started from where it has a checkpoint,
+            whatever has become of the first run or the file.
 
     Raises:
         ValueError, FileNotFoundError: missing, unreadable or unfitting sources.
     """
     if method == "class_weights":
         rule = sources.get("class_weights_rule", "balanced")
-        is_clean = labels.is_clean if labels.clean_known else None
-        found = class_weights.class_weights(rule, labels.given, num_classes, is_clean)
-        return {"class_weights": found, "normalise_batch": rule == "precision"}
-    if method in ("forward_correction", "backward_correction"):
-        return {"transition_matrix": _matrix(sources, labels, num_classes, batches, estimate=True)}
-    if method == "s_model" and sources:
-        return {"initial_transition": _matrix(sources, labels, num_classes, batches, estimate=False)}
-    return {}
+        is_clean = own.labels.is_clean if own.labels.clean_known else None
+        found = class_weights.class_weights(rule, own.labels.given, own.num_classes, is_clean)
+        return Derived({"class_weights": found, "normalise_batch": rule == "precision"})
+    if not sources:
+        return Derived()
+    if method in _MATRIX_ARGUMENTS:
+        kept = workdir.path / MATRIX_FILE if workdir is not None and workdir.is_run_folder() else None
+        if kept is not None and kept.is_file():
+            return Derived({_MATRIX_ARGUMENTS[method]: read_matrix(str(kept))})
+        matrix = _matrix(sources, own, estimate=method != "s_model")
+        if method == "forward_correction":
+            transition.check_labels(transition.checked(matrix, own.num_classes), own.labels.given)
+        return Derived({_MATRIX_ARGUMENTS[method]: matrix})
+    if workdir is not None and tf.train.latest_checkpoint(str(workdir.checkpoints)) is not None:
+        return Derived()
+    baseline_runs.check_data(sources["baseline_run"], own.settings, own.labels.given, own.ids)
+    return Derived(start_from=sources["baseline_run"])
 
 
-def start_from(network: keras.Model, baseline_run: str) -> None:
-    """Copies the weights of a finished run's student.
-
-    Raises:
-        FileNotFoundError: the run has no student yet.
-        ValueError: it is another network.
-    """
-    # Counters of dropout calls are no weights: the two may differ in dropout.
-    own, first = (
-        [variable for variable in model.variables if variable.dtype.is_floating]
-        for model in (network, baseline_student(baseline_run))
-    )
-    if [variable.shape for variable in own] != [variable.shape for variable in first]:
-        raise ValueError(f"the student of --baseline_run={baseline_run} is another network than --studentnet")
-    for variable, start in zip(own, first, strict=True):
-        variable.assign(start)
-
-
-def baseline_student(baseline_run: str) -> keras.Model:
-    """The student of a finished run: the one its hold-out chose, if it had one, else the last.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    for name in _STUDENTS:
-        path = Workdir(baseline_run).path / name
-        if path.is_file():
-            return student_nets.load(path)
-    raise FileNotFoundError(f"--baseline_run={baseline_run} has no {_STUDENTS[-1]}: finish that training first")
+def keep(workdir: Workdir, found: Derived) -> None:
+    """Writes a matrix to a claimed run folder, with all its digits, unless it is there."""
+    file = workdir.path / MATRIX_FILE
+    for name in set(_MATRIX_ARGUMENTS.values()) & set(found.arguments):
+        if not file.exists():
+            rows = (",".join(f"{value:.17g}" for value in row) for row in found.arguments[name])
+            files.write_text(file, "\n".join([*rows, ""]))
 
 
 def probabilities(student: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
@@ -107,20 +132,24 @@ def read_matrix(path: str) -> np.ndarray:
         raise ValueError(f"--transition_matrix={path} is no matrix of numbers") from None
 
 
-def _matrix(
-    sources: dict[str, Any], labels: NoisyLabels, num_classes: int, batches: tf.data.Dataset, *, estimate: bool
-) -> np.ndarray:
+def _matrix(sources: dict[str, Any], own: OwnData, *, estimate: bool) -> np.ndarray:
     """From a file, from the true labels, or from a first run: estimated (corrections) or its confusion (S-model)."""
     given = sources.get("transition_matrix")
     if given == "true":
-        if labels.clean is None:
+        if own.labels.clean is None:
             raise ValueError("--transition_matrix=true needs the true labels, which this data set does not have")
-        return transition.confusion(labels.clean.reveal(), labels.given, num_classes)
+        return transition.confusion(own.labels.clean.reveal(), own.labels.given, own.num_classes)
     if given is not None:
         return read_matrix(given)
-    student = baseline_student(sources["baseline_run"])
-    if student.output_shape[-1] != num_classes:
-        raise ValueError(f"--baseline_run={sources['baseline_run']} was trained on another number of classes")
+    baseline_run = sources["baseline_run"]
+    baseline_runs.check_data(baseline_run, own.settings, own.labels.given, own.ids)
+    student = baseline_runs.student_of(baseline_run)
+    if student.output_shape[-1] != own.num_classes:
+        raise ValueError(f"--baseline_run={baseline_run} was trained on another number of classes")
     if not estimate:
-        return transition.confusion(sample_outputs(student, batches).predicted, labels.given, num_classes)
-    return transition.estimated(probabilities(student, batches), sources.get("transition_outlier_share", 0.03))
+        predicted = sample_outputs(student, own.batches()).predicted
+        return transition.confusion(predicted, own.labels.given, own.num_classes)
+    # Patrini et al. pass over outliers except on CIFAR-100.
+    data_set = str(own.settings["dataset_name"]).removeprefix("tfds:")
+    share = sources.get("transition_outlier_share", 0.0 if data_set in _WITHOUT_OUTLIERS else _OUTLIER_SHARE)
+    return transition.estimated(probabilities(student, own.batches()), share)

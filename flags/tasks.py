@@ -13,7 +13,7 @@ import tf_keras as keras
 from absl import logging
 
 from flags import build as in_memory
-from flags import data_driven, train_flags
+from flags import data_driven, method_sources, train_flags
 from flags.train_flags import Config
 from mentornet.training import determinism, evaluate, run, serving
 from mentornet.training import distribution as distributions
@@ -58,22 +58,22 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
         return _serve(distribution, workdir)
     if distribution.cluster is not None and not config.run.tensorflow_logs:
         serving.shorten_reports()
+    # A finished run needs neither its data nor what its method was made from.
+    if distribution.from_chief(workdir.is_run_folder() and workdir.finished()):
+        return _say_finished(config, workdir) if distribution.is_chief else {}
     loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
     inputs = build.training_inputs(loaded, config, distribution.input_shard)
+    made_from = build.derived(config, loaded, workdir)
     synchronized = config.distribution.synchronized_batch_norm
     with distribution.scope():
         network = build.student(
             config.student, loaded, config.run.seed, distribution.replicas > 1 if synchronized is None else synchronized
         )
-        method = build.method(config, network, loaded)
+        method = build.method(config, network, loaded, made_from)
         optimizer = build.optimizer(config, len(loaded.train))
     if distribution.is_chief:
         workdir.claim(train_flags.flagfile_text(config), config.identity())
-    if distribution.from_chief(workdir.finished()):
-        result = workdir.read_result() if distribution.is_chief else {}
-        if distribution.is_chief:
-            print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
-        return result
+        method_sources.keep(workdir, made_from)
     facts = {
         "method": config.method.name,
         "curriculum": config.method.curriculum,
@@ -90,6 +90,14 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     distribution.part()
     if distribution.is_chief:
         print(f"finished: {_figures(result)}; see {workdir.path}")
+    return result
+
+
+def _say_finished(config: Config, workdir: Workdir) -> dict[str, Any]:
+    """result.json of a finished run, or a refusal if the folder is another run's."""
+    workdir.claim(train_flags.flagfile_text(config), config.identity())
+    result = workdir.read_result()
+    print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
     return result
 
 

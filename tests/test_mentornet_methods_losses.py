@@ -152,9 +152,30 @@ def test_the_estimate_passes_over_outliers_and_leaves_its_input_alone():
     found = transition.estimated(p, outlier_share=0.03)
     np.testing.assert_array_equal(p, before)
     ordered = np.sort(p[:, 0])
-    # 97% of 99 is 96.03: the 97th smallest counting from 0 is the largest still allowed.
-    np.testing.assert_allclose(found[0], [ordered[97], 1 - ordered[97]])
+    # 97% of 99 is 96.03: from the 97th smallest on, counting from 0, they are passed over.
+    np.testing.assert_allclose(found[0], [ordered[96], 1 - ordered[96]])
     assert transition.estimated(p, outlier_share=0.0)[0, 0] == pytest.approx(0.999)
+
+
+def test_probabilities_of_exactly_one_do_not_make_a_row_of_the_identity():
+    p = np.array([[1.0, 0.0]] * 60 + [[0.8, 0.2]] * 5 + [[0.3, 0.7]] * 34 + [[0.1, 0.9]])
+    # Class 0: the threshold is 1, which 60 inputs reach. Class 1: only the 100th input lies at 0.9; 97% of 99 is
+    # 96.03, so the threshold is 0.7, which 35 reach.
+    np.testing.assert_allclose(transition.estimated(p, outlier_share=0.03), [[0.8, 0.2], [0.8, 0.2]])
+    np.testing.assert_allclose(transition.estimated(p, outlier_share=0.0), [[1.0, 0.0], [0.1, 0.9]])
+
+
+def test_the_largest_probability_counts_where_all_inputs_are_alike():
+    p = np.tile([[0.6, 0.4]], (50, 1))
+    np.testing.assert_allclose(transition.estimated(p, outlier_share=0.03), [[0.6, 0.4], [0.6, 0.4]])
+    np.testing.assert_allclose(transition.estimated([[1.0, 0.0]], outlier_share=0.5), [[1.0, 0.0], [1.0, 0.0]])
+
+
+def test_labels_that_a_matrix_never_gives_are_refused():
+    matrix = np.array([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.1, 0.9, 0.0]])
+    transition.check_labels(matrix, [0, 1, 1])
+    with pytest.raises(ValueError, match="column 2 of the transition matrix is 0"):
+        transition.check_labels(matrix, [0, 2, 1])
 
 
 def test_confusion_by_hand():

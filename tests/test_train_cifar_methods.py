@@ -100,7 +100,7 @@ def test_clean_samples_and_holdout_stay_out_of_the_run(tmp_path):
 
 
 def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from(tmp_path):
-    from flags import build, method_sources, train_flags
+    from flags import baseline_runs, build, train_flags
     from mentornet.methods import transition
 
     first = tmp_path / "first"
@@ -113,7 +113,7 @@ def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from
         network = build.student(config.student, loaded, 0)
         return build.method(config, network, loaded), loaded, build.ordered_batches
 
-    student = method_sources.baseline_student(str(first))
+    student = baseline_runs.student_of(str(first))
     method, loaded, _ = built("--method=forward_correction", *baseline)
     images = (loaded.train.images / 255.0).astype(np.float32)
     std = np.maximum(images.std(axis=(1, 2, 3)), 1 / np.sqrt(images[0].size))

@@ -35,12 +35,29 @@ def checked(matrix: npt.ArrayLike, num_classes: int) -> npt.NDArray[np.float64]:
     return values / sums[:, np.newaxis]
 
 
+def check_labels(matrix: npt.NDArray[np.float64], given: npt.ArrayLike) -> None:
+    """Makes sure that a matrix [C, C] allows every label that occurs among the given ones, int [n].
+
+    Raises:
+        ValueError: no class is ever given one of them, so that its samples would have an infinite loss.
+    """
+    occurring = np.unique(np.asarray(given))
+    impossible = occurring[matrix[:, occurring].max(axis=0) == 0]
+    if impossible.size:
+        raise ValueError(
+            f"column {impossible[0]} of the transition matrix is 0, so no sample could be given label {impossible[0]}, "
+            "but training samples have it: give a matrix that fits these labels"
+        )
+
+
 def estimated(probabilities: npt.ArrayLike, outlier_share: float = 0.03) -> npt.NDArray[np.float64]:
     """T from the predicted distributions of a student trained on the noisy labels.
 
     Row i is the prediction for the input that looks most like class i. The inputs with the highest ``outlier_share`` of
-    p_i are passed over (Patrini et al. do so except on CIFAR-100). Rows are independent of each other: the released
-    code blanks the outliers in place and may read them in later rows.
+    p_i are passed over (Patrini et al. do so except on CIFAR-100), and with them all that look as much like class i as
+    the least of them: many probabilities of exactly 1 must not make the row that of the identity. Where that leaves no
+    input, the largest p_i counts. Rows are independent of each other: the released code blanks the outliers in place
+    and may read them in later rows.
 
     Args:
         probabilities: [n, C], rows that sum to 1.
@@ -57,9 +74,11 @@ def estimated(probabilities: npt.ArrayLike, outlier_share: float = 0.03) -> npt.
         raise ValueError(f"a transition matrix is estimated from predictions [n, C], not from shape {p.shape}")
     if not 0.0 <= outlier_share < 1.0:
         raise ValueError(f"outlier_share={outlier_share:g} must lie in [0, 1)")
-    limit = np.quantile(p, 1.0 - outlier_share, axis=0, method="higher") if outlier_share else p.max(axis=0)
-    representatives = np.argmax(np.where(p <= limit, p, -1.0), axis=0)
-    rows = p[representatives]
+    considered = p
+    if outlier_share:
+        considered = np.where(p < np.quantile(p, 1.0 - outlier_share, axis=0, method="higher"), p, -1.0)
+        considered = np.where(considered.max(axis=0) < 0, p, considered)
+    rows = p[np.argmax(considered, axis=0)]
     return rows / rows.sum(axis=1, keepdims=True)
 
 

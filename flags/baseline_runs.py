@@ -1,0 +1,90 @@
+"""A first training that a method builds on: its student, and whether it saw the data that this run sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+import student_nets
+from mentornet.training.workdir import Workdir
+
+_STUDENTS = ("student_early_stopped.keras", "student.keras")
+
+
+def student_of(baseline_run: str) -> keras.Model:
+    """The student of a finished run: the one its hold-out chose, if it had one, else the last.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    for name in _STUDENTS:
+        path = Workdir(baseline_run).path / name
+        if path.is_file():
+            return student_nets.load(path)
+    raise FileNotFoundError(f"--baseline_run={baseline_run} has no {_STUDENTS[-1]}: finish that training first")
+
+
+def start_from(network: keras.Model, baseline_run: str) -> None:
+    """Copies the weights of a finished run's student.
+
+    Raises:
+        FileNotFoundError: the run has no student yet.
+        ValueError: it is another network.
+    """
+    # Counters of dropout calls are no weights: the two may differ in dropout.
+    own, first = (
+        [variable for variable in model.variables if variable.dtype.is_floating]
+        for model in (network, student_of(baseline_run))
+    )
+    if [variable.shape for variable in own] != [variable.shape for variable in first]:
+        raise ValueError(f"the student of --baseline_run={baseline_run} is another network than --studentnet")
+    for variable, start in zip(own, first, strict=True):
+        variable.assign(start)
+
+
+def check_data(baseline_run: str, settings: Mapping[str, Any], given: np.ndarray, ids: np.ndarray) -> None:
+    """Makes sure that a first run was trained on this run's images with this run's labels.
+
+    Samples that only one of them has (a clean set, a hold-out) don't matter, and its student may be any network.
+
+    Args:
+        baseline_run: its folder.
+        settings: this run's ``Config.identity()``.
+        given: int [n], the labels of this run's noisy samples.
+        ids: int [n], their positions in the data set.
+
+    Raises:
+        FileNotFoundError: the run is not finished.
+        ValueError: other images or labels, or a folder that does not say which.
+    """
+    workdir = Workdir(baseline_run)
+    if not any((workdir.path / name).is_file() for name in _STUDENTS):
+        raise FileNotFoundError(f"--baseline_run={baseline_run} has no {_STUDENTS[-1]}: finish that training first")
+    first = workdir.read_run()["identity"]
+    if _images(first) != _images(settings):
+        raise ValueError(
+            f"--baseline_run={baseline_run} was trained on {_images(first)}, but this run is on {_images(settings)}: "
+            "give a first run on the same images"
+        )
+    labels = workdir.read_labels()
+    _, own, others = np.intersect1d(ids, labels["index"], return_indices=True)
+    if not own.size or not np.array_equal(np.asarray(given)[own], labels["given"][others]):
+        raise ValueError(
+            f"--baseline_run={baseline_run} was trained on other labels ({_noise(first)}) than this run "
+            f"({_noise(settings)}): give a first run with the same noise flags and noise seed"
+        )
+
+
+def _images(settings: Mapping[str, Any]) -> str:
+    size = settings.get("image_size")
+    return str(settings.get("dataset_name")).removeprefix("tfds:") + (f" of size {size}" if size else "")
+
+
+def _noise(settings: Mapping[str, Any]) -> str:
+    if settings.get("labels_file"):
+        return f"--labels_file={settings['labels_file']}"
+    shown = f"{settings.get('noise_type')} noise of {settings.get('noise_fraction')}, seed {settings.get('noise_seed')}"
+    return f"{shown}, class {settings['noise_class']}" if settings.get("noise_class") is not None else shown

@@ -1,0 +1,187 @@
+"""What a method takes from a first run: kept in the run folder, not asked for again, and refused from other data."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flags import baseline_runs, build, method_sources, train_flags
+from mentornet.methods import transition
+from tests.script_runs import rows
+from tests.test_train_cifar import student_weights
+from tests.test_train_cifar_methods import train
+
+DATA = ["--dataset_name=digits", "--studentnet=s2e_mlp", "--noise_type=uniform", "--noise_fraction=0.4"]
+LENGTH = ["--max_number_of_steps=6", "--eval_every_steps=3", "--batch_size=32", "--learning_rate=0.02"]
+FLAGS = [*DATA, *LENGTH, "--noshow_progress"]
+CLEAN = ["--clean_examples_per_class=5", "--clean_batch_size=16"]
+METHODS = {
+    "forward_correction": [],
+    "s_model": [],
+    "clean_only": CLEAN,
+}
+
+
+class Stopped(Exception):
+    """A run that is interrupted."""
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("first") / "run"
+    train(*FLAGS, "--holdout_examples=100", f"--train_log_dir={folder}")
+    return folder
+
+
+def stop_after(step: int, monkeypatch) -> None:
+    """Lets the next training end with ``Stopped`` once its checkpoint of that step is written."""
+    from mentornet.training.checkpoints import Checkpoints
+
+    real = Checkpoints.save
+
+    def stopping(self: Checkpoints) -> None:
+        real(self)
+        if int(self.method.step.numpy()) == step:
+            raise Stopped
+
+    monkeypatch.setattr(Checkpoints, "save", stopping)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_goes_on_and_stays_finished_without_its_first_run(method, first, tmp_path, monkeypatch, capsys):
+    copy = tmp_path / "first"
+    shutil.copytree(first, copy)
+    flags = [*FLAGS, f"--method={method}", *METHODS[method], f"--baseline_run={copy}"]
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train(*flags, f"--train_log_dir={whole}")
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        with pytest.raises(Stopped):
+            train(*flags, f"--train_log_dir={stopped}")
+    shutil.rmtree(copy)
+    train(*flags, f"--train_log_dir={stopped}")
+    assert rows(stopped) == rows(whole)
+    expected, found = student_weights(whole), student_weights(stopped)
+    assert expected
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    capsys.readouterr()
+    again = train(*flags, f"--train_log_dir={whole}")
+    assert "is finished" in capsys.readouterr().out
+    assert again == json.loads((whole / "result.json").read_text())
+    with pytest.raises(ValueError, match=r"learning_rate was 0\.02 and is now 0\.5"):
+        train(*flags, "--learning_rate=0.5", f"--train_log_dir={whole}")
+
+
+def loaded_with(*flags: str) -> tuple[train_flags.Config, build.LoadedData]:
+    config = train_flags.parse(["train_cifar.py", *FLAGS, "--train_log_dir=never", *flags])
+    return config, build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
+
+
+def test_the_matrix_is_kept_with_all_its_digits(tmp_path):
+    from mentornet.training.workdir import Workdir
+
+    matrix = np.random.default_rng(0).dirichlet(np.ones(10), 10)
+    workdir = Workdir(tmp_path / "run")
+    workdir.claim("", {})
+    method_sources.keep(workdir, method_sources.Derived({"transition_matrix": matrix}))
+    config, loaded = loaded_with("--method=forward_correction", f"--baseline_run={tmp_path / 'gone'}")
+    found = build.derived(config, loaded, workdir).arguments["transition_matrix"]
+    np.testing.assert_array_equal(found, matrix)
+    file = workdir.path / method_sources.MATRIX_FILE
+    np.testing.assert_array_equal(method_sources.read_matrix(str(file)), matrix)
+    method_sources.keep(workdir, method_sources.Derived({"transition_matrix": 0 * matrix}))  # what is there stays
+    np.testing.assert_array_equal(method_sources.read_matrix(str(file)), matrix)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (
+            ["--noise_fraction=0.2"],
+            r"other labels \(uniform noise of 0.4, seed 0\) than this run \(uniform noise of 0.2",
+        ),
+        (["--noise_seed=1"], r"than this run \(uniform noise of 0.4, seed 1\): give a first run with the same noise"),
+        (["--noise_type=symmetric"], r"than this run \(symmetric noise of 0.4"),
+        (["--noise_type=background", "--noise_class=3"], r"background noise of 0.4, seed 0, class 3\)"),
+    ],
+)
+def test_a_first_run_with_other_labels_is_refused(method, flags, sentence, first):
+    config, loaded = loaded_with(*flags, f"--method={method}", *METHODS[method], f"--baseline_run={first}")
+    with pytest.raises(ValueError, match=sentence):
+        build.derived(config, loaded)
+
+
+def test_a_first_run_on_other_images_is_refused(first, tmp_path):
+    config, loaded = loaded_with("--method=forward_correction", f"--baseline_run={tmp_path}")
+    shutil.copytree(first, tmp_path, dirs_exist_ok=True)
+    record = json.loads((tmp_path / "run.json").read_text())
+    for changed, sentence in (
+        ({"dataset_name": "mnist"}, "was trained on mnist, but this run is on digits"),
+        ({"image_size": 16}, "was trained on digits of size 16, but this run is on digits:"),
+    ):
+        other = {**record, "identity": {**record["identity"], **changed}}
+        (tmp_path / "run.json").write_text(json.dumps(other))
+        with pytest.raises(ValueError, match=sentence):
+            build.derived(config, loaded)
+
+
+def test_first_runs_on_parts_of_the_same_data_are_taken(first):
+    """Held-out samples and clean sets don't matter; tfds:x is x."""
+    config, loaded = loaded_with("--method=clean_only", *CLEAN, f"--baseline_run={first}")
+    assert build.derived(config, loaded).start_from == str(first)
+    settings = {**config.identity(), "dataset_name": "tfds:digits"}
+    baseline_runs.check_data(str(first), settings, loaded.labels.given, loaded.train.ids)
+    with pytest.raises(ValueError, match="other labels"):
+        baseline_runs.check_data(str(first), settings, loaded.labels.given, loaded.train.ids + 5000)
+
+
+@pytest.mark.parametrize(
+    ("data_set", "given", "expected"),
+    [
+        ("cifar10", {}, 0.03),
+        ("cifar100", {}, 0.0),
+        ("tfds:cifar100", {}, 0.0),
+        ("cifar100", {"transition_outlier_share": 0.1}, 0.1),
+    ],
+)
+def test_outliers_are_passed_over_but_on_cifar100(data_set, given, expected, first, monkeypatch):
+    p = np.random.default_rng(0).dirichlet(np.ones(10), 200)
+    monkeypatch.setattr(method_sources, "probabilities", lambda student, batches: p)
+    monkeypatch.setattr(baseline_runs, "check_data", lambda *_: None)
+    _, loaded = loaded_with()
+    own = method_sources.OwnData({"dataset_name": data_set}, loaded.labels, loaded.train.ids, 10, lambda: None)
+    sources = {"baseline_run": str(first), **given}
+    found = method_sources.derived("backward_correction", sources, own).arguments["transition_matrix"]
+    np.testing.assert_array_equal(found, transition.estimated(p, expected))
+    assert not np.array_equal(found, transition.estimated(p, 0.5))
+
+
+def test_only_a_first_run_has_the_training_images_read_in_order(monkeypatch):
+    def refuse(*_: object) -> None:
+        raise AssertionError("the training set was copied")
+
+    monkeypatch.setattr(build, "ordered_batches", refuse)
+    for flags in (
+        ["--method=standard"],
+        ["--method=reed"],
+        ["--method=forward_correction", "--transition_matrix=true"],
+    ):
+        config, loaded = loaded_with(*flags)
+        build.derived(config, loaded)
+
+
+def test_labels_that_the_matrix_excludes_are_refused_once_they_are_known(tmp_path):
+    matrix = np.eye(10)
+    matrix[4] = np.eye(10)[5]
+    file = tmp_path / "matrix.csv"
+    np.savetxt(file, matrix, delimiter=",")
+    config, loaded = loaded_with("--method=forward_correction", f"--transition_matrix={file}")
+    with pytest.raises(ValueError, match="no sample could be given label 4"):
+        build.derived(config, loaded)
