@@ -2,6 +2,7 @@
 
     python scripts/run_recipes.py --seeds 0,1 --data_dir DATA --output runs/cpu flags/recipes/cpu/cifar10_0.4_*.flags
 
+A recipe that begins with another one's run (--baseline_run) gets that of the same seed, which is made first if need be.
 Started again after a stop it continues: finished runs are skipped, a killed one goes on from its checkpoint. The
 table (csv and Markdown, mean and standard deviation over seeds) is renewed after every run.
 """
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only_table", action="store_true", help="start no run, write the table of finished ones")
     chosen, passed_on = parser.parse_known_args(arguments)
     seeds = [int(seed) for seed in chosen.seeds.split(",")]
+    stems = [recipe.stem for recipe in chosen.recipes]
+    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
+        parser.error(f"several recipes are called {', '.join(twice)}: run each table into an --output of its own")
     for seed in seeds:
         for recipe in chosen.recipes:
             if not recipe.is_file():
@@ -60,14 +64,34 @@ def folder_of(recipe: Path, seed: int, output: Path) -> Path:
     return output / f"{recipe.stem}_seed{seed}"
 
 
+def first_run(recipe: Path, seed: int, output: Path) -> tuple[Path, Path] | None:
+    """The recipe that this one's --baseline_run names, and that recipe's run of the same seed.
+
+    Raises:
+        ValueError: the run is of no recipe beside this one.
+    """
+    lines = recipe.read_text(encoding="utf-8").splitlines()
+    named = [line.split("=", 1)[1].strip() for line in lines if line.startswith("--baseline_run=")]
+    if not named:
+        return None
+    for other in sorted(recipe.parent.glob("*.flags")):
+        if Path(named[0]).name == f"{other.parent.name}_{other.stem}":
+            return other, folder_of(other, seed, output)
+    raise ValueError(f"{recipe}: no recipe beside it makes --baseline_run={named[0]}")
+
+
 def _run(recipe: Path, seed: int, chosen: argparse.Namespace, passed_on: Sequence[str]) -> int:
     folder = folder_of(recipe, seed, chosen.output).resolve()
     if (folder / "result.json").is_file():
         return 0
+    baseline = first_run(recipe, seed, chosen.output)
+    if baseline and (code := _run(baseline[0], seed, chosen, passed_on)):
+        return code
+    given = [f"--baseline_run={baseline[1].resolve()}"] if baseline else []
     data = [f"--data_dir={Path(chosen.data_dir).resolve()}"] if chosen.data_dir else []
     print(f"== {folder.name}", flush=True)
-    command = [sys.executable, "train_cifar.py", f"--flagfile={recipe.resolve()}", f"--seed={seed}", *data, *passed_on]
-    return commands.run([*command, f"--train_log_dir={folder}"], ROOT)
+    command = [sys.executable, "train_cifar.py", f"--flagfile={recipe.resolve()}", f"--seed={seed}", *data, *given]
+    return commands.run([*command, *passed_on, f"--train_log_dir={folder}"], ROOT)
 
 
 def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], output: Path) -> None:

@@ -70,6 +70,30 @@ def test_the_table_of_several_seeds(tmp_path):
     assert "| b | 1 | 40.0 |" in text
 
 
+def test_a_recipe_begins_with_its_baseline_of_the_same_seed(tmp_path, capsys, monkeypatch):
+    runner = load("run_recipes")
+    tuned = ROOT / "flags/recipes/l2rw_table2/cifar10_s_model_conf.flags"
+    started = []
+
+    def run(command: list[str], root: Path) -> int:
+        started.append({part.split("=")[0]: part.partition("=")[2] for part in command[2:]})
+        Path(started[-1]["--train_log_dir"]).mkdir()
+        (Path(started[-1]["--train_log_dir"]) / "result.json").write_text("{}")
+        return 0
+
+    monkeypatch.setattr(runner.commands, "run", run)
+    monkeypatch.setattr(runner, "write_table", lambda *_: None)
+    assert runner.main([str(tuned), "--seeds=3", f"--output={tmp_path}"]) == 0
+    assert [Path(one["--flagfile"]).stem for one in started] == ["cifar10_baseline", "cifar10_s_model_conf"]
+    assert [one["--seed"] for one in started] == ["3", "3"]
+    assert "--baseline_run" not in started[0]
+    assert started[1]["--baseline_run"] == started[0]["--train_log_dir"]
+    both = [str(ROOT / f"flags/recipes/l2rw_table{k}/cifar10_baseline.flags") for k in (1, 2)]
+    with pytest.raises(SystemExit):
+        runner.main([*both, f"--output={tmp_path}"])
+    assert "several recipes are called cifar10_baseline" in capsys.readouterr().err
+
+
 def settings(path: str) -> train_flags.Config:
     recipe = ROOT / "flags/recipes" / path
     return train_flags.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
