@@ -151,3 +151,26 @@ def test_the_outputs_can_be_differentiated():
         return tape.gradient(total, w)
 
     assert run().numpy() == pytest.approx([12 * 12])
+
+
+def test_autograph_has_nothing_to_say(capfd, caplog):
+    """Inside a function that AutoGraph converts, whose own conditions it still converts."""
+    w = tf.Variable([2.0])
+    tf.get_logger().propagate, before = True, tf.get_logger().propagate
+
+    @tf.function
+    def run(double):
+        def call():
+            x = w**3
+            if double:
+                x = 2.0 * x
+            return x
+
+        return outputs_and_derivative(call, [w], [tf.constant([1.0])])[1]
+
+    try:
+        assert run(False).numpy() == pytest.approx([12.0])
+    finally:
+        tf.get_logger().propagate = before
+    said = capfd.readouterr().err + caplog.text
+    assert "AutoGraph" not in said

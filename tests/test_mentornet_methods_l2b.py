@@ -75,11 +75,14 @@ def linear_student() -> keras.Model:
 class NumpyL2B:
     """The released loop for a linear student in float64: look-ahead, joint weights, clipping, decay, momentum."""
 
-    def __init__(self, student, *, rate, momentum, decay, clip):
+    def __init__(self, student, *, rate, momentum, decay, clip, clean_decay=False, decayed="all"):
         kernel, bias = (v.numpy().astype(np.float64) for v in student.trainable_variables)
         self.theta = np.concatenate([kernel, bias[None]])
         self.velocity = np.zeros_like(self.theta)
-        self.rate, self.momentum, self.decay, self.clip = rate, momentum, decay, clip
+        self.rate, self.momentum, self.clip = rate, momentum, clip
+        self.decay = np.full_like(self.theta, decay)
+        self.decay[-1] *= decayed == "all"  # the last row holds the biases
+        self.clean_decay = clean_decay * self.decay
 
     @staticmethod
     def slopes(theta, image, label):
@@ -91,7 +94,7 @@ class NumpyL2B:
     def step(self, batch, warm):
         ahead = self.theta - self.rate * (self.momentum * self.velocity + self.decay * self.theta)
         x, _, clean_slope = self.slopes(ahead, batch["clean_image"], batch["clean_label"])
-        clean = x.T @ clean_slope / len(x)
+        clean = x.T @ clean_slope / len(x) + self.clean_decay * ahead
         x, p, slope = self.slopes(self.theta, batch["image"], batch["label"])
         pseudo_slope = p - onehot(p.argmax(axis=1))
         u = np.stack([np.einsum("ni,nc,ic->n", x, s, clean) for s in (slope, pseudo_slope)])
@@ -106,12 +109,25 @@ class NumpyL2B:
         return v, norm
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_whole_steps_agree_with_numpy(jit_compile):
-    """Claims 2, 3, 10 and the settings of table 8: warm-up, joint weights, clipping before the decay of all weights."""
+@pytest.mark.parametrize(
+    ("jit_compile", "options"),
+    [
+        (False, {}),
+        (True, {}),
+        (False, {"decayed": "kernels"}),
+        (False, {"clean_decay": True}),
+        (False, {"clean_decay": True, "decayed": "kernels"}),
+    ],
+)
+def test_whole_steps_agree_with_numpy(jit_compile, options):
+    """Claims 2, 3, 10 and the settings of table 8: warm-up, joint weights, clipping before the decay of all weights.
+
+    The decay of the clean loss is that of the same variables, taken where the clean gradient is.
+    """
     student, settings = linear_student(), {"rate": 0.3, "momentum": 0.9}
-    oracle = NumpyL2B(student, **settings, decay=0.05, clip=0.4)
-    method = methods.L2B(student, max_steps=10, weight_decay=0.05, clip_norm=0.4, warmup_steps=1)
+    student.trainable_variables[1].assign([0.5, -1.0, 2.0, 0.3])
+    oracle = NumpyL2B(student, **settings, decay=0.05, clip=0.4, **options)
+    method = methods.L2B(student, max_steps=10, weight_decay=0.05, clip_norm=0.4, warmup_steps=1, **options)
     batches = [meta_batch(seed, shape=(3, 3, 1)) for seed in range(4)]
     logs = fit(method, *batches, optimizer=MomentumSGD(0.3, 0.9), jit_compile=jit_compile)
     norms = []
@@ -169,37 +185,6 @@ def test_alpha_plus_beta_one_is_reeds_bootstrap_with_a_weight_of_its_own():
         total = tf.reduce_sum(found * losses)
     np.testing.assert_allclose(total, -(mixed * np.log(p)).sum() / 4, rtol=1e-5)
     np.testing.assert_allclose(tape.gradient(total, logits), (p - mixed) / 4, atol=1e-6)
-
-
-SCORES = np.array([[0.02, -0.01, 0.0], [0.01, 0.03, -0.04]], np.float32)
-POSITIVE = np.maximum(SCORES.astype(np.float64), 0)
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, POSITIVE / POSITIVE.sum()),
-        ({"scope": "separate"}, POSITIVE / POSITIVE.sum(axis=1, keepdims=True) / 2),
-        ({"ablation": "alpha_zero"}, POSITIVE * [[0], [1]] / POSITIVE[1].sum()),
-        ({"ablation": "beta_zero"}, POSITIVE * [[1], [0]] / POSITIVE[0].sum()),
-        ({"normalisation": "sigmoid"}, (1 / (1 + np.exp(-POSITIVE))) / (1 / (1 + np.exp(-POSITIVE))).sum()),
-        ({"normalisation": "softmax"}, np.exp(SCORES) / np.exp(SCORES).sum()),
-        ({"normalisation": "softmax", "temperature": 10.0}, np.exp(SCORES / 10) / np.exp(SCORES / 10).sum()),
-    ],
-)
-def test_normalisations_and_ablations(options, expected):
-    """Claims 3 and 8; weights of all rules sum to 1."""
-    method = methods.L2B(linear_student(), max_steps=1, **options)
-    found, mean = method.weights(tf.constant(SCORES))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
-    assert float(tf.reduce_sum(found)) == pytest.approx(1)
-    assert float(mean) == pytest.approx(expected[0].sum(), rel=1e-5)
-
-
-def test_all_scores_negative_gives_no_weights_and_no_nan():
-    method = methods.L2B(linear_student(), max_steps=1)
-    found, _ = method.weights(-tf.ones([2, 5]))
-    assert np.all(found.numpy() == 0)
 
 
 def test_a_small_enough_step_never_raises_the_clean_loss():
@@ -288,22 +273,3 @@ def test_moving_averages_and_slots_change_once_a_step():
         np.testing.assert_allclose(new, old - 0.5 * velocity.numpy(), atol=1e-6)
         total += float((velocity.numpy() ** 2).sum())
     assert np.sqrt(total) <= 0.2 * (1 + 1e-5)
-
-
-@pytest.mark.parametrize(
-    ("settings", "complaint"),
-    [
-        ({"ablation": "gamma"}, "ablation"),
-        ({"normalisation": "l1"}, "normalisation"),
-        ({"scope": "both"}, "scope"),
-        ({"decayed": "biases"}, "decayed"),
-        ({"warmup_steps": -1}, "warmup_steps"),
-        ({"warmup_steps": 1}, "leave none of the 1 steps"),
-        ({"clip_norm": 0.0}, "clip_norm"),
-        ({"temperature": 0.0}, "temperature"),
-        ({"ablation": "alpha_plus_beta_one", "normalisation": "softmax"}, "fixes the normalisation"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        methods.L2B(linear_student(), max_steps=1, **settings)

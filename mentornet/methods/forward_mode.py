@@ -48,7 +48,17 @@ def outputs_and_derivative(
     graph = tf.compat.v1.get_default_graph()
     before = len(graph.get_operations())
     outputs = call()
-    operations = graph.get_operations()[before:]
+    return outputs, _derivative(outputs, graph.get_operations()[before:], variables, direction)
+
+
+@tf.autograph.experimental.do_not_convert
+def _derivative(
+    outputs: tf.Tensor,
+    operations: Sequence[tf.Operation],
+    variables: Sequence[tf.Variable],
+    direction: Sequence[tf.Tensor],
+) -> tf.Tensor:
+    """The walk through the operations that made the outputs; plain Python that AutoGraph has no business with."""
     _check_reads(operations)
     along = {
         _handle(variable).ref(): tf.cast(change, variable.dtype)
@@ -68,7 +78,7 @@ def outputs_and_derivative(
         for tensor, derivative in zip(operation.outputs, found, strict=True):
             if derivative is not None:
                 derivatives[tensor.ref()] = derivative
-    return outputs, derivatives.get(outputs.ref(), tf.zeros_like(outputs))
+    return derivatives.get(outputs.ref(), tf.zeros_like(outputs))
 
 
 def _check_reads(operations: Sequence[tf.Operation]) -> None:

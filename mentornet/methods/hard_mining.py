@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.methods.base import Batch, Weighting
+from mentornet.methods.meta_gradient import random_layer
 from mentornet.methods.replicas import gather, own_part, replicas
 from mentornet.methods.standard import Standard
 
@@ -52,7 +53,7 @@ class HardMining(Standard):
         classes = student.output_shape[-1]
         if positive_label is not None and not 0 <= positive_label < classes:
             raise ValueError(f"positive_label={positive_label}, but the classes are 0 to {classes - 1}")
-        if choose_first and student.non_trainable_variables:
+        if choose_first and (student.non_trainable_variables or random_layer(student) is not None):
             raise ValueError(
                 f"choose_first runs chosen samples alone, but the outputs of {student.name!r} depend on the batch or "
                 "on earlier calls (batch norm, dropout): leave it out"

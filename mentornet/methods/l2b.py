@@ -9,6 +9,7 @@ decays every parameter; the paper's eq. 5 looks ahead with the plain gradient.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ class L2B(MetaReweighting):
 
     Args:
         student: any Keras model, images -> logits.
-        warmup_steps: steps of plain training first; the paper's 10 epochs of 300 (1 of 30 on ISIC).
+        warmup_steps: steps of plain training first; the paper's 10 epochs of 300 (1 of 30 on ISIC). They cost what the
+            others cost: one compiled step does both, so that replicas and XLA need no branches.
         clip_norm: largest global norm of the loss gradient (0.25 on CIFAR-10, 0.8 on CIFAR-100); None: no limit.
         ablation: "alpha_zero" trains on pseudo labels only, "beta_zero" on given ones only (L2RW), with
             "alpha_plus_beta_one" every sample has weight 1/n, divided between its two labels (table 8).
@@ -141,7 +143,7 @@ class L2B(MetaReweighting):
         return tf.stop_gradient(own), tf.reduce_sum(found[0])
 
     def _normalised(self, scores: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        kept = {"alpha_zero": [[0.0], [1.0]], "beta_zero": [[1.0], [0.0]]}.get(self._ablation, [[1.0], [1.0]])
+        kept = tf.constant({"alpha_zero": [[0.0], [1.0]], "beta_zero": [[1.0], [0.0]]}.get(self._ablation, [[1.0]] * 2))
         rectified = tf.nn.relu(scores) * kept
         if self._ablation == "alpha_plus_beta_one":
             alpha, both = rectified[0], rectified[0] + rectified[1]
@@ -150,7 +152,10 @@ class L2B(MetaReweighting):
         if self._normalisation == "sigmoid":
             raw = tf.sigmoid(rectified) * kept
         elif self._normalisation == "softmax":
-            raw = tf.exp((scores - tf.reduce_max(scores)) / self._temperature) * kept
+            # Against the largest of those that are normalised together, or the others' exponentials may all be 0.
+            masked = tf.where(kept > 0, scores, -math.inf)
+            highest = tf.reduce_max(masked, axis=None if self._scope == "joint" else 1, keepdims=True)
+            raw = tf.where(kept > 0, tf.exp((scores - highest) / self._temperature), 0.0)
         else:
             raw = rectified
         if self._scope == "joint":

@@ -20,7 +20,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import kernels, per_sample_cross_entropy
+from mentornet.methods.base import per_sample_cross_entropy
 from mentornet.methods.forward_mode import outputs_and_derivative
 from mentornet.methods.replicas import replicas
 
@@ -29,7 +29,13 @@ Targets = Callable[[tf.Tensor], tf.Tensor]
 
 
 def clean_gradient(
-    student: keras.Model, image: tf.Tensor, label: tf.Tensor, weight_decay: float = 0.0
+    student: keras.Model,
+    image: tf.Tensor,
+    label: tf.Tensor,
+    weight_decay: float = 0.0,
+    decayed: Sequence[tf.Variable] = (),
+    *,
+    shared: bool = False,
 ) -> list[tf.Tensor]:
     """The gradient g of the mean cross-entropy on a clean batch, in training mode, at the present weights.
 
@@ -39,22 +45,25 @@ def clean_gradient(
         student: images -> logits.
         image: float32 [m, h, w, c], this replica's part of the clean batch.
         label: int [m].
-        weight_decay: adds this times the kernels: the decay term that the released L2RW code has in its clean loss.
+        weight_decay: adds this times the ``decayed`` variables: the decay term that the released L2RW code has in its
+            clean loss.
+        decayed: those that weight decay applies to.
+        shared: see ``untouched``.
 
     Returns:
         One tensor a trainable variable, the same on every replica.
     """
     variables = student.trainable_variables
-    with untouched(student, counters=False), tf.GradientTape() as tape:
+    with untouched(student, counters=False, shared=shared), tf.GradientTape() as tape:
         loss = tf.reduce_mean(per_sample_cross_entropy(label, student(image, training=True)))
     gradients = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
     if replicas() > 1:
         gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
     if weight_decay:
-        decayed = {id(kernel) for kernel in kernels(student)}
+        with_decay = {id(variable) for variable in decayed}
         gradients = [
-            gradient + weight_decay * variable if id(variable) in decayed else gradient
+            gradient + weight_decay * variable if id(variable) in with_decay else gradient
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
     return gradients
@@ -93,25 +102,27 @@ def target_products(logits: tf.Tensor, derivative: tf.Tensor, targets: tf.Tensor
 
 
 def contracted_products(
-    student: keras.Model, image: tf.Tensor, targets: Targets, direction: Sequence[tf.Tensor]
+    student: keras.Model, image: tf.Tensor, targets: Targets, direction: Sequence[tf.Tensor], *, shared: bool = False
 ) -> tf.Tensor:
     """The same products by double backpropagation, in a forward pass of their own.
 
     With l = sum e_i f_i at e = 0, the gradient of l with respect to the student's weights is contracted with the
-    direction and differentiated by e. The pass leaves no trace: the one that follows sees the same dropout masks.
+    direction and differentiated by e. The pass leaves no trace: the one that follows sees the same dropout masks, if
+    the student counts its draws (see ``random_layer``).
 
     Args:
         student: images -> logits.
         image: float32 [n, h, w, c].
         targets: what the k losses of a sample are against.
         direction: one tensor a trainable variable.
+        shared: see ``untouched``.
 
     Returns:
         float32 [k, n].
     """
     variables = student.trainable_variables
     with tf.GradientTape() as outer:
-        with untouched(student, counters=True), tf.GradientTape() as inner:
+        with untouched(student, counters=True, shared=shared), tf.GradientTape() as inner:
             logits = tf.cast(student(image, training=True), tf.float32)
             against = tf.stop_gradient(targets(logits))
             epsilon = tf.zeros(tf.shape(against)[:2])
@@ -126,19 +137,56 @@ def contracted_products(
 
 
 @contextmanager
-def untouched(student: keras.Model, *, counters: bool) -> Iterator[None]:
-    """Puts the moving averages of batch normalisation back to what they were.
+def untouched(student: keras.Model, *, counters: bool, shared: bool = False) -> Iterator[None]:
+    """The moving averages of batch normalisation are behind the block what they were before it.
 
     Args:
         student: called in training mode inside the block.
         counters: whole-number state too, which counts the calls of dropout. False lets it run on, so that the next
             pass draws other masks.
+        shared: other workers write the moving averages meanwhile. They are not put back then, which would undo that,
+            but moved by a momentum of 1: each update subtracts 0. For graphs, and students that ``unshareable`` passes.
     """
-    state = [v for v in student.non_trainable_variables if counters or v.dtype.is_floating]
+    state = [v for v in student.non_trainable_variables if (not shared if v.dtype.is_floating else counters)]
     before = [tf.identity(variable) for variable in state]
-    yield
+    layers = _batch_norms(student) if shared else []
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        # A tensor, because for a number Keras has the fused kernel compute new averages and writes these.
+        layer.momentum = tf.constant(1.0)
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
     for variable, value in zip(state, before, strict=True):
         variable.assign(value)
+
+
+def unshareable(student: keras.Model) -> str | None:
+    """The name of a float state that a pass in training mode may write other than as a moving average, or None."""
+    averages = {id(v) for layer in _batch_norms(student) for v in (layer.moving_mean, layer.moving_variance)}
+    others = (v for v in student.non_trainable_variables if v.dtype.is_floating and id(v) not in averages)
+    return next((v.name for v in others), None)
+
+
+def random_layer(student: keras.Model) -> str | None:
+    """The name of a layer that draws from Keras' own generator, differently in each pass; None if there is none.
+
+    ``student_nets.layers.SeededDropout`` counts its draws in a variable instead, so that a pass can be repeated.
+    """
+    drawing = (keras.__internal__.layers.BaseRandomLayer,)
+    return next((layer.name for layer in _layers(student) if isinstance(layer, drawing)), None)
+
+
+def _batch_norms(student: keras.Model) -> list[Any]:
+    kind = keras.layers.BatchNormalization
+    return [layer for layer in _layers(student) if isinstance(layer, kind) and not layer.renorm]
+
+
+def _layers(student: keras.Model) -> Iterator[keras.layers.Layer]:
+    """All layers, those inside others too."""
+    return (part for part in student.submodules if isinstance(part, keras.layers.Layer))
 
 
 @contextmanager

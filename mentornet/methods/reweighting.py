@@ -14,7 +14,7 @@ import tf_keras as keras
 
 from mentornet.methods import meta_gradient
 from mentornet.methods.base import Batch, NoisyLabelMethod, kernels
-from mentornet.methods.meta_gradient import Targets
+from mentornet.methods.meta_gradient import Targets, random_layer, unshareable
 
 META_GRADIENTS = ("forward", "double_backprop")
 LOOKAHEADS = ("none", "momentum")
@@ -25,14 +25,16 @@ class MetaReweighting(NoisyLabelMethod):
 
     Args:
         student: any Keras model, images -> logits.
-        meta_gradient: "forward", or "double_backprop": the same weights from differentiating a gradient, slower.
+        meta_gradient: "forward", or "double_backprop": the same weights from differentiating a gradient, slower, and
+            only for students whose dropout can be repeated in a second pass.
         lookahead: where the clean gradient is taken. "none": at the present weights (both papers). "momentum": where
             momentum and decay alone would carry the next step (released L2B code); needs ``MomentumSGD``.
         clean_decay: add the weight decay to the clean loss, as the released L2RW code does and its paper does not.
         **shared: see ``NoisyLabelMethod``.
 
     Raises:
-        ValueError: a setting that is not among its choices.
+        ValueError: a setting that is not among its choices, or double_backprop with a student that draws otherwise in
+            each pass.
     """
 
     needs_clean_set = True
@@ -51,6 +53,13 @@ class MetaReweighting(NoisyLabelMethod):
         check_choice("meta_gradient", meta_gradient, META_GRADIENTS)
         check_choice("lookahead", lookahead, LOOKAHEADS)
         self._double_backprop = meta_gradient == "double_backprop"
+        drawing = random_layer(student)
+        if self._double_backprop and drawing is not None:
+            raise ValueError(
+                f"double_backprop passes the batch twice, but the layer {drawing!r} of {student.name!r} draws anew "
+                "each time: use SeededDropout, or the meta-gradient forward"
+            )
+        self._shared = False
         self._lookahead, self._clean_decay = lookahead, clean_decay
 
     def compile(self, optimizer: Any = "rmsprop", *arguments: Any, **options: Any) -> None:
@@ -58,10 +67,16 @@ class MetaReweighting(NoisyLabelMethod):
 
         Raises:
             ValueError: the momentum look-ahead with an optimiser that has no such velocities, or in asynchronous
-                training.
+                training; there also a student with state that the pass of the clean batch can't but write.
         """
-        if self._lookahead == "momentum":
-            check_synchronous(isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy))
+        self._shared = isinstance(tf.distribute.get_strategy(), tf.distribute.ParameterServerStrategy)
+        check_synchronous(self._shared and self._lookahead == "momentum")
+        written = unshareable(self.student) if self._shared else None
+        if written is not None:
+            raise ValueError(
+                f"the clean batch must leave no trace in {written!r} of {self.student.name!r}, which asynchronous "
+                "workers share: use another student or a synchronous strategy"
+            )
         super().compile(optimizer, *arguments, **options)
         if self._lookahead == "momentum":
             self.optimizer.build(self.trained_variables())
@@ -83,13 +98,13 @@ class MetaReweighting(NoisyLabelMethod):
                 "'clean_label'"
             )
         image, label = batch["clean_image"], batch["clean_label"]
-        decay = self.weight_decay if self._clean_decay else 0.0
+        decay, decayed = self.weight_decay if self._clean_decay else 0.0, self.decayed_variables()
         if self._lookahead == "none":
-            return meta_gradient.clean_gradient(self.student, image, label, decay)
+            return meta_gradient.clean_gradient(self.student, image, label, decay, decayed, shared=self._shared)
         variables = self.student.trainable_variables
-        point = meta_gradient.momentum_lookahead(self.optimizer, variables, self.decayed_variables(), self.weight_decay)
+        point = meta_gradient.momentum_lookahead(self.optimizer, variables, decayed, self.weight_decay)
         with meta_gradient.moved_to(variables, point):
-            return meta_gradient.clean_gradient(self.student, image, label, decay)
+            return meta_gradient.clean_gradient(self.student, image, label, decay, decayed)
 
     def logits_and_products(
         self, image: tf.Tensor, targets: Targets, direction: list[tf.Tensor]
@@ -100,7 +115,7 @@ class MetaReweighting(NoisyLabelMethod):
             logits [n, C] to differentiate, and products [k, n] for the k targets, constants.
         """
         if self._double_backprop:
-            products = meta_gradient.contracted_products(self.student, image, targets, direction)
+            products = meta_gradient.contracted_products(self.student, image, targets, direction, shared=self._shared)
             logits = tf.cast(self.student(image, training=True), tf.float32)
         else:
             logits, derivative = meta_gradient.logits_along(self.student, image, direction)
