@@ -182,6 +182,7 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
         holdout=None
         if loaded.holdout is None or loaded.holdout_labels is None
         else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),
+        holdout_criterion=config.clean.holdout_criterion,
     )
 
 

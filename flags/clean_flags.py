@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from absl import flags
 
 from mentornet import methods
+from mentornet.training import early_stopping
 
 SOURCES = ("set", "mixture")
 
@@ -35,6 +36,13 @@ _HOLDOUT = flags.DEFINE_integer(
     "Noisy training samples kept back to choose the best step (early stopping); none: 0.",
     lower_bound=0,
 )
+_CRITERION = flags.DEFINE_enum(
+    "holdout_criterion",
+    None,
+    early_stopping.CRITERIA,
+    "What is best on the hold-out: the lowest loss (default; the first training of the corrections) or the highest "
+    "accuracy.",
+)
 _BALANCED = flags.DEFINE_boolean(
     "balanced_batches", False, "Draw batches in which every given class is equally likely (resampling)."
 )
@@ -50,6 +58,7 @@ class CleanConfig:
         clean_batch_size: clean samples a step; None means the batch size.
         clean_source: "set", "mixture", or "none" for methods without clean samples.
         holdout_examples: noisy samples kept back.
+        holdout_criterion: "loss" or "accuracy", which decides on them.
         balanced_batches: classes are equally likely in a batch.
     """
 
@@ -59,6 +68,7 @@ class CleanConfig:
     clean_source: str
     holdout_examples: int
     balanced_batches: bool
+    holdout_criterion: str = "loss"
 
 
 def clean_config(method: str) -> CleanConfig:
@@ -77,6 +87,10 @@ def clean_config(method: str) -> CleanConfig:
     sizes = [holder for holder in (_EXAMPLES, _PER_CLASS) if holder.value is not None]
     if not needed and drawn:
         raise ValueError(f"--method={method} does not use {', '.join(drawn)}: leave it out")
+    if _CRITERION.value is not None and not _HOLDOUT.value:
+        raise ValueError("--holdout_criterion decides on a hold-out: give --holdout_examples, or leave it out")
+    if _BALANCED.value and method == "clean_only":
+        raise ValueError("--balanced_batches draws noisy batches, which --method=clean_only does not use: leave it out")
     if source == "mixture" and method != "l2b":
         raise ValueError(f"--clean_source=mixture belongs to --method=l2b, not to {method}")
     if source == "mixture" and sizes:
@@ -93,4 +107,18 @@ def clean_config(method: str) -> CleanConfig:
         clean_source=source,
         holdout_examples=_HOLDOUT.value,
         balanced_batches=_BALANCED.value,
+        holdout_criterion=_CRITERION.value or "loss",
     )
+
+
+def check_distribution(config: CleanConfig, strategy: str) -> None:
+    """Refuses what a distribution strategy can't do with clean samples.
+
+    Raises:
+        ValueError: a mixture in asynchronous training, whose workers read streams that nobody can change under way.
+    """
+    if config.clean_source == "mixture" and strategy == "parameter_server":
+        raise ValueError(
+            "--clean_source=mixture chooses other clean samples while training, which asynchronous workers can't be "
+            "told: give a clean set, or use another strategy than parameter_server"
+        )

@@ -108,13 +108,15 @@ _SOURCES: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
     (_OUTLIERS, "transition_outlier_share", _TRANSITION),
 )
 
-# Values the classes would only refuse once the data is loaded: (holder, lowest, whether it is allowed, highest).
-_RANGES: tuple[tuple[Any, float, bool, float | None], ...] = (
-    (_CLIP, 0.0, False, None),
-    (_TEMPERATURE, 0.0, False, None),
-    (_REED_BETA, 0.0, True, 1.0),
-    (_Q, 0.0, False, 1.0),
-    (_KEPT, 0.0, False, 1.0),
+# Values the classes would only refuse once the data is loaded: holder, (lowest, whether it is allowed), (highest, ...).
+_RANGES: tuple[tuple[Any, tuple[float, bool], tuple[float, bool]], ...] = (
+    (_CLIP, (0.0, False), (math.inf, True)),
+    (_TEMPERATURE, (0.0, False), (math.inf, True)),
+    (_REED_BETA, (0.0, True), (1.0, True)),
+    (_Q, (0.0, False), (1.0, True)),
+    (_KEPT, (0.0, False), (1.0, True)),
+    (_SMOOTHING, (0.0, False), (1.0, False)),
+    (_OUTLIERS, (0.0, True), (1.0, False)),
 )
 
 
@@ -133,22 +135,20 @@ def options(method: str) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ValueError(
                 f"--method={method} does not use --{holder.name}: leave it out, or use --method={' or '.join(used)}"
             )
-    for holder, lowest, included, highest in _RANGES:
-        value = holder.value
-        if value is None:
-            continue
-        inside = lowest <= value <= (math.inf if highest is None else highest)  # never so for NaN
-        if not inside or (value == lowest and not included):
-            limit = "" if highest is None else f" and at most {highest:g}"
-            raise ValueError(
-                f"--{holder.name}={value:g} must be {'at least' if included else 'above'} {lowest:g}{limit}"
-            )
+    for holder, lowest, highest in _RANGES:
+        _check_range(holder, lowest, highest)
+    if _ABLATION.value == "alpha_plus_beta_one" and (
+        _NORMALISATION.value not in (None, "rectified") or _SCOPE.value not in (None, "joint")
+    ):
+        raise ValueError(
+            "--l2b_ablation=alpha_plus_beta_one fixes the normalisation: leave --l2b_normalisation and --l2b_scope out"
+        )
     if _TEMPERATURE.value is not None and _NORMALISATION.value != "softmax":
         raise ValueError("--l2b_temperature is only used with --l2b_normalisation=softmax")
     if _KEPT.value is not None and _POSITIVE.value is not None:
         raise ValueError("--kept_share and --positive_label both say how many samples are kept: give one of them")
-    if _OUTLIERS.value is not None and (_BASELINE.value is None or not 0.0 <= _OUTLIERS.value < 1.0):
-        raise ValueError("--transition_outlier_share is a number in [0, 1) and needs --baseline_run")
+    if _OUTLIERS.value is not None and _BASELINE.value is None:
+        raise ValueError("--transition_outlier_share is of an estimate: give --baseline_run, or leave it out")
     if _MATRIX.value is not None and _BASELINE.value is not None:
         raise ValueError("--transition_matrix and --baseline_run both give the transition matrix: give one of them")
     if method in _TRANSITION and _MATRIX.value is None and _BASELINE.value is None:
@@ -160,6 +160,30 @@ def options(method: str) -> tuple[dict[str, Any], dict[str, Any]]:
         {name: holder.value for holder, name, _ in given if name in names},
         {name: holder.value for holder, name, _ in given if name not in names},
     )
+
+
+def _check_range(holder: Any, lowest: tuple[float, bool], highest: tuple[float, bool]) -> None:
+    value = holder.value
+    if value is None or lowest[0] < value < highest[0] or (value, True) in (lowest, highest):
+        return
+    limit = f"{'at least' if lowest[1] else 'above'} {lowest[0]:g}"
+    if highest[0] < math.inf:
+        limit += f" and {'at most' if highest[1] else 'below'} {highest[0]:g}"
+    raise ValueError(f"--{holder.name}={value:g} must be {limit}")
+
+
+def check_run(max_steps: int, weight_decay: float) -> None:
+    """Refuses what means nothing together with the flags of run and student.
+
+    Raises:
+        ValueError: a warm-up as long as the training, or a decay of the clean loss where nothing decays.
+    """
+    if _WARMUP.value and _WARMUP.value >= max_steps:
+        raise ValueError(
+            f"--warmup_steps={_WARMUP.value} leave none of the {max_steps} steps to L2B: use a shorter warm-up"
+        )
+    if _CLEAN_DECAY.value and not weight_decay:
+        raise ValueError("--clean_decay adds the weight decay, which is 0: give --weight_decay, or leave it out")
 
 
 def check_distribution(method: str, strategy: str) -> None:

@@ -104,6 +104,8 @@ class Config:
         clean = {
             name: value for name, value in dataclasses.asdict(self.clean).items() if value not in (None, 0, "none")
         }
+        if not self.clean.holdout_examples or clean["holdout_criterion"] == "accuracy":
+            del clean["holdout_criterion"]  # folders made before it was a setting went by the accuracy
         own = {name: _compact(value) for name, value in {**self.method.options, **self.method.sources}.items()}
         if self.method.update_epochs:
             own |= {
@@ -140,14 +142,18 @@ def config() -> Config:
     preset = presets.get(run.preset)
     method = curriculum_flags.method_config(preset)
     distribution = distribution_flags.distribution_config(run.mode, run.device_id)
+    student = student_flags.student_config(preset, run.max_steps, methods.get(method.name).takes_auxiliary_head)
+    clean = clean_flags.clean_config(method.name)
+    clean_flags.check_distribution(clean, distribution.strategy)
     method_flags.check_distribution(method.name, distribution.strategy)
+    method_flags.check_run(run.max_steps, student.weight_decay)
     return Config(
         run=run,
         data=data_flags.data_config(run.seed, preset.augmentation),
-        student=student_flags.student_config(preset, run.max_steps, methods.get(method.name).takes_auxiliary_head),
+        student=student,
         method=method,
         distribution=distribution,
-        clean=clean_flags.clean_config(method.name),
+        clean=clean,
     )
 
 

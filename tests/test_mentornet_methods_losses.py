@@ -53,6 +53,15 @@ def test_reed_soft_by_hand(beta):
     np.testing.assert_allclose(gradient, expected, atol=1e-5)
 
 
+def test_reeds_own_shares_of_the_given_label():
+    """Hard 0.8 and soft 0.95 are the defaults, and hard is."""
+    log_p = np.log(P)
+    hard = 0.8 * ONEHOT + 0.2 * np.eye(CLASSES)[P.argmax(axis=1)]
+    for options, target in (({}, hard), ({"kind": "hard"}, hard), ({"kind": "soft"}, 0.95 * ONEHOT + 0.05 * P)):
+        losses, _ = losses_and_gradient(make("reed", **options))
+        np.testing.assert_allclose(losses, -(target * log_p).sum(axis=1), rtol=1e-5)
+
+
 @pytest.mark.parametrize("q", [1e-3, 0.7, 1.0])
 def test_generalised_cross_entropy_by_hand(q):
     p_y = (P * ONEHOT).sum(axis=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import signal
 import subprocess
 import time
@@ -84,7 +82,7 @@ def test_clean_samples_and_holdout_stay_out_of_the_run(tmp_path):
     assert len(labels["given"]) == 1437 - 50 - 100
     assert len(np.unique(labels["index"])) == len(labels["index"])
     table = np.genfromtxt(folder / "holdout.csv", delimiter=",", names=True)
-    best = table["step"][np.argmax(table["holdout_accuracy"])]
+    best = table["step"][np.argmin(table["holdout_loss"])]
     assert result["early_stopped_step"] == best
     row = next(row for row in rows(folder) if float(row["step"]) == best)
     assert result["accuracy_early_stopped"] == pytest.approx(float(row["eval_accuracy"]))
@@ -132,59 +130,6 @@ def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from
     method, _, _ = built("--method=clean_only", *CLEAN, *baseline)
     for a, b in zip(method.student.trainable_weights, student.trainable_weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
-
-
-BAD = {
-    "clean labels missing": (["--method=l2rw"], "needs samples with true labels: give --clean_examples"),
-    "two sizes": (["--method=l2b", "--clean_examples=10", "--clean_examples_per_class=1"], "not both"),
-    "clean set unused": (["--method=reed", "--clean_examples=10"], "--method=reed does not use --clean_examples=10"),
-    "mixture for l2rw": (["--method=l2rw", "--clean_source=mixture"], "belongs to --method=l2b"),
-    "mixture with a set": (
-        ["--method=l2b", "--clean_source=mixture", "--clean_examples=10"],
-        "leave --clean_examples out",
-    ),
-    "another method's flag": (["--method=l2rw", "--clean_examples=50", "--reed_beta=0.5"], "does not use --reed_beta"),
-    "with spade": (["--curriculum=none", "--clip_norm=0.5"], "--method=spade does not use --clip_norm"),
-    "curriculum with l2rw": (
-        ["--method=l2rw", "--clean_examples=50", "--curriculum=none"],
-        "does not use --curriculum",
-    ),
-    "beta": (["--method=reed", "--reed_beta=1.5"], "--reed_beta=1.5 must be at least 0 and at most 1"),
-    "clip": (["--method=l2b", "--clean_examples=50", "--clip_norm=0"], "--clip_norm=0 must be above 0"),
-    "no number": (["--method=l2b", "--clean_examples=50", "--clip_norm=nan"], "--clip_norm=nan must be above 0"),
-    "temperature": (["--method=l2b", "--clean_examples=50", "--l2b_temperature=10"], "l2b_normalisation=softmax"),
-    "no matrix": (["--method=forward_correction"], "needs a transition matrix"),
-    "two matrices": (
-        ["--method=s_model", "--transition_matrix=true", "--baseline_run=x"],
-        "both give the transition matrix",
-    ),
-    "matrix of nobody": (["--method=reed", "--transition_matrix=true"], "does not use --transition_matrix"),
-    "two counts": (["--method=hard_mining", "--kept_share=0.5", "--positive_label=1"], "give one of them"),
-    "unknown method": (["--method=magic"], "unknown method 'magic'"),
-    "look-ahead of asynchronous workers": (
-        ["--method=l2b", "--clean_examples=50", "--distribution_strategy=parameter_server"],
-        "the momentum look-ahead moves the weights that asynchronous workers share: use --lookahead=none",
-    ),
-    "cosine with boundaries": (
-        ["--learning_rate_schedule=cosine", "--learning_rate_boundaries=5"],
-        "leave --learning_rate_boundaries out",
-    ),
-    "variant of symmetric noise": (["--noise_type=symmetric", "--noise_variant=author"], "not for symmetric: leave it"),
-    "class of uniform noise": (
-        ["--noise_class=3"],
-        "--noise_class=3 belongs to --noise_type=background, not to uniform",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD)
-def test_bad_flags_are_refused_before_any_work(case, tmp_path):
-    from flags import train_flags
-
-    flags, sentence = BAD[case]
-    with pytest.raises(ValueError, match=re.escape(sentence)):
-        train_flags.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path / 'never'}", *flags])
-    assert not (tmp_path / "never").exists()
 
 
 @pytest.mark.parametrize(
@@ -279,28 +224,6 @@ def test_background_noise_and_the_authors_variant_come_through():
     assert 9 not in found[found != true]
     assert set(found[found != true]) == set(range(9))
     assert (found != true).mean() == pytest.approx(0.36, abs=0.04)
-
-
-def test_the_method_is_part_of_what_a_folder_was_made_with(tmp_path):
-    from flags import train_flags
-
-    def identity(*flags: str) -> dict:
-        return train_flags.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path}", *flags]).identity()
-
-    plain = identity()
-    assert json.loads(json.dumps(plain)) == json.loads(json.dumps(identity("--method=standard")))
-    for flags in (
-        ["--method=l2rw", "--clean_examples=50"],
-        ["--method=l2rw", "--clean_examples=60"],
-        ["--method=l2rw", "--clean_examples=50", "--lookahead=momentum"],
-        ["--method=reed"],
-        ["--method=reed", "--reed_beta=0.7"],
-        ["--holdout_examples=10"],
-        ["--balanced_batches"],
-    ):
-        found = identity(*flags)
-        assert found != plain, flags
-        plain = found
 
 
 def test_every_method_has_a_resume_case():

@@ -1,7 +1,8 @@
-"""Early stopping on a noisy hold-out: which step did best on samples that were kept back (L2RW table 2, "+ES").
+"""Early stopping on a noisy hold-out: which step did best on samples that were kept back.
 
-Training goes on to its end; the student of the best interval is kept beside the last one. The hold-out has noisy labels
-like the training data, so nothing clean is used.
+By its mean loss, as the first training of the loss corrections is selected (Patrini et al., CVPR 2017), or by its
+accuracy. (The rows "+ES" of L2RW's table 2 are shorter trainings.) Training goes on to its end; the student of the best
+interval is kept beside the last one. The hold-out has noisy labels like the training data, so nothing clean is used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mentornet.training.inputs import TrainingInputs
 from mentornet.training.metrics_table import MetricsTable
 from mentornet.training.workdir import Workdir
 
+CRITERIA = ("loss", "accuracy")
 COLUMNS = ("step", "holdout_accuracy", "holdout_loss")
 STUDENT_FILE = "student_early_stopped.keras"
 
@@ -32,6 +34,7 @@ class HoldoutSelector(keras.callbacks.Callback):
         super().__init__()
         self._supports_tf_logs = True
         self._workdir, self._holdout, self._distribution = workdir, inputs.holdout, distribution
+        self._criterion = inputs.holdout_criterion
         self.table = MetricsTable(workdir.path / "holdout.csv", COLUMNS)
         if distribution.is_chief:
             self.table.truncate_after(start)
@@ -49,22 +52,23 @@ class HoldoutSelector(keras.callbacks.Callback):
             "holdout_loss": float(found.loss.mean(dtype=np.float64)),
         }
         self.table.append_row(row)
-        if best_step(self.table) == row["step"]:
+        if best_step(self.table, self._criterion) == row["step"]:
             student.save(str(self._workdir.path / STUDENT_FILE))
 
 
-def best_step(table: MetricsTable) -> int:
-    """The step with the highest hold-out accuracy, the first of several alike."""
+def best_step(table: MetricsTable, criterion: str) -> int:
+    """The step with the lowest hold-out loss or the highest accuracy, the first of several alike."""
     columns = table.read()
-    return int(columns["step"][int(np.argmax(columns["holdout_accuracy"]))])
+    best = np.argmax(columns["holdout_accuracy"]) if criterion == "accuracy" else np.argmin(columns["holdout_loss"])
+    return int(columns["step"][int(best)])
 
 
-def early_stopped_figures(workdir: Workdir) -> dict[str, Any]:
+def early_stopped_figures(workdir: Workdir, criterion: str) -> dict[str, Any]:
     """Step and evaluation accuracy of the student that the hold-out chose, for result.json; {} without a hold-out."""
     table = MetricsTable(workdir.path / "holdout.csv", COLUMNS)
     if not table.path.exists():
         return {}
-    step, metrics = best_step(table), workdir.metrics.read()
+    step, metrics = best_step(table, criterion), workdir.metrics.read()
     row = np.flatnonzero(metrics["step"] == step)
     accuracy = float(metrics["eval_accuracy"][row[0]]) if row.size else float("nan")
     return {

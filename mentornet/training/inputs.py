@@ -31,6 +31,7 @@ class TrainingInputs:
             on asynchronous workers, which alone need it.
         batches_beside: positions of training samples -> ``batches`` with these as the clean samples beside each batch.
         holdout: noisy samples kept back to choose the best step, {"image", "label", "index"}.
+        holdout_criterion: "loss" or "accuracy" of the hold-out; see ``early_stopping``.
         more_evaluations: further test sets by name: batches as ``evaluation``, and how many samples all processes have.
         check: called now and then while training; raises ValueError where too much of the data can't be read.
     """
@@ -48,7 +49,7 @@ class TrainingInputs:
     worker_stream: Callable[[tf.Tensor], tf.data.Dataset] | None = None
     batches_beside: Callable[[np.ndarray], Callable[[int, int], tf.data.Dataset]] | None = None
     holdout: tf.data.Dataset | None = None
-
+    holdout_criterion: str = "loss"
     more_evaluations: Mapping[str, tuple[tf.data.Dataset, int]] = field(default_factory=dict)
     check: Callable[[], None] = lambda: None
 

@@ -208,7 +208,7 @@ def finish(
         visited = np.isfinite(mean_weight)
         figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
         figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
-    figures |= early_stopped_figures(workdir)
+    figures |= early_stopped_figures(workdir, inputs.holdout_criterion)
     result = {
         "noise_rate_actual": None,
         **figures,
