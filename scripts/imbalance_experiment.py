@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -188,6 +189,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (ValueError, OSError) as error:
         print(f"imbalance_experiment.py: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        print("stopped; the same command continues with the missing cells", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 def trained(missing: Sequence[Cell], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -218,6 +224,7 @@ def prepare(options: argparse.Namespace) -> None:
     """Sets TensorFlow up and loads the digits, once a process; a worker process ends with the one that started it."""
     if (parent := multiprocessing.parent_process()) is not None:
         threading.Thread(target=leave_with, args=(parent,), daemon=True).start()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     if options.threads:
         tf.config.threading.set_intra_op_parallelism_threads(options.threads)
         tf.config.threading.set_inter_op_parallelism_threads(options.threads)
