@@ -8,6 +8,7 @@ a run can be killed at any moment. Nothing here imports TensorFlow.
   run.json      identity, command, versions, git commit and host; one more entry for every time it was resumed
   labels.npz    the labels really used, and the clean ones if known
   metrics.csv   one row an evaluation interval
+  transition_matrix.csv   of methods with one: what it was read from or estimated as, for when the run goes on
   result.json   the figures of the finished run; its presence means "finished"
   samples.csv   every training sample with its weight and its rank as a suspect
   *.png         pictures of the above
