@@ -74,6 +74,26 @@ def test_noise_that_follows_the_seed_belongs_to_it_and_noise_of_its_own_seed_doe
     assert [row["run"] for row in rows] == ["a", "b", "c", "d", "mean of 2"]
 
 
+def test_variants_of_a_method_are_told_apart(tmp_path):
+    make_run(tmp_path / "a", method="l2rw", curriculum="", lookahead="none", rate=0.1)
+    make_run(tmp_path / "b", method="l2rw", curriculum="", lookahead="momentum", rate=0.1, seed=1)
+    make_run(tmp_path / "c", method="l2rw", curriculum="", lookahead="momentum", rate=0.1, seed=2)
+    make_run(tmp_path / "d", method="standard", curriculum="", rate=0.2)
+    rows = printed_table(report.write_report(sorted(tmp_path.iterdir())))
+    told = "lookahead=momentum"
+    assert [row["settings"] for row in rows] == ["lookahead=none", told, told, "", told]
+    alike = printed_table(report.write_report([tmp_path / "b", tmp_path / "c"]))
+    assert "settings" not in alike[0]
+    assert "early stopped" not in alike[0]
+
+
+def test_the_student_that_was_stopped_early_is_in_the_table(tmp_path):
+    make_run(tmp_path / "plain").write_result({"accuracy_last": 0.7})
+    make_run(tmp_path / "stopped", seed=1).write_result({"accuracy_last": 0.7, "accuracy_early_stopped": 0.8})
+    rows = printed_table(report.write_report(sorted(tmp_path.iterdir())))
+    assert [row["early stopped"] for row in rows] == ["-", "0.800", "-"]
+
+
 def test_unknown_values_are_dashes(tmp_path):
     make_run(tmp_path / "run", accuracy=[], finished=False, samples=False, method="standard", curriculum="")
     (row,) = printed_table(report.write_report([tmp_path / "run"]))
@@ -130,7 +150,7 @@ def test_labels_of_groups_say_what_differs(tmp_path):
     runs = [RunData.load(tmp_path / name) for name in "abc"]
     title, groups = report._labelled_groups(runs)
     assert title == "Comparison · digits · uniform 40% noise · small"
-    assert list(groups) == ["spade, focal_loss", "standard (b)", "standard (c)"]
+    assert list(groups) == ["spade, focal_loss", "standard, burn_in_epoch=18", "standard, burn_in_epoch=5"]
 
 
 class TestWrongInput:

@@ -10,87 +10,17 @@ here imports TensorFlow, so it takes about a second.
 from __future__ import annotations
 
 import argparse
-import math
 import os
-import statistics
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from mentornet.training import files, plots
+from mentornet.training import files, plots, run_table
 from mentornet.training.run_data import RunData
 
 _MARK = "<!-- written by mentornet.training.report; it replaces this file -->"
-_HEADINGS = (
-    "run", "dataset", "noise", "method", "curriculum", "student", "seed", "steps",
-    "last", "best", "mean last 10", "AUC", "utilisation", "steps/s",
-)  # fmt: skip
 _OUTPUTS = ("report.md", "compare.png")
-_TEXT_COLUMNS = 6  # the first ones are aligned to the left
-_FIGURES = (
-    ("accuracy_last", 3),
-    ("accuracy_best", 3),
-    ("accuracy_mean_last_10", 3),
-    ("weights_auc", 3),
-    ("data_utilisation", 3),
-    ("steps_per_second", 1),
-)
-
-
-def group_by_seed(runs: Iterable[RunData]) -> list[list[RunData]]:
-    """Puts together the runs whose settings are equal except for the seed, in the order of their first members."""
-    groups: dict[str, list[RunData]] = {}
-    for run in runs:
-        groups.setdefault(repr(sorted(_settings(run).items())), []).append(run)
-    return list(groups.values())
-
-
-def table(runs: Sequence[RunData], names: Sequence[str]) -> list[list[str]]:
-    """One row a run under `_HEADINGS`, then one a group of several seeds; accuracies are on clean test labels.
-
-    An unfinished run is marked and shows the steps done and planned. A group's figures are means over its finished
-    runs, its accuracies with ± the sample standard deviation.
-    """
-    rows = []
-    for run, name in zip(runs, names, strict=True):
-        seed, steps, planned = run.fact("seed"), f"{run.fact('steps'):,}", run.fact("max_steps")
-        if not run.finished:
-            name += " (unfinished)"
-            steps += f"/{int(planned):,}" if planned else ""
-        figures = [_figure([run.fact(key)], digits) for key, digits in _FIGURES]
-        rows.append([name, *_description(run), "-" if seed is None else str(seed), steps, *figures])
-    for group in group_by_seed(runs):
-        finished = [run for run in group if run.finished]
-        if len(finished) > 1:
-            figures = [
-                _figure([run.fact(key) for run in finished], digits, spread="accuracy" in key)
-                for key, digits in _FIGURES
-            ]
-            steps = f"{finished[0].fact('steps'):,}"
-            rows.append([f"mean of {len(finished)}", *_description(finished[0]), "all", steps, *figures])
-    return rows
-
-
-def as_text(rows: Sequence[Sequence[str]]) -> str:
-    """The table in aligned columns, two blanks apart."""
-    lines = [list(_HEADINGS), *map(list, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADINGS))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i < _TEXT_COLUMNS else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
-
-
-def as_markdown(rows: Sequence[Sequence[str]]) -> str:
-    """The table in Markdown."""
-    lines = [list(_HEADINGS), [":--"] * _TEXT_COLUMNS + ["--:"] * (len(_HEADINGS) - _TEXT_COLUMNS), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathLike[str] | None = None) -> str:
@@ -122,7 +52,7 @@ def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathL
         plots.draw_run(run)
 
     names = _names(runs)
-    rows = table(runs, names)
+    rows = run_table.table(runs, names)
     compare = folder / "compare.png"
     if len(runs) > 1:
         title, groups = _labelled_groups(runs)
@@ -130,7 +60,7 @@ def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathL
     files.write_text(report, _markdown(runs, names, rows, folder))
     written = [report, *([compare] if len(runs) > 1 else [])]
     drawn = "accuracy.png, loss.png and weights.png redrawn in " + ("each run folder" if len(runs) > 1 else "it")
-    return f"{as_text(rows)}\n\nWritten: {', '.join(map(str, written))}; {drawn}."
+    return f"{run_table.as_text(rows)}\n\nWritten: {', '.join(map(str, written))}; {drawn}."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,28 +80,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _settings(run: RunData) -> dict[str, Any]:
-    """What has to be equal in runs of several seeds; the noise has the run's seed unless it was given one."""
-    seed = run.identity.get("seed")
-    settings = {name: value for name, value in run.identity.items() if name != "seed"}
-    if settings.get("noise_seed") == seed:
-        del settings["noise_seed"]
-    return settings
-
-
-def _description(run: RunData) -> list[str]:
-    facts = (run.fact("dataset"), run.noise, run.fact("method"), run.curriculum, run.fact("studentnet"))
-    return [str(fact) if fact is not None else "-" for fact in facts]
-
-
-def _figure(values: Sequence[Any], digits: int, spread: bool = False) -> str:
-    known = [float(value) for value in values if value is not None and math.isfinite(value)]
-    if not known or len(known) < len(values):
-        return "-"
-    mean = f"{statistics.fmean(known):.{digits}f}"
-    return f"{mean} ± {statistics.stdev(known):.{digits}f}" if spread and len(known) > 1 else mean
 
 
 def _common_folder(runs: Sequence[RunData]) -> Path:
@@ -200,8 +108,10 @@ def _labelled_groups(runs: Sequence[RunData]) -> tuple[str, dict[str, list[RunDa
         lambda run: str(run.fact("dataset") or ""),
         lambda run: "no noise added" if run.noise == "none" else f"{run.noise} noise",
         lambda run: str(run.fact("studentnet") or ""),
+        lambda run: settings[id(run)],
     )
-    groups = group_by_seed(runs)
+    settings = dict(zip(map(id, runs), run_table.apart(runs), strict=True))
+    groups = run_table.group_by_seed(runs)
     shared = [len({part(run) for run in runs}) == 1 for part in parts]
     title = " · ".join(filter(None, (part(runs[0]) for part, same in zip(parts, shared, strict=True) if same)))
     labels = [
@@ -217,11 +127,11 @@ def _labelled_groups(runs: Sequence[RunData]) -> tuple[str, dict[str, list[RunDa
     return f"Comparison · {title}" if title else "Comparison", dict(zip(numbered, groups, strict=True))
 
 
-def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[Sequence[str]], folder: Path) -> str:
+def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_table.Row], folder: Path) -> str:
     def link(target: Path) -> str:
         return quote(Path(os.path.relpath(target, folder.resolve())).as_posix())
 
-    parts = [_MARK, "# Comparison of runs" if len(runs) > 1 else f"# Run {names[0]}", as_markdown(rows)]
+    parts = [_MARK, "# Comparison of runs" if len(runs) > 1 else f"# Run {names[0]}", run_table.as_markdown(rows)]
     parts.append(
         "Accuracies are on clean test labels; AUC tells how well the weights separate clean from wrong labels. "
         "Means are over finished runs, ± the sample standard deviation."
