@@ -38,7 +38,7 @@ def group_by_seed(runs: Iterable[RunData]) -> list[list[RunData]]:
 
 
 def apart(runs: Sequence[RunData]) -> list[str]:
-    """What sets each run apart from the others of its data, noise, method, curriculum and student: "name=value, ..."."""
+    """What sets a run apart from others of its data, noise, method, curriculum and student: "name=value, ..."."""
     found = []
     for run in runs:
         alike = [_settings(other) for other in runs if _description(other) == _description(run)]
