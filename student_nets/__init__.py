@@ -29,6 +29,9 @@ class _Entry:
     preset: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+# Fixes the options of batch norm for a member of a family whose others have some.
+_NO_BATCH_NORM: Mapping[str, Any] = {"batch_norm": {}}
+
 # Keep probabilities: MentorNet appendix E.3 (resnet101, inception), its release (cifarnet), L2RW (wrn28_10 and
 # wrn28_10_l2rw), TF-Slim (inception_resnet_v2).
 _STUDENTS = {
@@ -47,8 +50,8 @@ _STUDENTS = {
     "resnet32": _Entry("resnet_cifar", 4, preset={"units": 5}),
     "resnet32_l2rw": _Entry("resnet_cifar", 4, preset={"units": 5, "variant": "l2rw"}),
     "resnet8": _Entry("resnet_cifar", 4, preset={"units": 1}),
-    "s2e_mlp": _Entry("s2e", 1, preset={"network": "mlp"}),
-    "s2e_model1": _Entry("s2e", 16, preset={"network": "model1"}),
+    "s2e_mlp": _Entry("s2e", 1, preset={"network": "mlp", **_NO_BATCH_NORM}),
+    "s2e_model1": _Entry("s2e", 16, preset={"network": "model1", **_NO_BATCH_NORM}),
     "s2e_model2": _Entry("s2e", 8, preset={"network": "model2"}),
     "small_cnn": _Entry("small_cnn", 4),
     "wrn28_10": _Entry("wrn", 4, 0.7, preset={"units": 4, "width": 10}),
@@ -169,7 +172,7 @@ def _options(build: Callable[..., "keras.Model"], preset: Mapping[str, Any]) -> 
     common = {"num_classes", "input_shape", "dropout_keep_probability", "seed", "name", "batch_norm"}
     parameters = inspect.signature(build).parameters
     own = sorted(set(parameters) - common - set(preset))
-    return (*own, *(_BATCH_NORM_OPTIONS if "batch_norm" in parameters else ()))
+    return (*own, *(_BATCH_NORM_OPTIONS if "batch_norm" in set(parameters) - set(preset) else ()))
 
 
 def _checked_options(

@@ -32,12 +32,7 @@ def build(
     Options:
         batch_norm: of model 2, the only one with batch normalisation.
         network: "mlp", "model1" or "model2".
-
-    Raises:
-        ValueError: batch norm options for a network without batch normalisation.
     """
-    if batch_norm and network != "model2":
-        raise ValueError(f"{name} has no batch normalisation, so it takes no option of it.")
     layers = LayerFactory(
         seed,
         kernel=initialisation.inverse_root_uniform,

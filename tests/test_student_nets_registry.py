@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
+from flags import build, train_flags
 from student_nets import resnet101, resnet_cifar, wrn
 from student_nets.layers import SeededDropout
 
@@ -96,7 +98,8 @@ def test_loading_a_missing_file_says_so(tmp_path):
         ({"name": "preact_resnet18", "variant": "x"}, "allowed are dividemix, l2b"),
         ({"name": "small_cnn", "batch_norm_momentum": 1.1}, "momentum is 1.1"),
         ({"name": "small_cnn", "batch_norm_epsilon": 0.0}, "epsilon is 0.0"),
-        ({"name": "s2e_mlp", "batch_norm_scale": False}, "s2e_mlp has no batch normalisation"),
+        ({"name": "s2e_mlp", "batch_norm_scale": False}, "s2e_mlp has no option batch_norm_scale"),
+        ({"name": "s2e_model1", "synchronized": True}, "s2e_model1 has no option synchronized"),
     ],
 )
 def test_mistakes_get_one_sentence(arguments, sentence):
@@ -193,6 +196,23 @@ def test_batch_norm_options_reach_every_batch_norm(name):
         assert (norm.momentum, norm.epsilon, norm.scale, norm.center, norm.synchronized) == (
             0.5, 0.25, False, True, True,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_exactly_the_students_with_batch_norm_take_its_options(name):
+    has_some = any(isinstance(layer, keras.layers.BatchNormalization) for layer in small_student(name).layers)
+    norm_options = {"batch_norm_momentum", "batch_norm_epsilon", "batch_norm_scale", "synchronized"}
+    assert norm_options & set(student_nets.options(name)) == (norm_options if has_some else set())
+
+
+@pytest.mark.parametrize(("name", "norms"), [("s2e_mlp", 0), ("s2e_model1", 0), ("s2e_model2", 6)])
+def test_several_replicas_get_students_without_batch_norm_too(name, norms):
+    """What a run on several replicas asks for: batch norm over all of them, where there is any."""
+    config = train_flags.parse(["train_cifar.py", f"--studentnet={name}", "--train_log_dir=t"]).student
+    loaded = types.SimpleNamespace(dataset=types.SimpleNamespace(num_classes=10, image_shape=(16, 16, 1)))
+    model = build.student(config, loaded, seed=0, synchronized_batch_norm=True)
+    found = [layer.synchronized for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert found == [True] * norms
 
 
 @pytest.mark.parametrize("name", ["cifarnet", "resnet8", "small_cnn"])
