@@ -1,38 +1,91 @@
 """A few samples whose labels are known to be right, set apart from the noisy training data (L2RW sec. 3, L2B sec. 3).
 
-A `CleanSet` is a type of its own: it is no `Split` and no `NoisyLabels`, no function for noisy data takes it, and none
-of its images stays in the noisy data. This follows the released codes of both papers, which take the clean images out
-of the training set; the L2RW paper itself assumes that they stay in.
+It is drawn from training images whose true labels are known, or made of images that people checked: those of a file,
+or a part of the source of its own. None of its images stays in the noisy data. This follows the released codes of both
+papers, which take the clean images out of the training set; the L2RW paper itself assumes that they stay in.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
 
 import numpy as np
 import numpy.typing as npt
 
-from data import seeding
-from data.image_dataset import Split
+from data import checked_labels, seeding
+from data.image_dataset import CleanSet, ImageDataset, Split
 from data.labels import DiagnosticLabels, NoisyLabels
 
+_WAYS = (
+    "name checked training images with --clean_labels_file, put checked images of a folder data set into "
+    "clean/<class>/ beside train/, or use --method=l2b with --clean_source=mixture, which needs none"
+)
 
-@dataclass(frozen=True, eq=False)
-class CleanSet:
-    """Images with right labels, for the methods that are defined with such a set.
 
-    Attributes:
-      images: uint8 [k, height, width, channels].
-      true_labels: int32 [k].
-      ids: int64 [k], position of each image in the source.
+def chosen(
+    dataset: ImageDataset,
+    train: Split,
+    noisy: NoisyLabels,
+    *,
+    seed: int,
+    examples: int | None = None,
+    per_class: int | None = None,
+    checked_file: str | os.PathLike[str] | None = None,
+) -> tuple[CleanSet, Split, NoisyLabels]:
+    """Makes the clean set, of checked images where there are any, else of training images with known true labels.
+
+    Args:
+      dataset: the source; its `clean` are checked images.
+      train: the training images to be used, all of `dataset.train` or some.
+      noisy: their labels.
+      seed: 0 or more.
+      examples: how many in all; or
+      per_class: how many of every class. Neither: all checked images.
+      checked_file: see `data.checked_labels`; it may name images of `dataset.train` that are not in `train`.
+
+    Returns:
+      The clean set, the training images without it, and their labels.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: no known labels to make it of, checked images from both places, a file that does not fit, a class
+        without any, more than there are, or all the training images.
     """
-
-    images: npt.NDArray[np.uint8]
-    true_labels: npt.NDArray[np.int32]
-    ids: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.true_labels)
+    checked = dataset.clean
+    if checked_file is not None:
+        if checked is not None:
+            raise ValueError(
+                f"--clean_labels_file={checked_file} and the folder clean/ beside train/ both give the clean set: "
+                "leave one of them out."
+            )
+        checked = checked_labels.read(checked_file, dataset.train, dataset.class_names)
+    if checked is None:
+        truth = _truth(noisy)
+        if examples is None and per_class is None:
+            raise ValueError(
+                "The size of the clean set is not given and there is no folder clean/<class>/ beside train/: give "
+                "--clean_examples or --clean_examples_per_class to draw from the training images, or "
+                "--clean_labels_file."
+            )
+        drawn = positions(truth, dataset.num_classes, seed=seed, examples=examples, per_class=per_class)
+        return set_apart(train, noisy, drawn)
+    missing = np.setdiff1d(np.arange(dataset.num_classes), checked.true_labels)
+    if missing.size:
+        raise ValueError(
+            f"The {len(checked)} checked images have none of class {missing[0]} ({dataset.class_names[missing[0]]}), "
+            "but a clean set needs every class."
+        )
+    clean = checked
+    if examples is not None or per_class is not None:
+        labels = checked.true_labels
+        drawn = positions(labels, dataset.num_classes, seed=seed, examples=examples, per_class=per_class, checked=True)
+        clean = checked.take(drawn)
+    if checked_file is None:
+        return clean, train, noisy
+    rest = np.flatnonzero(~np.isin(train.ids, clean.ids))
+    if not rest.size:
+        raise ValueError(f"{checked_file} names all the training images, but at least one has to stay noisy.")
+    return clean, train.take(rest), taken(noisy, rest)
 
 
 def positions(
@@ -42,8 +95,9 @@ def positions(
     seed: int,
     examples: int | None = None,
     per_class: int | None = None,
+    checked: bool = False,
 ) -> npt.NDArray[np.int64]:
-    """Draws which training images form the clean set.
+    """Draws which images form the clean set.
 
     Args:
       true_labels: int [n].
@@ -51,6 +105,7 @@ def positions(
       seed: 0 or more.
       examples: how many in all, drawn at random whatever their class (L2RW); or
       per_class: how many of every class (L2B: 100 on CIFAR-10, 10 on CIFAR-100).
+      checked: the images are not the training images, of which one at least has to stay, but checked ones.
 
     Returns:
       int64 positions, ascending.
@@ -61,6 +116,7 @@ def positions(
     if (examples is None) == (per_class is None):
         raise ValueError("A clean set is drawn either as a number of examples or as a number per class.")
     labels = np.asarray(true_labels)
+    pool = "checked images" if checked else "training images"
     shuffled = seeding.generator(seed, "clean_set").permutation(labels.size)
     if per_class is not None:
         if per_class < 1:
@@ -70,33 +126,33 @@ def positions(
             rare = int(np.argmin(counts))
             raise ValueError(
                 f"A clean set with {per_class} images of every class was asked for, but class {rare} has only "
-                f"{counts[rare]} training images."
+                f"{counts[rare]} {pool}."
             )
         by_class = [shuffled[labels[shuffled] == c][:per_class] for c in range(num_classes)]
         return np.sort(np.concatenate(by_class))
     assert examples is not None
-    if not 1 <= examples < labels.size:
+    if not 1 <= examples <= labels.size - (not checked):
         raise ValueError(
-            f"A clean set of {examples} images was asked for, but there are {labels.size} training images and at least "
-            "one has to stay."
+            f"A clean set of {examples} images was asked for, but there are {labels.size} {pool}"
+            + ("." if checked else " and at least one has to stay.")
         )
-    chosen = shuffled[:examples]
-    missing = np.setdiff1d(np.arange(num_classes), labels[chosen])
+    drawn = shuffled[:examples]
+    missing = np.setdiff1d(np.arange(num_classes), labels[drawn])
     if missing.size:
         raise ValueError(
             f"The clean set of {examples} images drawn at random has none of class {missing[0]}: ask for more, or for "
             "a number per class."
         )
-    return np.sort(chosen)
+    return np.sort(drawn)
 
 
-def set_apart(split: Split, noisy: NoisyLabels, chosen: npt.ArrayLike) -> tuple[CleanSet, Split, NoisyLabels]:
+def set_apart(split: Split, noisy: NoisyLabels, drawn: npt.ArrayLike) -> tuple[CleanSet, Split, NoisyLabels]:
     """Divides a training set into a clean set and the noisy rest, without overlap.
 
     Args:
       split: the training images.
       noisy: their given and true labels.
-      chosen: positions of the clean set.
+      drawn: positions of the clean set.
 
     Returns:
       The clean set with its true labels, the other images, and the labels of the other images.
@@ -104,14 +160,9 @@ def set_apart(split: Split, noisy: NoisyLabels, chosen: npt.ArrayLike) -> tuple[
     Raises:
       ValueError: nobody knows the true labels.
     """
-    if noisy.clean is None:
-        raise ValueError(
-            "A clean set needs samples whose labels are known to be right, and nobody knows the true labels of this "
-            "data set."
-        )
-    clean = np.asarray(chosen, np.int64)
+    true_labels = _truth(noisy)
+    clean = np.asarray(drawn, np.int64)
     rest = np.setdiff1d(np.arange(len(split)), clean)
-    true_labels = noisy.clean.reveal()
     found = CleanSet(split.images[clean], true_labels[clean], split.ids[clean])
     return found, split.take(rest), taken(noisy, rest)
 
@@ -141,3 +192,12 @@ def taken(noisy: NoisyLabels, chosen: npt.ArrayLike) -> NoisyLabels:
     rows = np.asarray(chosen, np.int64)
     clean = None if noisy.clean is None else DiagnosticLabels(noisy.clean.reveal()[rows])
     return NoisyLabels(noisy.given[rows], clean, noisy.noise_type, noisy.noise_fraction, noisy.seed)
+
+
+def _truth(noisy: NoisyLabels) -> npt.NDArray[np.int32]:
+    if noisy.clean is None:
+        raise ValueError(
+            "A clean set needs samples whose labels are known to be right, and nobody knows the true labels of this "
+            f"data set: {_WAYS}."
+        )
+    return noisy.clean.reveal()

@@ -1,5 +1,6 @@
 """People's own images: <data_dir>/train/<class>/* and <data_dir>/test/<class>/*, one folder a class.
 
+A third part clean/<class>/* is optional: images whose labels were checked, for methods that need a clean set.
 Files ending in .jpg, .jpeg, .png or .bmp (in any case) directly inside a class folder are read, hidden ones are
 not. Each is turned upright as its camera recorded, converted to RGB and squeezed to a square. Everything is
 held in memory: n * image_size^2 * 3 bytes.
@@ -16,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from data.image_dataset import ImageDataset, Split, resized
+from data.image_dataset import CleanSet, ImageDataset, Split, resized
 
 DEFAULT_IMAGE_SIZE = 32
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 _LAYOUT = "expected are train/<class>/*.jpg and test/<class>/*.jpg (or .jpeg, .png, .bmp)"
+_FURTHER_PARTS = ("test", "clean")
 _SHOWN = 5
 
 
@@ -29,18 +31,18 @@ def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None)
     """Reads a folder of images.
 
     Args:
-      data_dir: the folder that holds train/ and test/.
+      data_dir: the folder that holds train/ and test/, and clean/ if some images were checked.
       image_size: side in pixels all images are resized to; None means DEFAULT_IMAGE_SIZE.
 
     Returns:
       An ImageDataset of RGB images. Classes are the sub-folders of train/ in alphabetical order, images are in
       the order of (class, file name), `ids` count that order and `paths` are relative to `data_dir`. The training
-      labels are not taken as true (see Split).
+      labels are not taken as true (see Split). Images of clean/ form the data set's `clean`.
 
     Raises:
       FileNotFoundError: `data_dir`, train/ or test/ does not exist.
-      ValueError: no `data_dir`, fewer than two classes, a class without images, a class that only test/ has, or
-        images that cannot be read (all are tried; the first few are named).
+      ValueError: no `data_dir`, fewer than two classes, a class without images, a class that only test/ or clean/
+        has, or images that cannot be read (all are tried; the first few are named).
     """
     if data_dir is None:
         raise ValueError(f"The data set folder needs --data_dir, the folder with the images; {_LAYOUT}.")
@@ -53,24 +55,30 @@ def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None)
         raise ValueError(
             f"{root / 'train'} has {len(names)} class folder(s), but at least 2 classes are needed; {_LAYOUT}."
         )
-    unknown = sorted(set(_class_folders(root / "test")) - set(names))
-    if unknown:
-        raise ValueError(f"{root / 'test'} has classes that train has not: {', '.join(unknown[:_SHOWN])}.")
-    listing = {part: [_image_files(root / part / name) for name in names] for part in ("train", "test")}
+    further = [part for part in _FURTHER_PARTS if (root / part).is_dir()]
+    for part in further:
+        unknown = sorted(set(_class_folders(root / part)) - set(names))
+        if unknown:
+            raise ValueError(f"{root / part} has classes that train has not: {', '.join(unknown[:_SHOWN])}.")
+    listing = {part: [_image_files(root / part / name) for name in names] for part in ("train", *further)}
     for name, files in zip(names, listing["train"], strict=True):
         if not files:
             raise ValueError(f"The class folder {root / 'train' / name} has no images; {_LAYOUT}.")
-    if not any(listing["test"]):
-        raise ValueError(f"{root / 'test'} has no images; {_LAYOUT}.")
+    for part in further:
+        if not any(listing[part]):
+            raise ValueError(f"{root / part} has no images; {_LAYOUT.replace('test', part)}.")
 
     size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
-    # Both parts are decoded before any complaint, so that one message covers all bad files.
-    every_file = [file for part in ("train", "test") for files in listing[part] for file in files]
-    images = _decode_all(every_file, size)
-    num_train = sum(len(files) for files in listing["train"])
-    train = _split(images[:num_train], listing["train"], root, labels_are_true=False)
-    test = _split(images[num_train:], listing["test"], root, labels_are_true=True)
-    return ImageDataset("folder", train, test, tuple(names))
+    # All parts are decoded before any complaint, so that one message covers all bad files.
+    images = _decode_all([file for groups in listing.values() for files in groups for file in files], size)
+    ends = np.cumsum([sum(map(len, groups)) for groups in listing.values()])
+    parts = {
+        part: _split(own, groups, root, labels_are_true=part != "train")
+        for own, (part, groups) in zip(np.split(images, ends[:-1]), listing.items(), strict=True)
+    }
+    checked = parts.get("clean")
+    clean = None if checked is None else CleanSet(checked.images, checked.labels, checked.ids)
+    return ImageDataset("folder", parts["train"], parts["test"], tuple(names), clean)
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -78,7 +86,7 @@ def _class_folders(folder: Path) -> list[str]:
 
 
 def _image_files(folder: Path) -> list[Path]:
-    """Returns the image files of one class by name; none if test/ lacks the class."""
+    """Returns the image files of one class by name; none if test/ or clean/ lacks the class."""
     if not folder.is_dir():
         return []
     return sorted(
@@ -92,7 +100,9 @@ def _split(
     images: npt.NDArray[np.uint8], files: Sequence[Sequence[Path]], root: Path, *, labels_are_true: bool
 ) -> Split:
     labels = np.repeat(np.arange(len(files), dtype=np.int32), [len(group) for group in files])
-    paths = tuple(file.relative_to(root).as_posix() for group in files for file in group)
+    names = [file.relative_to(root).as_posix() for group in files for file in group]
+    # Names that are no UTF-8, which Linux allows, could not be written to reports as they are.
+    paths = tuple(name.encode(errors="backslashreplace").decode() for name in names)
     return Split(images, labels, np.arange(len(labels)), paths, labels_are_true)
 
 

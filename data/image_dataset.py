@@ -1,6 +1,7 @@
 """The in-memory form that every data source is turned into: two splits of uint8 images with integer labels.
 
-Images stay uint8 from here to the input pipeline, which converts one batch at a time.
+Images stay uint8 from here to the input pipeline, which converts one batch at a time. A `CleanSet` is a type of its
+own: it is no `Split`, so no function for noisy data takes it.
 """
 
 from __future__ import annotations
@@ -59,6 +60,34 @@ class Split:
         paths = None if self.paths is None else tuple(self.paths[i] for i in chosen)
         return Split(self.images[chosen], self.labels[chosen], self.ids[chosen], paths, self.labels_are_true)
 
+    def paths_at(self, positions: npt.ArrayLike) -> list[str] | None:
+        """Returns the paths of the images at these positions, as in `paths`; None if they have none."""
+        return None if self.paths is None else [self.paths[i] for i in np.asarray(positions, np.int64)]
+
+
+@dataclass(frozen=True, eq=False)
+class CleanSet:
+    """Images with right labels, for the methods that are defined with such a set (L2RW sec. 3, L2B sec. 3).
+
+    Attributes:
+      images: uint8 [k, height, width, channels].
+      true_labels: int32 [k].
+      ids: int64 [k], position of each image among the training images of the source, or, of a part of the source that
+        was checked as a whole, in that part.
+    """
+
+    images: npt.NDArray[np.uint8]
+    true_labels: npt.NDArray[np.int32]
+    ids: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.true_labels)
+
+    def take(self, positions: npt.ArrayLike) -> CleanSet:
+        """Returns the clean set made of the images at these positions (integers in [0, k)), in the order given."""
+        chosen = np.asarray(positions, np.int64)
+        return CleanSet(self.images[chosen], self.true_labels[chosen], self.ids[chosen])
+
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
@@ -69,12 +98,14 @@ class ImageDataset:
       train: images to learn from.
       test: images to evaluate on; their labels are taken as correct.
       class_names: the name of class c at position c.
+      clean: images apart from both whose labels people checked; None if the source has none.
     """
 
     name: str
     train: Split
     test: Split
     class_names: tuple[str, ...]
+    clean: CleanSet | None = None
 
     def __post_init__(self) -> None:
         for which, split in (("training", self.train), ("test", self.test)):

@@ -162,8 +162,13 @@ def _matched(file: Path, index: npt.NDArray[np.int64], ids: npt.NDArray[np.int64
     return order[np.searchsorted(ascending, ids)]
 
 
-def _read_csv(file: Path) -> dict[str, npt.NDArray[np.int64]]:
-    """Returns {"given": [m]} and, if there is such a column, "index": [m]."""
+def csv_lines(file: Path) -> list[tuple[int, list[str]]]:
+    """Returns (number, cells without blanks around them) of the lines of a csv that are not empty; at least one.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is no csv, or empty.
+    """
     _require(file)
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
@@ -173,6 +178,12 @@ def _read_csv(file: Path) -> dict[str, npt.NDArray[np.int64]]:
         raise ValueError(f"The labels file {file} is not a text file with comma-separated columns.") from error
     if not lines:
         raise ValueError(f"The labels file {file} is empty.")
+    return lines
+
+
+def _read_csv(file: Path) -> dict[str, npt.NDArray[np.int64]]:
+    """Returns {"given": [m]} and, if there is such a column, "index": [m]."""
+    lines = csv_lines(file)
     first = [cell.lower() for cell in lines[0][1]]
     named = [name for name in _LABEL_COLUMNS if name in first]
     if len(named) == 1 and ("index" in first or len(first) == 1):

@@ -129,6 +129,11 @@ class NoisyLabels:
         return np.ones(len(self.given), bool) if self.clean is None else self.clean.is_clean(self.given)
 
     @property
+    def facts(self) -> dict[str, str | int | float]:
+        """Where the labels come from, as it is saved beside them."""
+        return {"noise_type": self.noise_type, "noise_fraction": self.noise_fraction, "noise_seed": self.seed}
+
+    @property
     def actual_noise_rate(self) -> float | None:
         """Share of given labels that are wrong, in [0, 1]; None where the truth is unknown."""
         return None if self.clean is None else noise.actual_rate(self.given, self.clean.reveal())

@@ -13,8 +13,7 @@ import tf_keras as keras
 
 import student_nets
 from data import balanced, clean_batches, clean_set, datasets, labels, pipeline
-from data.clean_set import CleanSet
-from data.image_dataset import ImageDataset, Split
+from data.image_dataset import CleanSet, ImageDataset, Split
 from data.labels import NoisyLabels
 from flags import baseline_runs, data_driven, method_sources
 from flags.clean_flags import CleanConfig
@@ -38,7 +37,7 @@ class LoadedData:
         dataset: as loaded.
         train: the training samples used (all, or the subset).
         labels: their given labels, and the true ones for diagnostics.
-        clean_set: samples with true labels that were set apart from ``train``, for methods that need them.
+        clean_set: samples with true labels, none of ``train``, for methods that need them.
         holdout: noisy samples that were set apart to choose the best step.
         holdout_labels: their given labels.
     """
@@ -95,18 +94,19 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
     The noise is injected before, so that every method sees the same labels of the samples that stay.
 
     Raises:
-        ValueError: more samples than there are, or no true labels for a clean set.
+        ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
     """
     train, noisy, clean = loaded.train, loaded.labels, None
-    if config.clean_examples or config.clean_examples_per_class:
-        chosen = clean_set.positions(
-            (noisy.given if noisy.clean is None else noisy.clean.reveal()),
-            loaded.dataset.num_classes,
+    if config.clean_source == "set":
+        clean, train, noisy = clean_set.chosen(
+            loaded.dataset,
+            train,
+            noisy,
             seed=seed,
             examples=config.clean_examples,
             per_class=config.clean_examples_per_class,
+            checked_file=config.clean_labels_file,
         )
-        clean, train, noisy = clean_set.set_apart(train, noisy, chosen)
     if not config.holdout_examples:
         return LoadedData(loaded.dataset, train, noisy, clean)
     held, kept = clean_set.holdout_positions(len(train), config.holdout_examples, seed=seed)
@@ -170,12 +170,9 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
         original_index=train.ids,
         class_names=loaded.dataset.class_names,
         pictures=lambda positions: train.images[positions],
-        label_facts={
-            "noise_type": noisy.noise_type,
-            "noise_fraction": noisy.noise_fraction,
-            "noise_seed": noisy.seed,
-            "dataset_name": config.data.dataset_name,
-        },
+        label_facts={**noisy.facts, "dataset_name": config.data.dataset_name},
+        clean_set=None if loaded.clean_set is None else (loaded.clean_set.ids, loaded.clean_set.true_labels),
+        paths=train.paths_at,
         evaluation_examples=len(test),
         worker_stream=lambda first_step: source.dataset(first_step),
         batches_beside=lambda chosen: beside(train.images[chosen], noisy.given[chosen]).dataset,

@@ -14,11 +14,19 @@ SOURCES = ("set", "mixture")
 _EXAMPLES = flags.DEFINE_integer(
     "clean_examples",
     None,
-    "Size of the clean set, drawn at random from the training images and taken out of the noisy data.",
+    "Size of the clean set, drawn at random from the training images and taken out of the noisy data; or, of checked "
+    "images, how many of them are used (default: all).",
     lower_bound=1,
 )
 _PER_CLASS = flags.DEFINE_integer(
     "clean_examples_per_class", None, "The same, with this many images of every class.", lower_bound=1
+)
+_FILE = flags.DEFINE_string(
+    "clean_labels_file",
+    None,
+    "A csv of training images whose labels you checked, a line path,label (folder; path as in samples.csv) or "
+    "index,label, the label as name or number: they form the clean set and leave the noisy data. With "
+    "--dataset_name=folder, checked images in data_dir/clean/<class>/ do so without a flag.",
 )
 _BATCH = flags.DEFINE_integer(
     "clean_batch_size", None, "Clean samples beside each batch; default: batch_size, or all there are.", lower_bound=1
@@ -55,6 +63,7 @@ class CleanConfig:
     Attributes:
         clean_examples: size of the clean set, or None.
         clean_examples_per_class: its size in each class, or None.
+        clean_labels_file: the csv of checked images, or None.
         clean_batch_size: clean samples a step; None means the batch size.
         clean_source: "set", "mixture", or "none" for methods without clean samples.
         holdout_examples: noisy samples kept back.
@@ -69,10 +78,11 @@ class CleanConfig:
     holdout_examples: int
     balanced_batches: bool
     holdout_criterion: str = "loss"
+    clean_labels_file: str | None = None
 
 
-def clean_config(method: str) -> CleanConfig:
-    """Reads and checks the flags for a method.
+def clean_config(method: str, dataset_name: str) -> CleanConfig:
+    """Reads and checks the flags for a method and a data set.
 
     Raises:
         ValueError: no clean set for a method that needs one, or one for a method that does not.
@@ -81,10 +91,11 @@ def clean_config(method: str) -> CleanConfig:
     source = (_SOURCE.value or "set") if needed else "none"
     drawn = [
         f"--{holder.name}={holder.value}"
-        for holder in (_EXAMPLES, _PER_CLASS, _BATCH, _SOURCE)
+        for holder in (_EXAMPLES, _PER_CLASS, _FILE, _BATCH, _SOURCE)
         if holder.value is not None
     ]
     sizes = [holder for holder in (_EXAMPLES, _PER_CLASS) if holder.value is not None]
+    labelled = [*sizes, *((_FILE,) if _FILE.value is not None else ())]
     if not needed and drawn:
         raise ValueError(f"--method={method} does not use {', '.join(drawn)}: leave it out")
     if _CRITERION.value is not None and not _HOLDOUT.value:
@@ -93,12 +104,15 @@ def clean_config(method: str) -> CleanConfig:
         raise ValueError("--balanced_batches draws noisy batches, which --method=clean_only does not use: leave it out")
     if source == "mixture" and method != "l2b":
         raise ValueError(f"--clean_source=mixture belongs to --method=l2b, not to {method}")
-    if source == "mixture" and sizes:
-        raise ValueError(f"--clean_source=mixture works without clean labels: leave --{sizes[0].name} out")
-    if source == "set" and len(sizes) != 1:
+    if source == "mixture" and labelled:
+        raise ValueError(f"--clean_source=mixture works without clean labels: leave --{labelled[0].name} out")
+    if len(sizes) > 1:
+        raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
+    # Whether a folder has checked images is seen when it is read.
+    if source == "set" and not labelled and dataset_name != "folder":
         raise ValueError(
             f"--method={method} needs samples with true labels: give --clean_examples (1000 in the papers) or "
-            f"--clean_examples_per_class{', not both' if sizes else ''}"
+            "--clean_examples_per_class to draw from the data set's own, or --clean_labels_file for ones you checked"
         )
     return CleanConfig(
         clean_examples=_EXAMPLES.value,
@@ -108,6 +122,7 @@ def clean_config(method: str) -> CleanConfig:
         holdout_examples=_HOLDOUT.value,
         balanced_batches=_BALANCED.value,
         holdout_criterion=_CRITERION.value or "loss",
+        clean_labels_file=_FILE.value,
     )
 
 

@@ -13,7 +13,8 @@ _DATASET = flags.DEFINE_string(
     "dataset_name",
     "cifar10",
     "cifar10, cifar100, mnist, fashion_mnist, digits (embedded, 8x8), tfds:<builder> for any image classification "
-    "set of tensorflow-datasets, or folder (data_dir holds train/<class>/ and test/<class>/ with jpg or png files).",
+    "set of tensorflow-datasets, or folder (data_dir holds train/<class>/ and test/<class>/ with jpg or png files, and "
+    "clean/<class>/ for images that were checked).",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets are (or are downloaded to), or the folder.")
 _DOWNLOAD = flags.DEFINE_boolean("download", True, "Download a data set that is not in data_dir.")
@@ -35,15 +36,19 @@ _NOISE_VARIANT = flags.DEFINE_enum(
     "noise_variant",
     "paper",
     noise.VARIANTS,
-    "uniform, background: as the papers say, or as the author's code of L2RW does it (author): an exact number of "
-    "uniform labels, the last class never among the new ones.",
+    "uniform: labels drawn from all classes, the true one too (paper: MentorNet's; L2RW's paper draws from the other "
+    "classes, which is --noise_type=symmetric), or as the author's code of L2RW does it (author): an exact number of "
+    "labels, the last class never among the new ones. background: as L2RW's paper or (author) its code.",
 )
 _NOISE_CLASS = flags.DEFINE_integer(
     "noise_class", None, "background: the class all chosen samples get; default: drawn from the seed.", lower_bound=0
 )
 _NOISE_SEED = flags.DEFINE_integer("noise_seed", None, "Seed of noise and subset alone; default: --seed.")
 _LABELS_FILE = flags.DEFINE_string(
-    "labels_file", None, "Train on these labels (labels.npz of another run, or a csv) instead of injected noise."
+    "labels_file",
+    None,
+    "Train on these labels instead of injected noise: labels.npz of another run; or a csv, either with a class number "
+    "a line in the order of the training images, or with the heading index,label and a line for each in any order.",
 )
 _HUMAN_LABELS = flags.DEFINE_string("human_labels_file", None, "The CIFAR-N npz; default: looked for beside data_dir.")
 _AUGMENTATION = flags.DEFINE_enum(

@@ -130,15 +130,11 @@ def training_inputs(loaded: LoadedImages, config: ImagenetConfig, shard: tuple[i
         original_index=train.ids,
         class_names=loaded.dataset.class_names,
         pictures=train.pictures,
-        label_facts={
-            "noise_type": noisy.noise_type,
-            "noise_fraction": noisy.noise_fraction,
-            "noise_seed": noisy.seed,
-            "dataset_name": data.dataset_name,
-        },
+        label_facts={**noisy.facts, "dataset_name": data.dataset_name},
         evaluation_examples=len(loaded.dataset.test),
         worker_stream=lambda first_step: source.dataset(first_step),
         more_evaluations={name: (evaluation(index), len(index)) for name, index in loaded.dataset.more_tests.items()},
+        paths=train.paths_at,
         check=unreadable.check,
     )
 

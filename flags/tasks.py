@@ -131,11 +131,12 @@ def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
         split, given = loaded.dataset.test, loaded.dataset.test.labels
     batches = build.ordered_batches(split, given, config.data)
     output = Path(config.run.eval_dir) if config.run.eval_dir else run_folder
+    paths = split.paths_at(range(len(split))) if config.run.output_csv_file else None
     facts = {"split": config.run.split, "dataset": config.data.dataset_name, "studentnet": config.student.name}
 
     def once() -> dict[str, Any]:
         return evaluate.evaluate_checkpoint(
-            network, folder, batches, split.ids, output, config.run.output_csv_file, facts
+            network, folder, batches, split.ids, output, config.run.output_csv_file, facts, paths
         )
 
     return evaluate.follow(once, config.run.eval_interval_secs, run_folder)

@@ -143,13 +143,14 @@ def config() -> Config:
     method = curriculum_flags.method_config(preset)
     distribution = distribution_flags.distribution_config(run.mode, run.device_id)
     student = student_flags.student_config(preset, run.max_steps, methods.get(method.name).takes_auxiliary_head)
-    clean = clean_flags.clean_config(method.name)
+    data = data_flags.data_config(run.seed, preset.augmentation)
+    clean = clean_flags.clean_config(method.name, data.dataset_name)
     clean_flags.check_distribution(clean, distribution.strategy)
     method_flags.check_distribution(method.name, distribution.strategy)
     method_flags.check_run(run.max_steps, student.weight_decay)
     return Config(
         run=run,
-        data=data_flags.data_config(run.seed, preset.augmentation),
+        data=data,
         student=student,
         method=method,
         distribution=distribution,

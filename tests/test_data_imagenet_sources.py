@@ -45,6 +45,7 @@ def test_imagenet_in_three_forms_is_the_same_data(layout, made, tmp_path):
     assert by_image == {fake.jpeg(int(c), n, MADE, "train"): int(c) for n, c in enumerate(labels)}
     assert found.train.labels_are_true
     assert found.train.missing_files() == []
+    assert (found.train.paths_at([0]) is None) == (layout != "folders")
 
 
 def test_background_shifts_labels_and_is_no_target_of_noise(made, tmp_path):
@@ -195,6 +196,8 @@ def test_folders_of_people(made, tmp_path):
     assert found.num_classes == 5
     assert not found.train.labels_are_true
     jpegs(found.train, "train")
+    for position, name in enumerate(found.train.paths_at(range(len(found.train)))):
+        assert (found.train.root / name).read_bytes() == found.train.read(position)
     copied = copy(made["folders"], tmp_path)
     (copied / "val" / "zebra").mkdir()
     with pytest.raises(ValueError, match=re.escape("has a class that train has not: zebra")):

@@ -13,6 +13,11 @@ from tests.test_train_cifar_methods import DATA
 L2B = ["--method=l2b", "--clean_examples=50"]
 BAD = {
     "clean labels missing": (["--method=l2rw"], "needs samples with true labels: give --clean_examples"),
+    "checked images unused": (["--clean_labels_file=a.csv"], "does not use --clean_labels_file=a.csv"),
+    "checked images and mixture": (
+        ["--method=l2b", "--clean_source=mixture", "--clean_labels_file=a.csv"],
+        "works without clean labels: leave --clean_labels_file out",
+    ),
     "two sizes": (["--method=l2b", "--clean_examples=10", "--clean_examples_per_class=1"], "not both"),
     "clean set unused": (["--method=reed", "--clean_examples=10"], "--method=reed does not use --clean_examples=10"),
     "mixture for l2rw": (["--method=l2rw", "--clean_source=mixture"], "belongs to --method=l2b"),
@@ -103,6 +108,7 @@ def test_the_method_is_part_of_what_a_folder_was_made_with(tmp_path):
     for flags in (
         ["--method=l2rw", "--clean_examples=50"],
         ["--method=l2rw", "--clean_examples=60"],
+        ["--method=l2rw", "--clean_labels_file=checked.csv"],
         ["--method=l2rw", "--clean_examples=50", "--lookahead=momentum"],
         ["--method=reed"],
         ["--method=reed", "--reed_beta=0.7"],

@@ -68,6 +68,12 @@ def test_an_evaluation_of_known_answers(checkpoints, tmp_path):
         ("2", "0", "0"),
         ("5", "1", "1"),
     ]
+    assert "path" not in rows[0]
+    paths = [f"train/{k}.jpg" for k in range(5)]
+    evaluate.evaluate_checkpoint(
+        student(0.0), checkpoints, batches(), IDS, output, str(tmp_path / "p.csv"), paths=paths
+    )
+    assert [(row.pop("path"), row) for row in read(tmp_path / "p.csv")] == list(zip(paths, rows, strict=True))
 
 
 @pytest.mark.parametrize(("given", "percent"), [(None, 25), (18, 18)])

@@ -99,6 +99,17 @@ class TestCsv:
             ["30", "1", "1", "", "7.0", "3", 'say "é"', 'say "é"', "1"],
         ]
 
+    def test_files_come_last_and_are_read_back(self, tmp_path):
+        paths = ["train/a/1.jpg", 'train/b/with, comma "é".jpg', "train/b/3.jpg"]
+        write_samples_csv(tmp_path / "s.csv", **self.columns(clean=np.array([0, 0, 1]), paths=paths))
+        with open(tmp_path / "s.csv", newline="", encoding="utf-8") as stream:
+            rows = list(csv.reader(stream))
+        assert rows[0][-2:] == ["clean_label", "path"]
+        assert [row[-1] for row in rows[1:]] == [paths[1], paths[0], paths[2]]
+        assert read_samples_csv(tmp_path / "s.csv")["path"].tolist() == [paths[1], paths[0], paths[2]]
+        with pytest.raises(ValueError, match="one value a sample"):
+            write_samples_csv(tmp_path / "s.csv", **self.columns(paths=paths[:2]))
+
     def test_read_back(self, tmp_path):
         write_samples_csv(tmp_path / "s.csv", **self.columns())
         read = read_samples_csv(tmp_path / "s.csv")
@@ -164,6 +175,19 @@ class TestSheet:
         assert sheet.shape[1] == 8 * (side + 10 + 14) + 14
         assert sheet.shape[0] > 2 * side
         assert (sheet == 90).all(-1).sum() >= 9 * (side * min(shape[:2]) // max(shape[:2]) - 60) * (side - 60)
+
+    def test_names_of_files_get_a_line_of_their_own(self, tmp_path):
+        images = np.zeros((2, 8, 8, 1), np.uint8)
+        without = self.draw(tmp_path / "s.png", images)
+        line = {}
+        for name in ("train/a/one.jpg", "train/b/one.jpg", "other\n lines.jpg", "n" * 300):
+            sheet = self.draw(tmp_path / "s.png", images, paths=[name, "x.jpg"])
+            added = sheet.shape[0] - without.shape[0]
+            assert added == 17
+            line[name] = sheet[-added - 20 :, : sheet.shape[1] // 8]
+            assert (line[name] < 200).any()
+        np.testing.assert_array_equal(line["train/a/one.jpg"], line["train/b/one.jpg"])
+        assert (line["train/a/one.jpg"] != line["other\n lines.jpg"]).any()
 
     def test_no_pictures_and_no_weights(self, tmp_path):
         assert self.draw(tmp_path / "s.png", []).shape[0] > 100

@@ -183,11 +183,28 @@ class TestLabels:
         assert read["clean"].tolist() == [1, 0, 3]
         assert float(read["noise_fraction"]) == 0.4
 
+    def test_a_run_goes_on_with_its_own_labels_only(self, tmp_path):
+        workdir, given, clean_set = Workdir(tmp_path), np.array([1, 2, 3]), (np.array([7, 9]), np.array([0, 2]))
+        workdir.save_labels(given, given, given + 10, clean_set, seed=1)
+        written = (tmp_path / "labels.npz").read_bytes()
+        read = workdir.read_labels()
+        assert (read["clean_set_index"].tolist(), read["clean_set_label"].tolist()) == ([7, 9], [0, 2])
+        workdir.save_labels(given.astype(np.int32), given, given + 10, clean_set, seed=1)
+        for arguments in ((given * 0, given, given + 10), (given, given, given), (given[:2], given[:2], given[:2])):
+            with pytest.raises(RunFolderError, match="began with other images or labels"):
+                workdir.save_labels(*arguments, clean_set)
+        for other in ((np.array([7, 8]), clean_set[1]), (clean_set[0], np.array([0, 1]))):
+            with pytest.raises(RunFolderError, match="began with other samples or labels of its clean set"):
+                workdir.save_labels(given, given, given + 10, other)
+        assert (tmp_path / "labels.npz").read_bytes() == written
+
     def test_bad_arrays(self, tmp_path):
         with pytest.raises(ValueError, match="'clean' must hold 3 integers"):
             Workdir(tmp_path).save_labels(np.arange(3), np.arange(2))
         with pytest.raises(ValueError, match="'given' must hold 3 integers"):
             Workdir(tmp_path).save_labels(np.ones(3))
+        with pytest.raises(ValueError, match="'clean_set_label' must hold 2 integers"):
+            Workdir(tmp_path).save_labels(np.arange(3), clean_set=(np.arange(2), np.arange(3)))
 
     def test_damaged_and_missing(self, tmp_path):
         with pytest.raises(RunFolderError, match="no such file"):

@@ -80,6 +80,13 @@ class ImageIndex:
         number = position if self.file is None else int(self.file[position])
         return self.root / os.fsdecode(bytes(self.files[number]))
 
+    def paths_at(self, positions: npt.ArrayLike) -> list[str] | None:
+        """Returns the names of the files of these images, relative to the root; None where files hold many images."""
+        if self.is_records:
+            return None
+        chosen = self.files[np.asarray(positions, np.int64)]
+        return [bytes(name).decode(errors="backslashreplace") for name in chosen]
+
     def read(self, position: int) -> bytes:
         """The encoded image.
 

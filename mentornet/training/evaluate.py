@@ -29,6 +29,7 @@ def evaluate_checkpoint(
     output: Path,
     csv_file: str | None = None,
     facts: dict[str, Any] | None = None,
+    paths: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Evaluates the newest checkpoint of a run.
 
@@ -40,6 +41,7 @@ def evaluate_checkpoint(
         output: where evaluation.json goes.
         csv_file: also write id, label, predicted, loss of every sample.
         facts: added to evaluation.json.
+        paths: names of the files of the samples, added to the csv.
 
     Returns:
         The content of evaluation.json: step, accuracy, top5, loss, examples, seconds.
@@ -59,7 +61,10 @@ def evaluate_checkpoint(
     output.mkdir(parents=True, exist_ok=True)
     files.write_json(output / "evaluation.json", result)
     if csv_file:
-        write_csv(csv_file, ("id", "label", "predicted", "loss"), (ids, found.label, found.predicted, found.loss))
+        columns: dict[str, Any] = {"id": ids, "label": found.label, "predicted": found.predicted, "loss": found.loss}
+        if paths is not None:
+            columns["path"] = paths
+        write_csv(csv_file, tuple(columns), tuple(columns.values()))
     return result
 
 

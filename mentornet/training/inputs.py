@@ -26,6 +26,8 @@ class TrainingInputs:
         class_names: a name a class.
         pictures: positions [k] -> k uint8 images for the sheet of suspects.
         label_facts: where the labels come from (noise type, fraction, seed), saved beside them.
+        clean_set: int64 [k] and int32 [k], index and true label of each sample of a clean set, saved with the labels.
+        paths: positions [k] -> names of the files of these training samples, for reports; None if they have none.
         evaluation_examples: samples of the whole evaluation, over all processes; needed by several replicas.
         worker_stream: first step (int64 tensor, up to 2**40) -> the endless batches from there on; traced here and run
             on asynchronous workers, which alone need it.
@@ -45,6 +47,8 @@ class TrainingInputs:
     class_names: Sequence[str]
     pictures: Callable[[np.ndarray], np.ndarray | Sequence[np.ndarray]]
     label_facts: dict[str, Any] = field(default_factory=dict)
+    clean_set: tuple[np.ndarray, np.ndarray] | None = None
+    paths: Callable[[np.ndarray], Sequence[str] | None] = lambda _: None
     evaluation_examples: int | None = None
     worker_stream: Callable[[tf.Tensor], tf.data.Dataset] | None = None
     batches_beside: Callable[[np.ndarray], Callable[[int, int], tf.data.Dataset]] | None = None

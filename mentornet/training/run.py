@@ -61,8 +61,8 @@ def train(
         RunFolderError: the folder can't be written.
     """
     distribution = distribution or Distribution()
-    if distribution.is_chief and not workdir.labels_file.exists():
-        workdir.save_labels(inputs.given, inputs.clean, inputs.original_index, **inputs.label_facts)
+    if distribution.is_chief:
+        workdir.save_labels(inputs.given, inputs.clean, inputs.original_index, inputs.clean_set, **inputs.label_facts)
     # Asynchronous steps are handed out one by one, so that a worker that dies takes no more than one with it.
     most = 1 if distribution.asynchronous else settings.eval_every_steps
     with distribution.scope():
@@ -186,6 +186,7 @@ def finish(
         loss=outputs.loss,
         class_names=names,
         clean=clean,
+        paths=inputs.paths(np.arange(len(inputs.given))),
     )
     top = samples.top_suspects(mean_weight, outputs.loss, SHOWN_SUSPECTS)
     suspect_sheet(
@@ -197,6 +198,7 @@ def finish(
         index=inputs.original_index[top],
         clean=None if clean is None else clean[top],
         class_names=names,
+        paths=inputs.paths(top),
         title=f"{facts.get('method', '')} {facts.get('curriculum') or ''} on {facts.get('dataset', '')}",
     )
     inputs.check()

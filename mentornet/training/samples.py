@@ -85,11 +85,12 @@ def write_samples_csv(
     loss: np.ndarray,
     class_names: Sequence[str] | None = None,
     clean: np.ndarray | None = None,
+    paths: Sequence[str] | None = None,
 ) -> None:
     """Writes one line a training sample, the most suspect first.
 
     Columns: index, given_label, predicted_label, mean_weight, loss, suspect_rank, then given_name and predicted_name
-    if `class_names` are given, then clean_label if `clean` is.
+    if `class_names` are given, then clean_label if `clean` is, then path if `paths` are.
 
     Args:
       path: the CSV file; replaced all at once.
@@ -100,6 +101,7 @@ def write_samples_csv(
       loss: float [n], at the end, against the given label.
       class_names: name of every label.
       clean: int [n], true labels.
+      paths: n names of files.
 
     Raises:
       ValueError: arrays of different lengths, or a label without a name.
@@ -119,6 +121,8 @@ def write_samples_csv(
             columns[name] = [class_names[label] for label in labels]
     if clean is not None:
         columns["clean_label"] = clean
+    if paths is not None:
+        columns["path"] = paths
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"All columns need one value a sample; the lengths are {lengths}.")
@@ -144,7 +148,7 @@ def read_samples_csv(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         for name, values in cells.items():
             if name in ("mean_weight", "loss"):
                 table[name] = np.array([float(value or "nan") for value in values], np.float64)
-            elif name.endswith("_name"):
+            elif name.endswith("_name") or name == "path":
                 table[name] = np.array(values, np.str_)
             else:
                 table[name] = np.array([int(value) for value in values], np.int64)

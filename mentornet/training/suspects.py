@@ -31,13 +31,15 @@ def suspect_sheet(
     index: np.ndarray | None = None,
     clean: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
+    paths: Sequence[str] | None = None,
     title: str = "",
     columns: int = 8,
 ) -> None:
     """Draws samples as a sheet of captioned pictures, in the order given (`samples.top_suspects`), as a PNG.
 
-    Under each picture: its position in the data set and its weight, the given and the predicted label, and the true
-    one if `clean` is known; samples whose given label is really wrong then have a thick orange frame.
+    Under each picture: its position in the data set and its weight, the given and the predicted label, the true one
+    if `clean` is known, and the name of its file; samples whose given label is known to be wrong have a thick orange
+    frame.
 
     Args:
       path: the PNG; replaced all at once.
@@ -48,6 +50,7 @@ def suspect_sheet(
       index: int [k], shown as "#index".
       clean: int [k], the true labels.
       class_names: name of every label; numbers are shown without.
+      paths: k files, shown by their names without folders.
       title: second half of the headline, such as what was run.
       columns: pictures a row.
 
@@ -56,16 +59,20 @@ def suspect_sheet(
       RunFolderError: the file cannot be written.
     """
     pictures = [_as_picture(image) for image in images]
-    facts = {"given": given, "predicted": predicted, "mean_weight": mean_weight, "index": index, "clean": clean}
+    facts: dict[str, np.ndarray | Sequence[str] | None] = {
+        "given": given, "predicted": predicted, "mean_weight": mean_weight, "index": index, "clean": clean,
+        "paths": paths,
+    }  # fmt: skip
     for fact, values in facts.items():
         if values is not None and len(values) != len(pictures):
             raise ValueError(f"{len(pictures)} images need as many values of {fact!r}; there are {len(values)}.")
         if values is not None and class_names is not None and fact in ("given", "predicted", "clean"):
-            check_names(values, class_names)
+            check_names(np.asarray(values), class_names)
 
     side = 160 if max((max(picture.size) for picture in pictures), default=0) <= 64 else 192
     tile = side + 2 * _BORDER
-    step_x, step_y = tile + _GAP, tile + (4 if clean is not None else 3) * _LINE + _GAP + 6
+    captions = 3 + (clean is not None) + (paths is not None)
+    step_x, step_y = tile + _GAP, tile + captions * _LINE + _GAP + 6
     rows = max(1, -(-len(pictures) // columns))
     sheet = Image.new("RGB", (columns * step_x + _GAP, _HEAD + rows * step_y), "white")
     draw = ImageDraw.Draw(sheet)
@@ -94,6 +101,8 @@ def suspect_sheet(
         ]
         if clean is not None:
             lines.append((f"true: {_name(clean[k], class_names)}", False, _INK))
+        if paths is not None:
+            lines.append((_file_name(paths[k]), False, _FAINT))
         for row, (line, bold, colour) in enumerate(lines):
             _write(draw, (left, top + tile + 3 + row * _LINE), line, _font(13, bold), colour, tile + 4)
     with files.replacing(path) as stream:
@@ -146,6 +155,11 @@ def _write(
 
 def _name(label: int, class_names: Sequence[str] | None) -> str:
     return str(class_names[label] if class_names is not None else label)
+
+
+def _file_name(path: str) -> str:
+    """The last part of a path, in one line."""
+    return " ".join(path.rpartition("/")[2].split())
 
 
 def _weight(value: float) -> str:

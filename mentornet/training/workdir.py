@@ -6,7 +6,7 @@ a run can be killed at any moment. Nothing here imports TensorFlow.
 
   flags.txt     the settings, as a flagfile that starts the run again
   run.json      identity, command, versions, git commit and host; one more entry for every time it was resumed
-  labels.npz    the labels really used, and the clean ones if known
+  labels.npz    the labels really used, the clean ones if known, and which samples were a clean set
   metrics.csv   one row an evaluation interval
   transition_matrix.csv   of methods with one: what it was read from or estimated as, for when the run goes on
   result.json   the figures of the finished run; its presence means "finished"
@@ -122,34 +122,35 @@ class Workdir:
         return files.read_json(self.result_file)
 
     def save_labels(
-        self, given: np.ndarray, clean: np.ndarray | None = None, index: np.ndarray | None = None, **meta: Any
+        self,
+        given: np.ndarray,
+        clean: np.ndarray | None = None,
+        index: np.ndarray | None = None,
+        clean_set: tuple[np.ndarray, np.ndarray] | None = None,
+        **meta: Any,
     ) -> None:
-        """Writes the labels really used in training to labels.npz.
+        """Writes the labels really used in training to labels.npz; if a run goes on, makes sure that they are the same.
 
         Args:
           given: int [n], the labels the run trains on.
           clean: int [n], the true labels, when known.
           index: int [n], position of each sample in the original data set; 0..n-1 by default.
+          clean_set: index and true label, int [k] each, of the samples of a clean set; one that is no part of the
+            original training data counts its own samples.
           **meta: numbers and strings that tell where the labels come from (noise_type, seed, ...).
 
         Raises:
           ValueError: arrays that are not integers or not of the same length.
+          RunFolderError: the run began with other images or labels.
         """
-        count = len(given)
-        arrays = {"given": given, "index": np.arange(count) if index is None else index}
-        if clean is not None:
-            arrays["clean"] = clean
-        for name, values in arrays.items():
-            values = np.asarray(values)
-            if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
-                raise ValueError(
-                    f"Labels array {name!r} must hold {count} integers; it is {values.dtype} of shape {values.shape}."
-                )
-            arrays[name] = values.astype(np.int64 if name == "index" else np.int32)
-        clash = sorted(set(meta) & {"given", "clean", "index"})
+        arrays = _label_arrays(given, clean, index, clean_set)
+        clash = sorted(set(meta) & {"given", "clean", "index", "clean_set_index", "clean_set_label"})
         if clash:
             raise ValueError(f"Names {clash} are taken by the label arrays.")
-        files.write_npz(self.labels_file, arrays | {name: np.asarray(value) for name, value in meta.items()})
+        if self.labels_file.exists():
+            self._check_labels(arrays)
+        else:
+            files.write_npz(self.labels_file, arrays | {name: np.asarray(value) for name, value in meta.items()})
 
     def read_labels(self) -> dict[str, np.ndarray]:
         """The arrays of labels.npz.
@@ -195,6 +196,16 @@ class Workdir:
                 ) from error
             # Some network file systems have no locks; then the user must take care.
 
+    def _check_labels(self, present: Mapping[str, np.ndarray]) -> None:
+        stored = self.read_labels()
+        changed = [name for name in present if name in stored and not np.array_equal(stored[name], present[name])]
+        if changed:
+            what = "other samples or labels of its clean set" if "clean_set" in changed[0] else "other images or labels"
+            raise RunFolderError(
+                f"The run in {self.path} began with {what}: a file or folder they come from has changed since; put it "
+                "back as it was, or choose another folder."
+            )
+
     def _check_identity(self, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         stored, given = files.plain(stored), files.plain(given)
         differences = [
@@ -207,6 +218,29 @@ class Workdir:
                 f"Folder {self.path} belongs to a run with other settings: {_some(differences, '; ')}; "
                 f"choose another folder, or start it with the settings in {self.flags_file}."
             )
+
+
+def _label_arrays(
+    given: np.ndarray,
+    clean: np.ndarray | None,
+    index: np.ndarray | None,
+    clean_set: tuple[np.ndarray, np.ndarray] | None,
+) -> dict[str, np.ndarray]:
+    """The arrays of labels.npz, see `Workdir.save_labels`."""
+    arrays = {"given": given, "index": np.arange(len(given)) if index is None else index}
+    if clean is not None:
+        arrays["clean"] = clean
+    if clean_set is not None:
+        arrays["clean_set_index"], arrays["clean_set_label"] = clean_set
+    for name, values in arrays.items():
+        values = np.asarray(values)
+        count = len(arrays["clean_set_index"] if name.startswith("clean_set") else given)
+        if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
+            raise ValueError(
+                f"Labels array {name!r} must hold {count} integers; it is {values.dtype} of shape {values.shape}."
+            )
+        arrays[name] = values.astype(np.int64 if name.endswith("index") else np.int32)
+    return arrays
 
 
 def run_record() -> dict[str, Any]:
