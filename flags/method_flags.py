@@ -65,8 +65,9 @@ _SMOOTHING = flags.DEFINE_float("noise_layer_smoothing", None, "s_model: smoothi
 _MATRIX = flags.DEFINE_string(
     "transition_matrix",
     None,
-    "forward_correction, backward_correction, s_model: a .csv or .npy file with T[i, j] = P(given j | true i), or true "
-    "for the matrix of the injected noise (an oracle).",
+    "forward_correction, backward_correction, s_model: a .csv (comma-separated numbers, a line for every true class, "
+    "no heading) or .npy file with T[i, j] = P(given j | true i), or true for the matrix of the injected noise (an "
+    "oracle).",
 )
 _BASELINE = flags.DEFINE_string(
     "baseline_run",

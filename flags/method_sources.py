@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +113,7 @@ def probabilities(student: keras.Model, batches: tf.data.Dataset) -> np.ndarray:
 
 
 def read_matrix(path: str) -> np.ndarray:
-    """A matrix of numbers from a .csv (no heading) or .npy file.
+    """A matrix of numbers from a .npy file, or a .csv without heading (lines that begin with # are passed over).
 
     Raises:
         FileNotFoundError: there is none.
@@ -124,12 +125,20 @@ def read_matrix(path: str) -> np.ndarray:
     if not file.is_file():
         raise FileNotFoundError(f"--transition_matrix={path}: there is no such file")
     try:
-        values = (
-            np.load(file, allow_pickle=False) if file.suffix == ".npy" else np.loadtxt(file, delimiter=",", ndmin=2)
+        if file.suffix == ".npy":
+            values = np.asarray(np.load(file, allow_pickle=False), np.float64)
+        else:
+            with file.open(newline="", encoding="utf-8-sig") as stream:
+                rows = [row for row in csv.reader(stream) if any(row) and not row[0].startswith("#")]
+            values = np.array([[float(cell) for cell in row] for row in rows])
+    except (ValueError, OSError, EOFError, csv.Error):
+        values = np.empty(0)
+    if values.ndim != 2:
+        raise ValueError(
+            f"--transition_matrix={path} is no matrix of numbers: a .csv needs a line of comma-separated numbers for "
+            "every class and no heading"
         )
-        return np.asarray(values, np.float64)
-    except (ValueError, OSError, EOFError):
-        raise ValueError(f"--transition_matrix={path} is no matrix of numbers") from None
+    return values
 
 
 def _matrix(sources: dict[str, Any], own: OwnData, *, estimate: bool) -> np.ndarray:

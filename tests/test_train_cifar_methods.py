@@ -144,7 +144,10 @@ def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from
         ),
         (["--method=forward_correction", "--transition_matrix={tmp}/small.csv"], "2 x 2, but 10 classes need 10 x 10"),
         (["--method=forward_correction", "--transition_matrix={tmp}/rows.csv"], "sums to 2"),
-        (["--method=forward_correction", "--transition_matrix={tmp}/text.csv"], "no matrix of numbers"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/text.csv"], "comma-separated numbers for every"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/empty.csv"], "empty.csv is no matrix of numbers"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/ragged.csv"], "ragged.csv is no matrix of numbers"),
+        (["--method=forward_correction", "--transition_matrix={tmp}/vector.npy"], "vector.npy is no matrix of numbers"),
         (["--method=forward_correction", "--transition_matrix={tmp}/absent.npy"], "there is no such file"),
         (["--method=forward_correction", "--transition_matrix={tmp}/matrix.pkl"], "give a .csv or .npy file"),
         (["--method=clean_only", "--clean_examples=50", "--baseline_run={tmp}/none"], "finish that training first"),
@@ -168,7 +171,10 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
     np.savetxt(tmp_path / "small.csv", np.eye(2), delimiter=",")
     np.savetxt(tmp_path / "rows.csv", 2 * np.eye(10), delimiter=",")
     np.savetxt(tmp_path / "flat.csv", np.full((10, 10), 0.1), delimiter=",")
-    (tmp_path / "text.csv").write_text("a,b\n")
+    (tmp_path / "text.csv").write_text("a,b\n1,0\n0,1\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "ragged.csv").write_text("1,0\n1\n")
+    np.save(tmp_path / "vector.npy", np.ones(10))
     flags = [flag.format(tmp=tmp_path) for flag in flags]
     config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'run'}", *flags])
     with pytest.raises(SystemExit) as stopped:
