@@ -14,13 +14,11 @@ import tf_keras as keras
 
 from data.labels import NoisyLabels
 from flags import baseline_runs
-from mentornet.methods import class_weights, transition
+from mentornet import transition
+from mentornet.methods import class_weights
 from mentornet.training import files
 from mentornet.training.evaluation import sample_outputs
 from mentornet.training.workdir import Workdir
-
-MATRIX_FILE = "transition_matrix.csv"
-"""Where a run folder keeps the matrix that its method was made with; it can be given as --transition_matrix."""
 
 _OUTLIER_SHARE = 0.03
 _WITHOUT_OUTLIERS = ("cifar100",)
@@ -84,7 +82,7 @@ def derived(method: str, sources: dict[str, Any], own: OwnData, workdir: Workdir
     if not sources:
         return Derived()
     if method in _MATRIX_ARGUMENTS:
-        kept = workdir.path / MATRIX_FILE if workdir is not None and workdir.is_run_folder() else None
+        kept = workdir.matrix_file if workdir is not None and workdir.is_run_folder() else None
         if kept is not None and kept.is_file():
             return Derived({_MATRIX_ARGUMENTS[method]: read_matrix(str(kept))})
         matrix = _matrix(sources, own, estimate=method != "s_model")
@@ -98,12 +96,10 @@ def derived(method: str, sources: dict[str, Any], own: OwnData, workdir: Workdir
 
 
 def keep(workdir: Workdir, found: Derived) -> None:
-    """Writes a matrix to a claimed run folder, with all its digits, unless it is there."""
-    file = workdir.path / MATRIX_FILE
+    """Writes a matrix to a claimed run folder, unless it is there."""
     for name in set(_MATRIX_ARGUMENTS.values()) & set(found.arguments):
-        if not file.exists():
-            rows = (",".join(f"{value:.17g}" for value in row) for row in found.arguments[name])
-            files.write_text(file, "\n".join([*rows, ""]))
+        if not workdir.matrix_file.exists():
+            files.write_matrix(workdir.matrix_file, found.arguments[name])
 
 
 def probabilities(student: keras.Model, batches: tf.data.Dataset) -> np.ndarray:

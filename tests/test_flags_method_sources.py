@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from flags import baseline_runs, build, method_sources, train_flags
-from mentornet.methods import transition
+from mentornet import transition
 from tests.script_runs import rows
 from tests.test_train_cifar import student_weights
 from tests.test_train_cifar_methods import train
@@ -93,7 +93,7 @@ def test_the_matrix_is_kept_with_all_its_digits(tmp_path):
     config, loaded = loaded_with("--method=forward_correction", f"--baseline_run={tmp_path / 'gone'}")
     found = build.derived(config, loaded, workdir).arguments["transition_matrix"]
     np.testing.assert_array_equal(found, matrix)
-    file = workdir.path / method_sources.MATRIX_FILE
+    file = workdir.path / "transition_matrix.csv"
     np.testing.assert_array_equal(method_sources.read_matrix(str(file)), matrix)
     method_sources.keep(workdir, method_sources.Derived({"transition_matrix": 0 * matrix}))  # what is there stays
     np.testing.assert_array_equal(method_sources.read_matrix(str(file)), matrix)

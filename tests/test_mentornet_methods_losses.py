@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mentornet import methods
-from mentornet.methods import transition
+from mentornet import methods, transition
 from mentornet.training.optimizers import MomentumSGD
 from tests.meta_oracles import fit
 from tests.spade_oracles import BATCH, CLASSES, linear_student, make_batch

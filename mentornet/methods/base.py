@@ -210,6 +210,10 @@ class NoisyLabelMethod(keras.Model):
         """Method-specific values for the metrics row, read at the end of an interval."""
         return {}
 
+    def transition_matrix(self) -> np.ndarray | None:
+        """P(given label j | true class i) as the method has it now, float [C, C], row-stochastic; None: it has none."""
+        return None
+
     def test_step(self, batch: Batch) -> dict[str, Any]:
         """Adds a batch to the evaluation; rows with a negative label only fill it up and don't count."""
         logits = self.student(batch["image"], training=False)

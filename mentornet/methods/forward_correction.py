@@ -15,14 +15,25 @@ import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods import transition
+from mentornet import transition
 from mentornet.methods.standard import Standard
 
 _LOG_OF_ZERO = -1e9
 _WORST_CONDITION = 1e6
 
 
-class ForwardCorrection(Standard):
+class _LossCorrection(Standard):
+    """A method that was given its T."""
+
+    def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
+        super().__init__(student, **shared)
+        self._matrix = transition.checked(transition_matrix, student.output_shape[-1])
+
+    def transition_matrix(self) -> np.ndarray:
+        return self._matrix
+
+
+class ForwardCorrection(_LossCorrection):
     """Cross-entropy through T.
 
     Args:
@@ -35,9 +46,8 @@ class ForwardCorrection(Standard):
     """
 
     def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
-        super().__init__(student, **shared)
-        matrix = transition.checked(transition_matrix, student.output_shape[-1])
-        logarithms = np.log(matrix, out=np.full_like(matrix, _LOG_OF_ZERO), where=matrix > 0)
+        super().__init__(student, transition_matrix=transition_matrix, **shared)
+        logarithms = np.log(self._matrix, out=np.full_like(self._matrix, _LOG_OF_ZERO), where=self._matrix > 0)
         self._log_columns = tf.constant(logarithms.T, tf.float32)
 
     def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -46,7 +56,7 @@ class ForwardCorrection(Standard):
         return -tf.reduce_logsumexp(log_p + tf.gather(self._log_columns, label), axis=-1)
 
 
-class BackwardCorrection(Standard):
+class BackwardCorrection(_LossCorrection):
     """Cross-entropy times the inverse of T; the loss of a sample can be negative.
 
     Args:
@@ -59,13 +69,12 @@ class BackwardCorrection(Standard):
     """
 
     def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
-        super().__init__(student, **shared)
-        matrix = transition.checked(transition_matrix, student.output_shape[-1])
-        if np.linalg.cond(matrix) > _WORST_CONDITION:
+        super().__init__(student, transition_matrix=transition_matrix, **shared)
+        if np.linalg.cond(self._matrix) > _WORST_CONDITION:
             raise ValueError(
                 "the transition matrix can't be inverted: use forward correction, which does not need that"
             )
-        self._inverse = tf.constant(np.linalg.inv(matrix), tf.float32)
+        self._inverse = tf.constant(np.linalg.inv(self._matrix), tf.float32)
 
     def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods import transition
+from mentornet import transition
 from mentornet.methods.standard import Standard
 
 
@@ -54,5 +54,5 @@ class SModel(Standard):
         return -tf.reduce_logsumexp(log_p + tf.gather(tf.transpose(log_q), label), axis=-1)
 
     def transition_matrix(self) -> np.ndarray:
-        """The noise learned so far, float32 [C, C], row-stochastic."""
+        """The noise learned so far."""
         return tf.nn.softmax(self.noise_logits).numpy()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 PARTIAL_SUFFIX = ".partial"  # the name is hidden too: ".<name>.partial"
 
@@ -100,6 +101,26 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) ->
             raise ValueError(f"Array {name!r} holds Python objects; store numbers or strings only.")
     with replacing(path) as stream:
         np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
+
+
+def write_matrix(path: str | os.PathLike[str], matrix: npt.ArrayLike) -> None:
+    """Writes a matrix of numbers as CSV without a heading, all or nothing and with all its digits."""
+    rows = (",".join(f"{value:.17g}" for value in row) for row in np.asarray(matrix, np.float64))
+    write_text(path, "\n".join([*rows, ""]))
+
+
+def read_matrix(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a matrix of numbers, float64 [rows, columns].
+
+    Raises:
+      RunFolderError: the file is missing, unreadable, or not a matrix of numbers.
+    """
+    with explained(path, "read"):
+        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        return np.array([[float(cell) for cell in line.split(",")] for line in lines], np.float64, ndmin=2)
+    except ValueError:
+        raise RunFolderError(f"Cannot read {os.fspath(path)}: it is no matrix of numbers.") from None
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:

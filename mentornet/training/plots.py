@@ -1,4 +1,4 @@
-"""Pictures of a run: accuracy.png, loss.png and weights.png, and compare.png of several runs.
+"""Pictures of a run: accuracy.png, loss.png, weights.png and transition_matrix.png, and compare.png of several runs.
 
 Everything is drawn through matplotlib's object interface, so neither pyplot's global state nor a display is touched.
 Curves that are not known (no clean labels, no evaluation yet) are left out. Nothing here imports TensorFlow.
@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from mentornet import transition
 from mentornet.training import files
 from mentornet.training.run_data import RunData
 from mentornet.training.samples import weights_auc
@@ -24,10 +25,11 @@ _BLUE, _ORANGE, _GREEN, _GREY = "#0072b2", "#d55e00", "#009e73", "#6b7580"
 # Okabe and Ito's colours, which are told apart with any colour vision.
 _CYCLE = (_BLUE, _ORANGE, _GREEN, "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d1f", "#7f3c8d", "#a5aa99")
 _FEW = 25  # up to so many points are also marked one by one
+_NUMBERED = 12  # a matrix of up to so many classes shows its numbers
 
 
 def draw_run(run: RunData) -> None:
-    """Draws accuracy.png, loss.png and weights.png into the run's folder.
+    """Draws accuracy.png, loss.png and weights.png into the run's folder, and transition_matrix.png if it has one.
 
     Raises:
       RunFolderError: (a ValueError) the pictures cannot be written.
@@ -35,6 +37,8 @@ def draw_run(run: RunData) -> None:
     plot_accuracy(run.path / "accuracy.png", run)
     plot_loss(run.path / "loss.png", run)
     plot_weights(run.path / "weights.png", run)
+    if run.transition_matrix is not None:
+        plot_transition(run.path / "transition_matrix.png", run.transition_matrix, run)
 
 
 def plot_accuracy(path: str | os.PathLike[str], run: RunData) -> None:
@@ -94,6 +98,30 @@ def plot_weights(path: str | os.PathLike[str], run: RunData) -> None:
     axes.set_ylim(-0.03, 1.03)
     if has_histogram and run.samples is not None:
         _histogram(panels[1], run.samples)
+    _save(figure, path)
+
+
+def plot_transition(path: str | os.PathLike[str], matrix: np.ndarray, run: RunData) -> None:
+    """The method's transition matrix, float [C, C], beside that of the training labels if the true ones are known."""
+    panels = {"the method's matrix": matrix}
+    labels, error = run.samples, run.fact("transition_l1_error")
+    if labels is not None and "clean_label" in labels:
+        panels["counted in the true labels"] = transition.confusion(
+            labels["clean_label"], labels["given_label"], len(matrix)
+        )
+    figure, axes = _canvas(run.title, len(panels))
+    for part, (title, values) in zip(axes, panels.items(), strict=True):
+        image = part.imshow(values, cmap="Blues", vmin=0, vmax=1)
+        part.set_title(title + ("" if error is None or part is not axes[0] else f": L1 error {error:.3f}"), fontsize=10)
+        part.set_xlabel("given label")
+        part.set_ylabel("true label")
+        for number in (part.xaxis, part.yaxis):
+            number.set_major_locator(MaxNLocator(nbins=_NUMBERED, integer=True))
+        if len(values) <= _NUMBERED:
+            for (row, column), value in np.ndenumerate(values):
+                colour = "white" if value > 0.5 else "black"
+                part.text(column, row, f"{value:.2f}", color=colour, fontsize=7, ha="center", va="center")
+    figure.colorbar(image, ax=axes, label="P(given label | true label)")
     _save(figure, path)
 
 

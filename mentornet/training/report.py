@@ -60,6 +60,8 @@ def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathL
     files.write_text(report, _markdown(runs, names, rows, folder))
     written = [report, *([compare] if len(runs) > 1 else [])]
     drawn = "accuracy.png, loss.png and weights.png redrawn in " + ("each run folder" if len(runs) > 1 else "it")
+    if any(run.transition_matrix is not None for run in runs):
+        drawn += ", transition_matrix.png where the method has a matrix"
     return f"{run_table.as_text(rows)}\n\nWritten: {', '.join(map(str, written))}; {drawn}."
 
 
@@ -143,6 +145,8 @@ def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_
         if run.command:
             parts.append(f"```sh\n{run.command}\n```")
         pictures = ["accuracy.png", "loss.png", "weights.png"]
+        if run.transition_matrix is not None:
+            pictures.append("transition_matrix.png")
         parts.append("\n".join(f"![{p[:-4]} of {name}]({link(run.path / p)})" for p in pictures))
         if (run.path / "suspects.png").exists():
             parts.append(f"Most suspect labels: [suspects.png]({link(run.path / 'suspects.png')})")

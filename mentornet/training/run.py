@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet import transition
 from mentornet.methods.base import NoisyLabelMethod
-from mentornet.training import plots, samples
+from mentornet.training import files, plots, samples
 from mentornet.training.callbacks import IntervalRecorder, NanGuard
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.curriculum_update import CurriculumUpdates
@@ -81,7 +82,8 @@ def train(
         _fit(method, inputs, workdir, settings, checkpoints, start, distribution, updates)
     student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
-    result = finish(student, mean_weight, inputs, workdir, facts) if distribution.is_chief else {}
+    matrix = method.transition_matrix()
+    result = finish(student, mean_weight, inputs, workdir, facts, matrix) if distribution.is_chief else {}
     distribution.from_chief(0)  # the others stay until the chief has written everything
     return result
 
@@ -163,9 +165,14 @@ def _with_chosen_clean_samples(
 
 
 def finish(
-    student: keras.Model, mean_weight: np.ndarray, inputs: TrainingInputs, workdir: Workdir, facts: dict[str, Any]
+    student: keras.Model,
+    mean_weight: np.ndarray,
+    inputs: TrainingInputs,
+    workdir: Workdir,
+    facts: dict[str, Any],
+    matrix: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Writes samples.csv, the sheet of suspects, plots and, last of all, result.json.
+    """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
 
     Args:
         student: the trained student, outside any strategy.
@@ -173,6 +180,7 @@ def finish(
         inputs: the data.
         workdir: the run folder.
         facts: see ``train``.
+        matrix: float [C, C], the method's transition matrix, if it has one.
     """
     outputs = sample_outputs(student, inputs.training_in_order)
     clean = inputs.clean
@@ -210,6 +218,10 @@ def finish(
         visited = np.isfinite(mean_weight)
         figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
         figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
+    if matrix is not None:
+        files.write_matrix(workdir.final_matrix_file, matrix)
+        if clean is not None:
+            figures |= transition.errors(matrix, clean, inputs.given)
     figures |= early_stopped_figures(workdir, inputs.holdout_criterion)
     result = {
         "noise_rate_actual": None,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mentornet.training import files
 from mentornet.training.files import RunFolderError
 from mentornet.training.metrics_table import summarise
 from mentornet.training.samples import read_samples_csv
@@ -40,6 +41,7 @@ class RunData:
       metrics: columns of metrics.csv, float64 [rows], NaN where unknown.
       samples: columns of samples.csv, None before it is written.
       command: the command line of the first start.
+      transition_matrix: float64 [C, C], of a method with one: at the end, or before that what it was made with.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class RunData:
     metrics: Mapping[str, np.ndarray]
     samples: Mapping[str, np.ndarray] | None
     command: str
+    transition_matrix: np.ndarray | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RunData:
@@ -72,6 +75,8 @@ class RunData:
         stated = workdir.read_result() if workdir.finished() else {}
         known = {name: value for name, value in stated.items() if value is not None}
         samples = read_samples_csv(workdir.samples_file) if workdir.samples_file.exists() else None
+        matrices = (file for file in (workdir.final_matrix_file, workdir.matrix_file) if file.exists())
+        matrix = next((files.read_matrix(file) for file in matrices), None)
         command = str(record.get("command", ""))
         return cls(
             path=workdir.path,
@@ -81,6 +86,7 @@ class RunData:
             metrics=metrics,
             samples=samples,
             command=command,
+            transition_matrix=matrix,
         )
 
     def fact(self, name: str) -> Any:

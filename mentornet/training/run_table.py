@@ -19,10 +19,11 @@ _FIGURES = (
     ("mean last 10", "accuracy_mean_last_10", 3),
     ("early stopped", "accuracy_early_stopped", 3),
     ("AUC", "weights_auc", 3),
+    ("T error", "transition_l1_error", 3),
     ("utilisation", "data_utilisation", 3),
     ("steps/s", "steps_per_second", 1),
 )
-_OPTIONAL = ("settings", "early stopped")
+_OPTIONAL = ("settings", "early stopped", "T error")
 """Columns that are left out when no run has something to say there."""
 
 Row = dict[str, str]

@@ -9,6 +9,7 @@ a run can be killed at any moment. Nothing here imports TensorFlow.
   labels.npz    the labels really used, the clean ones if known, and which samples were a clean set
   metrics.csv   one row an evaluation interval
   transition_matrix.csv   of methods with one: what it was read from or estimated as, for when the run goes on
+  transition_matrix_final.csv   the method's at the end of training: the S-model's is learned, others' are as before
   result.json   the figures of the finished run; its presence means "finished"
   samples.csv   every training sample with its weight and its rank as a suspect
   *.png         pictures of the above
@@ -60,6 +61,8 @@ class Workdir:
         self.labels_file = self.path / "labels.npz"
         self.result_file = self.path / "result.json"
         self.samples_file = self.path / "samples.csv"
+        self.matrix_file = self.path / "transition_matrix.csv"
+        self.final_matrix_file = self.path / "transition_matrix_final.csv"
         self.suspects_file = self.path / "suspects.png"
         self.checkpoints = self.path / "checkpoints"
         self.events = self.path / "events"

@@ -1,7 +1,8 @@
-"""Transition matrices T[i, j] = P(given label j | true class i): checks and estimates, in NumPy.
+"""Transition matrices T[i, j] = P(given label j | true class i): checks, estimates and their errors, in NumPy.
 
 Patrini et al., CVPR 2017, section 3.2 (estimate); L2RW, section 4.2, and Goldberger and Ben-Reuven, ICLR 2017
-(confusion matrix of a trained baseline as the start of a noise layer).
+(confusion matrix of a trained baseline as the start of a noise layer); Xia et al., NeurIPS 2019, and Yao et al.,
+NeurIPS 2020 (estimation error). Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -98,6 +99,30 @@ def confusion(rows: npt.ArrayLike, columns: npt.ArrayLike, num_classes: int) -> 
     absent = counts.sum(axis=1) == 0
     counts[absent] = np.eye(num_classes)[absent]
     return counts / counts.sum(axis=1, keepdims=True)
+
+
+def errors(matrix: npt.ArrayLike, true: npt.ArrayLike, given: npt.ArrayLike) -> dict[str, float]:
+    """How far an estimate is from T as counted in labels of which the true ones are known.
+
+    Args:
+        matrix: float [C, C], the estimate.
+        true: int [n], at least one.
+        given: int [n].
+
+    Returns:
+        transition_l1_error: ||estimate - T||_1 / ||T||_1 with all entries added up, in [0, 2]; it is twice the mean
+            total variation distance of the rows.
+        transition_mean_absolute_error: mean |estimate - T| of an entry.
+        Both over the rows of the classes that occur among the true labels, because the others have no T.
+    """
+    estimate = np.asarray(matrix, np.float64)
+    occurring = np.unique(np.asarray(true))
+    exact = confusion(true, given, len(estimate))[occurring]
+    differences = np.abs(estimate[occurring] - exact)
+    return {
+        "transition_l1_error": float(differences.sum() / exact.sum()),
+        "transition_mean_absolute_error": float(differences.mean()),
+    }
 
 
 def smoothed(matrix: npt.ArrayLike, smoothing: float) -> npt.NDArray[np.float64]:
