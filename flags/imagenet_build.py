@@ -16,7 +16,7 @@ from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex
 from data.imagenet.preprocessing import Colour, Preprocessing
 from data.imagenet.unreadable import UnreadableLog, refuse_too_many
-from flags import build, method_sources
+from flags import build, build_data, method_sources
 from flags.build import optimizer, run_settings, student
 from flags.clean_flags import CleanConfig
 from flags.imagenet_flags import ImagenetConfig, ImagenetDataConfig
@@ -74,7 +74,7 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
     )
     for index in (dataset.train, dataset.test, *dataset.more_tests.values()):
         refuse_too_many(index.missing_files(), config.max_unreadable, "are not there")
-    train = build.training_samples(dataset.train, config, run_labels)
+    train = build_data.training_samples(dataset.train, config, run_labels)
     if file := run_labels or config.labels_file:
         return LoadedImages(dataset, train, labelling.labels_from_file(dataset, train, file))
     noisy = labelling.noisy_labels(
@@ -96,7 +96,7 @@ def set_apart(loaded: LoadedImages, config: CleanConfig, seed: int) -> LoadedIma
 
 
 def training_inputs(loaded: LoadedImages, config: ImagenetConfig, shard: tuple[int, int] = (0, 1)) -> TrainingInputs:
-    """The batches of a run, and what its reports need; see ``build.training_inputs``.
+    """The batches of a run, and what its reports need; see ``build_data.training_inputs``.
 
     Raises:
         ValueError: fewer samples than a batch, or a batch that k processes can't share equally.
