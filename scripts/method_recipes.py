@@ -47,6 +47,7 @@ def _tuned(first: str, expected: tuple[str, str], clean: str) -> Row:
     return Row(f"{first}_ft", expected, flags, first)
 
 
+FIRST = "First run the recipe {} of this folder: this one needs its student."
 CLEAN_ONLY = ("--method=clean_only", "--max_number_of_steps=2000", "--learning_rate_boundaries=")
 REED_HARD, REED_SOFT = ("--method=reed", "--reed_kind=hard"), ("--method=reed", "--reed_kind=soft")
 WEIGHTED = ("--method=class_weights", "--class_weights_rule=precision")
@@ -115,6 +116,8 @@ L2B_BOOTSTRAP_NOTE = "Target: beta given label + (1 - beta) own prediction; figu
 CPU_FLAGS = ("--dataset_name=tfds:cifar10", "--image_size=16", "--train_examples=10000", "--noise_fraction=0.4",
              "--studentnet=small_cnn", "--augmentation=none", "--batch_size=100", "--learning_rate=0.02",
              "--max_number_of_steps=1500", "--eval_every_steps=300")  # fmt: skip
+CPU_AFTER_PLAIN = ("s_model_confusion", "forward_estimated", "fine_tuned")
+"""Those that begin with the run of plain training."""
 # Every method, and the variants that are rows of the papers' tables; clean sets of 1,000 of the 10,000 images.
 CPU_METHODS: dict[str, tuple[str, ...]] = {
     "plain": ("--method=standard",),
@@ -124,6 +127,8 @@ CPU_METHODS: dict[str, tuple[str, ...]] = {
     "reed_soft": REED_SOFT,
     "reed_hard": REED_HARD,
     "s_model": ("--method=s_model",),
+    "s_model_confusion": ("--method=s_model",),
+    "forward_estimated": ("--method=forward_correction",),
     "forward_true": ("--method=forward_correction", "--transition_matrix=true"),
     "backward_true": ("--method=backward_correction", "--transition_matrix=true"),
     "generalised_cross_entropy": ("--method=generalised_cross_entropy",),
@@ -132,6 +137,7 @@ CPU_METHODS: dict[str, tuple[str, ...]] = {
     "hard_mining": ("--method=hard_mining",),
     "random_weights": ("--method=random_weights",),
     "clean_only": ("--method=clean_only", CLEAN),
+    "fine_tuned": ("--method=clean_only", CLEAN),
     "l2rw": ("--method=l2rw", CLEAN),
     "l2b": ("--method=l2b", CLEAN, "--warmup_steps=100", "--clip_norm=0.25"),
     "l2b_mixture": ("--method=l2b", "--clean_source=mixture", "--warmup_steps=300", "--clip_norm=0.25"),
@@ -158,7 +164,7 @@ def _l2rw_table(number: int, rows: Sequence[Row], noise: str, hours: str, shared
             own = [*row.flags]
             if row.first:
                 first = folder / f"{dataset}_{row.first}.flags"
-                head.append(f"First run the recipe {first.name} of this folder: this one needs its student.")
+                head.append(FIRST.format(first.name))
                 own.append(f"--baseline_run={run_folder(first)}")
             named = {flag.partition("=")[0] for flag in own}
             general = [flag for flag in shared if flag.partition("=")[0] not in named]
@@ -250,6 +256,10 @@ def cpu_twins() -> list[Recipe]:
                 "hardware and hours: 2 CPU cores, 1 to 3 minutes",
             ]
             flags = [*CPU_FLAGS, f"--noise_type={noise}", *own]
+            if name in CPU_AFTER_PLAIN:
+                plain = FOLDER / "cpu" / f"methods_{noise}_plain.flags"
+                head.append(FIRST.format(plain.name))
+                flags.append(f"--baseline_run={run_folder(plain)}")
             recipes.append((FOLDER / "cpu" / f"methods_{noise}_{name}.flags", head, flags))
     return recipes
 
