@@ -20,7 +20,6 @@ from data.imagenet import preprocessing, sources, unreadable, webvision
 from flags import train_flags
 from flags.data_flags import DataConfig
 from flags.train_flags import Config
-from mentornet.training.metrics_table import METRIC_COLUMNS
 
 _COLOUR = flags.DEFINE_enum(
     "colour_distortion",
@@ -106,7 +105,7 @@ class ImagenetConfig(Config):
         more: tuple[str, ...] = ("eval_top5",)
         if self.data.ilsvrc_dir:
             more += tuple(f"eval_{webvision.ILSVRC}_{name}" for name in ("loss", "accuracy", "top5"))
-        return METRIC_COLUMNS + more
+        return super().metric_columns() + more
 
     def flag_modules(self) -> tuple[ModuleType, ...]:
         return MODULES

@@ -60,8 +60,8 @@ class Config:
     clean: CleanConfig
 
     def metric_columns(self) -> tuple[str, ...]:
-        """Columns of metrics.csv."""
-        return METRIC_COLUMNS
+        """Columns of metrics.csv: those of all runs, then the method's own."""
+        return METRIC_COLUMNS + methods.get(self.method.name).report_columns
 
     def flag_modules(self) -> tuple[ModuleType, ...]:
         """Where the script's flags are defined."""

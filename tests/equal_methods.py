@@ -98,6 +98,7 @@ def train(place: distribution.Distribution, case: str) -> dict[str, np.ndarray]:
     names = ("noise_logits", "weight_totals", "weight_visits", "loss_percentile", "step")
     held |= {name: getattr(method, name) for name in names if hasattr(method, name)}
     held |= {f"statistics/{name}": value for name, value in method.statistics.result().items()}
+    held |= {f"report/{name}": value for name, value in method.report().items()}
     return {name: tf.convert_to_tensor(value).numpy() for name, value in held.items()}
 
 

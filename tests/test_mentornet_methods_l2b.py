@@ -137,6 +137,13 @@ def test_whole_steps_agree_with_numpy(jit_compile, options):
         assert log["weight_sum"] == pytest.approx(16 * v[0].sum(), rel=1e-4)
         assert log["data_utilisation"] == pytest.approx((16 * v[0] > 0.001).mean(), abs=1e-6)
     assert max(norms) > 0.4
+    clean, (alpha, beta) = batches[-1]["is_clean"], 16 * v
+    found = method.report()
+    assert tuple(found) == method.report_columns
+    assert found["pseudo_weight_sum"] == pytest.approx(beta.sum(), rel=1e-4)
+    assert found["pseudo_weight_mean_clean"] == pytest.approx(beta[clean].mean(), rel=1e-4)
+    assert found["pseudo_weight_mean_wrong"] == pytest.approx(beta[~clean].mean(), rel=1e-4)
+    assert alpha.sum() + beta.sum() == pytest.approx(16)
     np.testing.assert_allclose(student.trainable_variables[0].numpy(), oracle.theta[:-1], atol=1e-5)
     np.testing.assert_allclose(student.trainable_variables[1].numpy(), oracle.theta[-1], atol=1e-5)
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
-from mentornet.methods.statistics import WeightStatistics
+from mentornet.methods.statistics import PseudoLabelStatistics, WeightStatistics
 
 
 def test_means_and_separation_over_batches():
@@ -70,3 +70,37 @@ def test_reset_forgets_everything():
     metric.reset_state()
     metric.update_state(ones, ones, ones > 0, ones > 0, ones, 0.0)
     assert float(metric.result()["raw_loss"]) == 1.0
+
+
+def test_pseudo_label_weights_over_batches():
+    """Means, and the separation by alpha / (alpha + beta) and by alpha + beta, whose ties in a bin count half."""
+    rng = np.random.default_rng(1)
+    metric, batches = PseudoLabelStatistics(largest_weight=16.0), []
+    for _ in range(3):
+        is_clean = rng.random(400) < 0.6
+        alpha, beta = (rng.gamma(shape, size=400).astype(np.float32) for shape in (1 + 2 * is_clean, 2 - is_clean))
+        alpha[:40] = beta[:20] = 0
+        metric.update_state(*map(tf.constant, (alpha, beta, is_clean)))
+        batches.append((alpha, beta, is_clean))
+    alpha, beta, is_clean = map(np.concatenate, zip(*batches, strict=True))
+    both = alpha + beta
+    share = np.divide(alpha, both, out=np.full_like(alpha, 0.5), where=both > 0)
+    found = {name: float(value) for name, value in metric.result().items()}
+    assert tuple(found) == PseudoLabelStatistics.COLUMNS
+    assert found == pytest.approx(
+        {
+            "pseudo_weight_sum": beta.sum() / 3,
+            "pseudo_weight_mean_clean": beta[is_clean].mean(),
+            "pseudo_weight_mean_wrong": beta[~is_clean].mean(),
+            "given_share_auc": roc_auc_score(is_clean, share),
+            "both_weights_auc": roc_auc_score(is_clean, both),
+        },
+        rel=1e-3,
+    )
+    assert found["given_share_auc"] > found["both_weights_auc"] + 0.1 > 0.6
+    metric.reset_state()
+    metric.clean_known = False
+    metric.update_state(tf.ones([4]), 2 * tf.ones([4]), tf.ones([4], tf.bool))
+    found = {name: float(value) for name, value in metric.result().items()}
+    assert found["pseudo_weight_sum"] == 8
+    assert np.isnan([value for name, value in found.items() if name != "pseudo_weight_sum"]).all()

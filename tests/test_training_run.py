@@ -51,7 +51,7 @@ def test_an_interval_of_many_epochs_has_a_choice_in_each_and_one_row(fits, tmp_p
         found[every] = rows(folder)
     assert [row["step"] for row in found[4]] == ["4", "8", "12", "16", "20"]
     assert [row["step"] for row in found[16]] == ["16", "20"]
-    for name in ("raw_loss", "train_accuracy", "weight_sum", "data_utilisation"):
+    for name in ("raw_loss", "train_accuracy", "weight_sum", "data_utilisation", "pseudo_weight_sum"):
         parts = [float(row[name]) for row in found[4][:4]]
         assert float(found[16][0][name]) == pytest.approx(np.mean(parts), rel=1e-5), name
     for row, same in ((found[16][0], found[4][3]), (found[16][1], found[4][4])):

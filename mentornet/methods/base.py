@@ -64,6 +64,7 @@ class NoisyLabelMethod(keras.Model):
         chooses_clean_samples: the clean samples are training samples that the method chooses itself.
         largest_weight: weights above it count as alike in the area under the ROC curve.
         takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``auxiliary``).
+        report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
         within_interval: ``fit`` is called for a further part of an evaluation interval, whose statistics add up.
 
     Raises:
@@ -74,6 +75,7 @@ class NoisyLabelMethod(keras.Model):
     chooses_clean_samples = False
     largest_weight = 1.0
     takes_auxiliary_head = False
+    report_columns: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -120,12 +122,17 @@ class NoisyLabelMethod(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [self.statistics, self.eval_loss, self.eval_accuracy, self.eval_top5]
+        return [*self.interval_statistics(), self.eval_loss, self.eval_accuracy, self.eval_top5]
+
+    def interval_statistics(self) -> list[keras.metrics.Metric]:
+        """What is added up over the training steps of an interval."""
+        return [self.statistics]
 
     def reset_metrics(self) -> None:
         """As in Keras, but for statistics that go on (see ``within_interval``)."""
+        kept = {id(metric) for metric in self.interval_statistics()} if self.within_interval else set()
         for metric in self.metrics:
-            if not (self.within_interval and metric is self.statistics):
+            if id(metric) not in kept:
                 metric.reset_state()
 
     def decay_term(self, scale: tf.Tensor | float = 1.0) -> tf.Tensor:

@@ -20,6 +20,7 @@ from mentornet.methods.base import Batch, Weighting, kernels, per_sample_cross_e
 from mentornet.methods.loss_mixture import clean_samples
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
 from mentornet.methods.reweighting import MetaReweighting, check_choice, normalised
+from mentornet.methods.statistics import PseudoLabelStatistics, given_share
 
 ABLATIONS = ("none", "alpha_zero", "beta_zero", "alpha_plus_beta_one")
 NORMALISATIONS = ("rectified", "sigmoid", "softmax")
@@ -31,7 +32,7 @@ class L2B(MetaReweighting):
     """Learning to bootstrap (naive L2B, without a base learner).
 
     Batches need "clean_image" and "clean_label" beside the noisy part. The weights that are reported are those of the
-    given labels, times n: n alpha_i.
+    given labels, times n: n alpha_i; those of the pseudo labels, n beta_i, are in ``report``.
 
     Args:
         student: any Keras model, images -> logits.
@@ -56,6 +57,8 @@ class L2B(MetaReweighting):
     Raises:
         ValueError: a setting outside its range, or one that the chosen ablation or normalisation does not use.
     """
+
+    report_columns = PseudoLabelStatistics.COLUMNS
 
     def __init__(
         self,
@@ -106,7 +109,14 @@ class L2B(MetaReweighting):
         self._mixture_steps, self._clean_batch_size = mixture_steps or 0, clean_batch_size
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
         self._ablation, self._normalisation, self._scope = ablation, normalisation, scope
+        self.pseudo_statistics = PseudoLabelStatistics(self.statistics.clean_known, self.largest_weight)
         self._temperature, self._decay_all = float(temperature), decayed == "all"
+
+    def interval_statistics(self) -> list[keras.metrics.Metric]:
+        return [*super().interval_statistics(), self.pseudo_statistics]
+
+    def report(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.pseudo_statistics.result().items()}
 
     def decayed_variables(self) -> list[tf.Variable]:
         return self.student.trainable_variables if self._decay_all else kernels(self.student)
@@ -126,7 +136,9 @@ class L2B(MetaReweighting):
         self.note_objective(objective)
         self._apply(tape, scaled)
         size = tf.cast(tf.shape(label)[0] * replicas(), tf.float32)
-        shown = size * weights[0]
+        shown, of_pseudo = size * weights[0], size * weights[1]
+        self.pseudo_statistics.clean_known = self.statistics.clean_known and "is_clean" in batch
+        self.pseudo_statistics.update_state(shown, of_pseudo, batch.get("is_clean", tf.ones_like(label, tf.bool)))
         return self.finish_step(batch, logits, losses[0], Weighting(shown, shown, mean, tf.constant(0.0)))
 
     def weights(self, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -146,8 +158,7 @@ class L2B(MetaReweighting):
         kept = tf.constant({"alpha_zero": [[0.0], [1.0]], "beta_zero": [[1.0], [0.0]]}.get(self._ablation, [[1.0]] * 2))
         rectified = tf.nn.relu(scores) * kept
         if self._ablation == "alpha_plus_beta_one":
-            alpha, both = rectified[0], rectified[0] + rectified[1]
-            share = tf.where(both > 0, alpha / tf.where(both > 0, both, 1.0), 0.5)
+            share = given_share(rectified[0], rectified[1])
             return tf.stack([share, 1.0 - share]) / size
         if self._normalisation == "sigmoid":
             raw = tf.sigmoid(rectified) * kept

@@ -1,4 +1,4 @@
-"""What a training reports about its weights: one Keras metric, cheap enough for every step.
+"""What a training reports about its weights: Keras metrics, cheap enough for every step.
 
 Sums over samples only, so that replicas add up; ``is_clean`` is a diagnostic and never reaches the update.
 """
@@ -85,16 +85,12 @@ class WeightStatistics(keras.metrics.Metric):
             used * clean,
         ]
         self.totals.assign_add(tf.reduce_sum(tf.stack(columns), axis=1))
-        shares = tf.clip_by_value(curriculum_weights / self.largest_weight, 0.0, 1.0)
-        bins = tf.cast(shares * (_BINS - 1) + 0.5, tf.int32)
-        placed = tf.one_hot(bins, _BINS)
-        self.histogram.assign_add(tf.matmul(tf.stack([clean, 1.0 - clean]), placed))
+        self.histogram.assign_add(_placed(curriculum_weights / self.largest_weight, clean))
         # A share a replica, so that the sum over replicas counts global batches.
         self.steps.assign_add(1.0 / replicas())
 
     def reset_state(self) -> None:
-        for variable in self.variables:
-            variable.assign(tf.zeros(variable.shape, variable.dtype))  # reading it would communicate
+        _reset(self)
 
     def result(self) -> dict[str, tf.Tensor]:
         """Scalars named as the columns of metrics.csv; NaN where clean labels are not known."""
@@ -108,14 +104,86 @@ class WeightStatistics(keras.metrics.Metric):
             "data_utilisation": total["used"] / samples,
             "drop_rate": total["drop_rate"] / samples,
         }
-        clean, wrong = self.histogram[0], self.histogram[1]
-        wrong_below = tf.cumsum(wrong, exclusive=True)
-        pairs = tf.reduce_sum(clean) * tf.reduce_sum(wrong)
         diagnostics = {
-            "weights_auc": tf.reduce_sum(clean * (wrong_below + 0.5 * wrong)) / pairs,
+            "weights_auc": _area(self.histogram),
             "kept_precision": total["used_clean"] / total["used"],
             "weight_mean_clean": total["weight_clean"] / total["clean"],
             "weight_mean_wrong": total["weight_wrong"] / (samples - total["clean"]),
         }
         unknown = tf.constant(float("nan"))
         return values | {name: value if self.clean_known else unknown for name, value in diagnostics.items()}
+
+
+class PseudoLabelStatistics(keras.metrics.Metric):
+    """What L2B says about the weights of its pseudo labels, over an evaluation interval.
+
+    Samples are told apart by their given label, right or wrong. Beside the weight alpha of the given label, which
+    ``WeightStatistics`` has, two more figures might tell these apart: its share alpha / (alpha + beta), and
+    alpha + beta.
+
+    Args:
+        clean_known, largest_weight: see ``WeightStatistics``; the latter for alpha + beta.
+    """
+
+    COLUMNS = (
+        "pseudo_weight_sum",  # mean over batches of the sum of beta
+        "pseudo_weight_mean_clean",
+        "pseudo_weight_mean_wrong",
+        "given_share_auc",
+        "both_weights_auc",
+    )
+
+    def __init__(self, clean_known: bool = True, largest_weight: float = 1.0, name: str = "pseudo_label_statistics"):
+        super().__init__(name=name, dtype=tf.float32)
+        self.clean_known = clean_known
+        self.largest_weight = largest_weight
+        self.totals = self.add_weight(name="totals", shape=(4,), initializer="zeros")
+        self.histograms = self.add_weight(name="histograms", shape=(2, 2, _BINS), initializer="zeros")
+        self.steps = self.add_weight(name="steps", shape=(), initializer="zeros")
+
+    def update_state(self, given_weights: tf.Tensor, pseudo_weights: tf.Tensor, is_clean: tf.Tensor) -> None:
+        """Adds one batch: alpha and beta, float32 [b], times the batch size; is_clean bool [b]."""
+        clean = tf.cast(is_clean, tf.float32)
+        wrong = 1.0 - clean
+        columns = [clean, wrong, pseudo_weights * clean, pseudo_weights * wrong]
+        self.totals.assign_add(tf.reduce_sum(tf.stack(columns), axis=1))
+        both = (given_weights + pseudo_weights) / self.largest_weight
+        scores = (given_share(given_weights, pseudo_weights), both)
+        self.histograms.assign_add(tf.stack([_placed(score, clean) for score in scores]))
+        self.steps.assign_add(1.0 / replicas())
+
+    def reset_state(self) -> None:
+        _reset(self)
+
+    def result(self) -> dict[str, tf.Tensor]:
+        """Scalars named as ``COLUMNS``; NaN where clean labels are not known."""
+        clean, wrong, of_clean, of_wrong = tf.unstack(self.totals)
+        diagnostics = (of_clean / clean, of_wrong / wrong, _area(self.histograms[0]), _area(self.histograms[1]))
+        unknown = tf.constant(float("nan"))
+        known = [value if self.clean_known else unknown for value in diagnostics]
+        return dict(zip(self.COLUMNS, [(of_clean + of_wrong) / self.steps, *known], strict=True))
+
+
+def given_share(given_weights: tf.Tensor, pseudo_weights: tf.Tensor) -> tf.Tensor:
+    """alpha / (alpha + beta), elementwise; 1/2 where both are 0."""
+    both = given_weights + pseudo_weights
+    return tf.where(both > 0, given_weights / tf.where(both > 0, both, 1.0), 0.5)
+
+
+def _placed(scores: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
+    """Histograms [2, bins] of scores in [0, 1], float32 [b], of the clean (1) and of the wrong (0) samples."""
+    bins = tf.cast(tf.clip_by_value(scores, 0.0, 1.0) * (_BINS - 1) + 0.5, tf.int32)
+    return tf.matmul(tf.stack([clean, 1.0 - clean]), tf.one_hot(bins, _BINS))
+
+
+def _area(histogram: tf.Tensor) -> tf.Tensor:
+    """The area under the ROC curve of histograms [2, bins]: how often a clean score exceeds a wrong one."""
+    clean, wrong = histogram[0], histogram[1]
+    wrong_below = tf.cumsum(wrong, exclusive=True)
+    pairs = tf.reduce_sum(clean) * tf.reduce_sum(wrong)
+    return tf.reduce_sum(clean * (wrong_below + 0.5 * wrong)) / pairs
+
+
+def _reset(metric: keras.metrics.Metric) -> None:
+    for variable in metric.variables:
+        variable.assign(tf.zeros(variable.shape, variable.dtype))  # reading it would communicate

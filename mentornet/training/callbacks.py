@@ -124,18 +124,18 @@ class IntervalRecorder(keras.callbacks.Callback):
             self._progress.close()
 
     def _row(self) -> dict[str, Any]:
-        statistics = self.model.statistics.result()
+        statistics, columns = self.model.statistics.result(), self._workdir.metrics.columns
         row: dict[str, Any] = {
             "step": self._step,
             "epoch_percent": int(epoch_percent(self._step - 1, self._settings.max_steps)),
             "seconds": float(self._checkpoints.seconds.numpy()),
             "learning_rate": _shortest(self.model.learning_rate()),
-            **{name: _shortest(statistics[name]) for name in self._workdir.metrics.columns if name in statistics},
-            **{name: _shortest(value) for name, value in self.model.report().items()},
+            **{name: _shortest(statistics[name]) for name in columns if name in statistics},
+            **{name: _shortest(value) for name, value in self.model.report().items() if name in columns},
         }
         for prefix, batches in self._evaluations.items():
             found = {f"{prefix}_{name}": value for name, value in self._evaluate(*batches).items()}
-            row |= {name: value for name, value in found.items() if name in self._workdir.metrics.columns}
+            row |= {name: value for name, value in found.items() if name in columns}
         self._accuracy = row.get("eval_accuracy")
         return row
 
