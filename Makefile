@@ -38,7 +38,7 @@ simulate-async: $(STAMP) ## Simulate 1 to 50 asynchronous workers; writes docs/i
 	@$(PY) scripts/simulate_async.py
 
 test: $(STAMP) ## Run the tests
-	$(PY) -m pytest -q -n 2 --dist=loadfile
+	$(PY) -m pytest -q -n 2 --dist=loadfile --no-loadscope-reorder
 
 lint: $(STAMP) ## Check style and types
 	$(PY) -m ruff check .

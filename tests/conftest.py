@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 # Read when TensorFlow is first imported, so it is set before any test module is collected.
@@ -22,6 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Parses the flags with their defaults: under pytest nobody else does, and sys.argv belongs to pytest."""
     if not flags.FLAGS.is_parsed():
         flags.FLAGS(["pytest"])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: two run at a time, and a long one at the end would run alone."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
