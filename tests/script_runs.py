@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import tensorflow as tf
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -22,3 +25,21 @@ def rows(folder: Path) -> list[dict[str, str]]:
     """metrics.csv without the one column that may differ between equal runs."""
     with open(folder / "metrics.csv", newline="") as stream:
         return [{name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(stream)]
+
+
+def student_weights(folder: Path) -> dict[str, np.ndarray]:
+    """The variables of the student in the last checkpoint."""
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
+    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("method/student")]
+    return {name: reader.get_tensor(name) for name in names if ".OPTIMIZER_SLOT" not in name}
+
+
+def assert_same_training(folder: Path, whole: Path) -> None:
+    """Both runs have the same rows, the same weights and the same figures of every sample, bit for bit."""
+    assert rows(folder) == rows(whole)
+    found, expected = student_weights(folder), student_weights(whole)
+    assert expected
+    assert found.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    assert (folder / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()

@@ -91,7 +91,7 @@ class NumpySpade:
         return loss, v
 
 
-def check_whole_steps(
+def assert_whole_steps_agree(
     curriculum: str | Curriculum, weigh: Weigh, *, jit_compile: bool, max_steps: int = 10, tolerance: float = 1e-5
 ) -> list[np.ndarray]:
     """Trains a linear student for three steps and compares logs, moving percentile and weights with ``NumpySpade``.

@@ -11,8 +11,7 @@ import pytest
 
 from flags import baseline_runs, build, method_sources, train_flags
 from mentornet import transition
-from tests.script_runs import rows
-from tests.test_train_cifar import student_weights
+from tests.script_runs import assert_same_training
 from tests.test_train_cifar_methods import train
 
 DATA = ["--dataset_name=digits", "--studentnet=s2e_mlp", "--noise_type=uniform", "--noise_fraction=0.4"]
@@ -65,11 +64,7 @@ def test_a_run_goes_on_and_stays_finished_without_its_first_run(method, first, t
             train(*flags, f"--train_log_dir={stopped}")
     shutil.rmtree(copy)
     train(*flags, f"--train_log_dir={stopped}")
-    assert rows(stopped) == rows(whole)
-    expected, found = student_weights(whole), student_weights(stopped)
-    assert expected
-    for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    assert_same_training(stopped, whole)
     capsys.readouterr()
     again = train(*flags, f"--train_log_dir={whole}")
     assert "is finished" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import curricula, methods
-from tests.spade_oracles import BATCH, CLASSES, check_whole_steps, linear_student, make_batch, run
+from tests.spade_oracles import BATCH, CLASSES, assert_whole_steps_agree, linear_student, make_batch, run
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -22,7 +22,7 @@ from tests.spade_oracles import BATCH, CLASSES, check_whole_steps, linear_studen
     ],
 )
 def test_three_whole_steps_agree_with_numpy(curriculum, weigh, jit_compile):
-    check_whole_steps(curriculum, weigh, jit_compile=jit_compile)
+    assert_whole_steps_agree(curriculum, weigh, jit_compile=jit_compile)
 
 
 def test_weights_carry_no_gradient():

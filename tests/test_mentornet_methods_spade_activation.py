@@ -13,7 +13,7 @@ from mentornet.curricula.mixture import SparseMixture
 from mentornet.network import NetworkConfig, build
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.optimizers import MomentumSGD
-from tests.spade_oracles import BATCH, SIDE, as_dataset, check_whole_steps, linear_student, make_batch
+from tests.spade_oracles import BATCH, SIDE, as_dataset, assert_whole_steps_agree, linear_student, make_batch
 
 PIXELS = SIDE * SIDE  # what the linear student's dense layer reads
 EXPERTS = ("spcl_linear", "focal_loss")
@@ -47,7 +47,7 @@ def test_whole_steps_with_a_mixture_agree_with_numpy(jit_compile):
     def weigh(loss, difference, image):
         return expected_weights(loss, difference, image, *gate)
 
-    for weights in check_whole_steps(curriculum, weigh, jit_compile=jit_compile, max_steps=1000, tolerance=1e-4):
+    for weights in assert_whole_steps_agree(curriculum, weigh, jit_compile=jit_compile, max_steps=1000, tolerance=1e-4):
         assert np.ptp(weights) > 0.05  # the samples differ, so a mixed-up activation would show
 
 

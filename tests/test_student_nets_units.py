@@ -61,7 +61,7 @@ class Oracle:
     def conv(self, name: str, x: np.ndarray, strides: int = 1) -> np.ndarray:
         return conv(x, self.layer(name).kernel.numpy(), strides)
 
-    def check(self, name: str, expected: np.ndarray) -> None:
+    def assert_layer(self, name: str, expected: np.ndarray) -> None:
         scale = np.abs(expected).max()
         np.testing.assert_allclose(self.activations[name], expected, atol=2e-6 * scale)
 
@@ -85,7 +85,7 @@ def test_resnet101_units_equal_numpy(variant):
     else:
         x = oracle.norm("stage1_unit1_norm1", relu(x, 0.1), 1e-3)
     inner = relu(oracle.norm("stage1_unit1_norm2", oracle.conv("stage1_unit1_conv1", x), 1e-3), 0.1)
-    oracle.check("stage1_unit1_add", pooled(x, 20, 1) + oracle.conv("stage1_unit1_conv2", inner))
+    oracle.assert_layer("stage1_unit1_add", pooled(x, 20, 1) + oracle.conv("stage1_unit1_conv2", inner))
 
     for name, before, filters, strides in [
         ("stage1_unit2", "stage1_unit1", 20, 1),
@@ -94,12 +94,12 @@ def test_resnet101_units_equal_numpy(variant):
         x = oracle.activations[f"{before}_add"]
         inner = oracle.conv(f"{name}_conv1", relu(oracle.norm(f"{name}_norm1", x, 1e-3), 0.1), strides)
         inner = oracle.conv(f"{name}_conv2", relu(oracle.norm(f"{name}_norm2", inner, 1e-3), 0.1))
-        oracle.check(f"{name}_add", pooled(x, filters, strides) + inner)
+        oracle.assert_layer(f"{name}_add", pooled(x, filters, strides) + inner)
 
     x = oracle.norm("final_norm", oracle.activations["stage2_unit2_add"], 1e-3)
     x = relu(x, 0.0 if variant == "paper" else 0.1).mean(axis=(1, 2))
     kernel, bias = oracle.layer("logits").get_weights()
-    oracle.check("logits", x @ kernel + bias)
+    oracle.assert_layer("logits", x @ kernel + bias)
 
 
 def test_batch_norm_decay_of_resnet101_is_nine_tenths():
@@ -120,17 +120,17 @@ def l2rw_network(family: str) -> keras.Model:
 @pytest.mark.parametrize(("family", "width"), [("resnet_cifar", 1), ("wrn", 2)])
 def test_l2rw_units_equal_numpy(family, width):
     oracle = Oracle(l2rw_network(family))
-    oracle.check("stem_relu", relu(oracle.norm("stem_norm", oracle.activations["stem"], 1e-3)))
+    oracle.assert_layer("stem_relu", relu(oracle.norm("stem_norm", oracle.activations["stem"], 1e-3)))
     # No unit of the first stage has the first BN-ReLU.
     x = oracle.activations["stem_relu"]
     for name in ("stage1_unit1", "stage1_unit2"):
         inner = relu(oracle.norm(f"{name}_norm2", oracle.conv(f"{name}_conv1", x), 1e-3))
         expected = pooled(x, 16 * width, 1) + oracle.conv(f"{name}_conv2", inner)
-        oracle.check(f"{name}_add", expected)
+        oracle.assert_layer(f"{name}_add", expected)
         x = oracle.activations[f"{name}_add"]
     inner = oracle.conv("stage2_unit1_conv1", relu(oracle.norm("stage2_unit1_norm1", x, 1e-3)), 2)
     inner = oracle.conv("stage2_unit1_conv2", relu(oracle.norm("stage2_unit1_norm2", inner, 1e-3)))
-    oracle.check("stage2_unit1_add", pooled(x, 32 * width, 2) + inner)
+    oracle.assert_layer("stage2_unit1_add", pooled(x, 32 * width, 2) + inner)
     norms = [layer for layer in oracle.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert all(not norm.scale and norm.momentum == 0.999 for norm in norms)
 
@@ -151,11 +151,11 @@ def test_standard_wrn_units_equal_numpy():
         x = relu(oracle.norm(f"{name}_norm1", oracle.activations[before], 1e-5))
         inner = relu(oracle.norm(f"{name}_norm2", oracle.conv(f"{name}_conv1", x, strides), 1e-5))
         expected = oracle.conv(f"{name}_shortcut", x, strides) + oracle.conv(f"{name}_conv2", inner)
-        oracle.check(f"{name}_add", expected)
+        oracle.assert_layer(f"{name}_add", expected)
     x = oracle.activations["stage1_unit1_add"]
     inner = oracle.conv("stage1_unit2_conv1", relu(oracle.norm("stage1_unit2_norm1", x, 1e-5)))
     inner = oracle.conv("stage1_unit2_conv2", relu(oracle.norm("stage1_unit2_norm2", inner, 1e-5)))
-    oracle.check("stage1_unit2_add", x + inner)
+    oracle.assert_layer("stage1_unit2_add", x + inner)
 
 
 @pytest.mark.parametrize("variant", ["option_a", "option_b"])
@@ -173,7 +173,7 @@ def test_post_activation_units_equal_numpy(variant):
             shortcut = np.pad(x[:, ::2, ::2], [(0, 0), (0, 0), (0, 0), (8, 8)])
         elif strides == 2:
             shortcut = oracle.norm(f"{name}_shortcut_norm", oracle.conv(f"{name}_shortcut", x, 2), 1e-5)
-        oracle.check(f"{name}_relu2", relu(shortcut + inner))
+        oracle.assert_layer(f"{name}_relu2", relu(shortcut + inner))
 
 
 @pytest.mark.parametrize("variant", ["l2b", "dividemix"])
@@ -182,17 +182,17 @@ def test_preact_resnet18_units_equal_numpy(variant):
     x = oracle.activations["stem"]
     if variant == "dividemix":
         x = relu(oracle.norm("stem_norm", x, 1e-5))
-        oracle.check("stem_relu", x)
+        oracle.assert_layer("stem_relu", x)
     activated = relu(oracle.norm("stage1_unit1_norm1", x, 1e-5))
     inner = relu(oracle.norm("stage1_unit1_norm2", oracle.conv("stage1_unit1_conv1", activated), 1e-5))
     # The identity shortcut carries the input in one paper's network, the activated input in the other's.
     carried = activated if variant == "dividemix" else x
-    oracle.check("stage1_unit1_add", carried + oracle.conv("stage1_unit1_conv2", inner))
+    oracle.assert_layer("stage1_unit1_add", carried + oracle.conv("stage1_unit1_conv2", inner))
 
     activated = relu(oracle.norm("stage2_unit1_norm1", oracle.activations["stage1_unit2_add"], 1e-5))
     inner = oracle.conv("stage2_unit1_conv1", activated, 2)
     inner = oracle.conv("stage2_unit1_conv2", relu(oracle.norm("stage2_unit1_norm2", inner, 1e-5)))
-    oracle.check("stage2_unit1_add", oracle.conv("stage2_unit1_shortcut", activated, 2) + inner)
+    oracle.assert_layer("stage2_unit1_add", oracle.conv("stage2_unit1_shortcut", activated, 2) + inner)
     # Nothing but the mean stands between the last unit and the dense layer.
     kernel, bias = oracle.layer("logits").get_weights()
-    oracle.check("logits", oracle.activations["stage4_unit2_add"].mean(axis=(1, 2)) @ kernel + bias)
+    oracle.assert_layer("logits", oracle.activations["stage4_unit2_add"].mean(axis=(1, 2)) @ kernel + bias)

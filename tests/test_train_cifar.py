@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import student_nets
 from tests import script_runs
-from tests.script_runs import ROOT, rows
+from tests.script_runs import ROOT, assert_same_training, rows
 
 DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
 PD = ["--curriculum=mentornet_pd", "--dropout_keep_probability=0.8", "--weight_decay=1e-4"]
@@ -24,12 +24,6 @@ SHORT = ["--max_number_of_steps=60", "--eval_every_steps=20", "--batch_size=64"]
 
 SCRIPT = "train_cifar.py"
 command, run = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.run, SCRIPT)
-
-
-def student_weights(folder: Path) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
-    names = [name for name in reader.get_variable_to_shape_map() if name.startswith("method/student")]
-    return {name: reader.get_tensor(name) for name in names if ".OPTIMIZER_SLOT" not in name}
 
 
 @pytest.fixture(scope="module")
@@ -158,13 +152,7 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(finished, tmp_pa
     assert not (killed / "result.json").exists()
     done = run(*flags)
     assert done.returncode == 0, done.stderr
-    assert rows(killed) == rows(folder)
-    whole, resumed = student_weights(folder), student_weights(killed)
-    assert whole.keys() == resumed.keys()
-    assert whole
-    for name in whole:
-        np.testing.assert_array_equal(whole[name], resumed[name], err_msg=name)
-    assert (killed / "samples.csv").read_bytes() == (folder / "samples.csv").read_bytes()
+    assert_same_training(killed, folder)
 
 
 def run_in_process(*flags: str) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_train_cifar import ROOT, command, rows, student_weights
+from tests.script_runs import ROOT, assert_same_training, rows
+from tests.test_train_cifar import command
 
 DATA = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
 SHORT = ["--max_number_of_steps=12", "--eval_every_steps=4", "--batch_size=32", "--learning_rate=0.02"]
@@ -69,11 +70,7 @@ def test_a_method_killed_after_its_first_row_ends_like_an_uninterrupted_run(case
     assert process.wait() == -signal.SIGKILL
     assert not (killed / "result.json").exists()
     train(*flags, f"--train_log_dir={killed}")
-    assert rows(killed) == rows(whole)
-    expected, found = student_weights(whole), student_weights(killed)
-    assert expected
-    for name in expected:
-        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    assert_same_training(killed, whole)
     tables = sorted(file.name for file in whole.glob("*.csv") if file.name != "metrics.csv")
     assert {"samples.csv", *TABLES.get(case, ())} == set(tables)
     for name in tables:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from mentornet.methods import l2b
-from tests.script_runs import rows
-from tests.test_train_cifar import student_weights
+from tests.script_runs import assert_same_training, rows
 from tests.test_train_cifar_methods import DATA, train
 
 # 100 samples in batches of 25: an epoch has 4 steps.
@@ -82,9 +81,4 @@ def test_a_run_stopped_while_it_chooses_ends_like_an_uninterrupted_one(fits, tmp
     del fits[:]
     train(*flags, f"--train_log_dir={stopped}")
     assert fits == [14, 18]
-    assert rows(stopped) == rows(whole)
-    assert (stopped / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
-    expected, found = student_weights(whole), student_weights(stopped)
-    assert expected
-    for name, values in expected.items():
-        np.testing.assert_array_equal(found[name], values, err_msg=name)
+    assert_same_training(stopped, whole)
