@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,27 +12,23 @@ import tf_keras as keras
 import student_nets
 from mentornet.training.workdir import Workdir
 
-_STUDENTS = ("student_early_stopped.keras", "student.keras")
-
 
 def student_of(baseline_run: str) -> keras.Model:
     """The student of a finished run: the one its hold-out chose, if it had one, else the last.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: the run is not finished.
     """
-    for name in _STUDENTS:
-        path = Workdir(baseline_run).path / name
-        if path.is_file():
-            return student_nets.load(path)
-    raise FileNotFoundError(f"--baseline_run={baseline_run} has no {_STUDENTS[-1]}: finish that training first")
+    workdir = _finished(baseline_run)
+    chosen = workdir.early_stopped_file
+    return student_nets.load(chosen if chosen.is_file() else workdir.student_file)
 
 
 def start_from(network: keras.Model, baseline_run: str) -> None:
     """Copies the weights of a finished run's student.
 
     Raises:
-        FileNotFoundError: the run has no student yet.
+        FileNotFoundError: the run is not finished.
         ValueError: it is another network.
     """
     # Counters of dropout calls are no weights: the two may differ in dropout.
@@ -60,15 +57,18 @@ def check_data(baseline_run: str, settings: Mapping[str, Any], given: np.ndarray
         FileNotFoundError: the run is not finished.
         ValueError: other images or labels, or a folder that does not say which.
     """
-    workdir = Workdir(baseline_run)
-    if not any((workdir.path / name).is_file() for name in _STUDENTS):
-        raise FileNotFoundError(f"--baseline_run={baseline_run} has no {_STUDENTS[-1]}: finish that training first")
-    first = workdir.read_run()["identity"]
-    if _images(first) != _images(settings):
-        raise ValueError(
-            f"--baseline_run={baseline_run} was trained on {_images(first)}, but this run is on {_images(settings)}: "
-            "give a first run on the same images"
-        )
+    workdir = _finished(baseline_run)
+    record = workdir.read_run()
+    first = record["identity"]
+    for before, now in (
+        (_images(first), _images(settings)),
+        (_folder(first, record.get("folder", "")), _folder(settings, os.getcwd())),
+    ):
+        if before != now:
+            raise ValueError(
+                f"--baseline_run={baseline_run} was trained on {before}, but this run is on {now}: "
+                "give a first run on the same images"
+            )
     labels = workdir.read_labels()
     _, own, others = np.intersect1d(ids, labels["index"], return_indices=True)
     if not own.size or not np.array_equal(np.asarray(given)[own], labels["given"][others]):
@@ -76,6 +76,20 @@ def check_data(baseline_run: str, settings: Mapping[str, Any], given: np.ndarray
             f"--baseline_run={baseline_run} was trained on other labels ({_noise(first)}) than this run "
             f"({_noise(settings)}): give a first run with the same noise flags and noise seed"
         )
+
+
+def _finished(baseline_run: str) -> Workdir:
+    workdir = Workdir(baseline_run)
+    if not workdir.is_run_folder():
+        raise FileNotFoundError(f"--baseline_run={baseline_run} is no run folder: give one that a training has made")
+    if not workdir.finished():
+        raise FileNotFoundError(f"--baseline_run={baseline_run} has no result.json: finish that training first")
+    return workdir
+
+
+def _folder(settings: Mapping[str, Any], started_in: str) -> str:
+    """The folder of people's own images, which decides what they are; nothing for data sets known by name."""
+    return os.path.realpath(os.path.join(started_in, settings["data_dir"])) if settings.get("data_dir") else ""
 
 
 def _images(settings: Mapping[str, Any]) -> str:

@@ -149,15 +149,31 @@ STUDENT_NOTE = (
 )
 
 
-def _l2rw_table(number: int, rows: Sequence[Row], noise: str, hours: str, shared: Sequence[str]) -> list[Recipe]:
+def _duration(hours: float) -> str:
+    """As an estimate is told: "2 hours", "50 minutes"."""
+    if hours >= 1.5:
+        return f"{round(hours)} hours"
+    minutes = round(60 * hours)
+    return "1 hour" if minutes > 57 else f"{minutes if minutes < 15 else 5 * round(minutes / 5)} minutes"
+
+
+def _l2rw_table(
+    number: int, rows: Sequence[Row], noise: str, hours: tuple[float, float], shared: Sequence[str]
+) -> list[Recipe]:
+    """Recipes of a table; ``hours`` of the whole training on the hardware named in their heads, plain and of L2RW."""
     folder = FOLDER / f"l2rw_table{number}"
+    all_steps = _steps(shared)
     recipes = []
     for row in rows:
         for dataset, expected in zip(DATASETS, row.expected, strict=True):
+            named = {flag.partition("=")[0] for flag in row.flags}
+            general = [flag for flag in shared if flag.partition("=")[0] not in named]
+            time = hours["--method=l2rw" in row.flags] * _steps([*general, *row.flags]) / all_steps
             head = [
                 f"L2RW (Ren et al. 2018) table {number}: {row.name}, {dataset}, {noise}.",
                 f"expected test accuracy at the last step: {expected} (mean of 5 splits, 95% interval if printed)",
-                f"hardware and hours: one GPU; {hours}",
+                f"hardware and hours: one GPU; about {_duration(time)} on a V100-class GPU by its FLOPs"
+                f"{' beside the first run' if row.first else ''}; not measured here",
                 STUDENT_NOTE,
                 *([row.note] if row.note else []),
             ]
@@ -166,11 +182,13 @@ def _l2rw_table(number: int, rows: Sequence[Row], noise: str, hours: str, shared
                 first = folder / f"{dataset}_{row.first}.flags"
                 head.append(FIRST.format(first.name))
                 own.append(f"--baseline_run={run_folder(first)}")
-            named = {flag.partition("=")[0] for flag in own}
-            general = [flag for flag in shared if flag.partition("=")[0] not in named]
             path = folder / f"{dataset}_{row.name}.flags"
             recipes.append((path, head, [f"--dataset_name={dataset}", *general, *own]))
     return recipes
+
+
+def _steps(flags: Sequence[str]) -> int:
+    return next(int(flag.partition("=")[2]) for flag in flags if flag.startswith("--max_number_of_steps="))
 
 
 def l2rw_tables() -> list[Recipe]:
@@ -183,10 +201,10 @@ def l2rw_tables() -> list[Recipe]:
                   "--learning_rate_boundaries=40000,60000"]  # fmt: skip
     return [
         *_l2rw_table(1, L2RW_TABLE_1, "40% uniform flips of the released code (the paper's own: symmetric)",
-                     "some 7 hours on a V100-class GPU by its FLOPs, l2rw 20; not measured here", uniform),
+                     (7, 20), uniform),
         *_l2rw_table(2, L2RW_TABLE_2, "40% flips to one class (--noise_class=0, 1, 3, 5, 7 in the five trials on "
                      "CIFAR-10; 7, 12, 41, 62, 85 on CIFAR-100)",
-                     "some 1 hour on a V100-class GPU by its FLOPs, l2rw 2; not measured here", background),
+                     (1, 2), background),
     ]  # fmt: skip
 
 

@@ -46,13 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only_table", action="store_true", help="start no run, write the table of finished ones")
     chosen, passed_on = parser.parse_known_args(arguments)
     seeds = [int(seed) for seed in chosen.seeds.split(",")]
-    stems = [recipe.stem for recipe in chosen.recipes]
-    if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
-        parser.error(f"several recipes are called {', '.join(twice)}: run each table into an --output of its own")
+    for recipe in chosen.recipes:
+        if not recipe.is_file():
+            parser.error(f"there is no flagfile {recipe}")
+        try:
+            first_run(recipe, 0, chosen.output)
+        except ValueError as error:
+            parser.error(str(error))
     for seed in seeds:
         for recipe in chosen.recipes:
-            if not recipe.is_file():
-                parser.error(f"there is no flagfile {recipe}")
             if not chosen.only_table and (code := _run(recipe, seed, chosen, passed_on)):
                 return code
             write_table(chosen.table or chosen.output / "table.csv", chosen.recipes, seeds, chosen.output)
@@ -60,8 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def folder_of(recipe: Path, seed: int, output: Path) -> Path:
-    """The run folder of one recipe and seed."""
-    return output / f"{recipe.stem}_seed{seed}"
+    """The run folder of one recipe and seed: named after its folder too, as several tables have a row of one name."""
+    recipe = recipe.resolve()
+    return output / f"{recipe.parent.name}_{recipe.stem}_seed{seed}"
 
 
 def first_run(recipe: Path, seed: int, output: Path) -> tuple[Path, Path] | None:
@@ -97,12 +100,14 @@ def _run(recipe: Path, seed: int, chosen: argparse.Namespace, passed_on: Sequenc
 def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], output: Path) -> None:
     """Writes the finished runs as csv and Markdown, one row a recipe."""
     rows: list[dict[str, Any]] = []
+    stems = [recipe.stem for recipe in recipes]
     for recipe in recipes:
         files = [folder_of(recipe, seed, output) / "result.json" for seed in seeds]
         results = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.is_file()]
         if not results:
             continue
-        row: dict[str, Any] = {"recipe": recipe.stem, "seeds": len(results)}
+        name = recipe.stem if stems.count(recipe.stem) == 1 else f"{recipe.resolve().parent.name}/{recipe.stem}"
+        row: dict[str, Any] = {"recipe": name, "seeds": len(results)}
         for figure in FIGURES:
             values = [result[figure] for result in results if result.get(figure) is not None]
             row[figure] = statistics.fmean(values) if values else None

@@ -39,6 +39,16 @@ def shared_dir() -> pathlib.Path:
     return SHARED
 
 
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """The figures of a run by file name, kept instead of rendered."""
+    from mentornet.training import plots
+
+    figures: dict[str, object] = {}
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.update({path.name: figure}))
+    return figures
+
+
 @pytest.fixture(autouse=True)
 def _kernels_as_found() -> Iterator[None]:
     """A test that runs a command in this process asks for deterministic kernels; the next test shall not notice."""

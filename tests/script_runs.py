@@ -6,11 +6,34 @@ import csv
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from mentornet.training.checkpoints import Checkpoints
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+class Stopped(Exception):
+    """A run that is interrupted."""
+
+
+def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, kind: type = Checkpoints, name: str = "save") -> None:
+    """Lets the next training end with ``Stopped`` once its checkpoint of a step is written.
+
+    Or after another method that gets the step as its last argument.
+    """
+    real = getattr(kind, name)
+
+    def stopping(self: Any, *arguments: Any) -> None:
+        real(self, *arguments)
+        if step == (arguments[-1] if arguments else int(self.method.step.numpy())):
+            raise Stopped
+
+    monkeypatch.setattr(kind, name, stopping)
 
 
 def command(script: str, *flags: str) -> list[str]:

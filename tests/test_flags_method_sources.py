@@ -11,7 +11,7 @@ import pytest
 
 from flags import baseline_runs, build, method_sources, train_flags
 from mentornet import transition
-from tests.script_runs import assert_same_training
+from tests.script_runs import Stopped, assert_same_training, stop_after
 from tests.test_train_cifar_methods import train
 
 DATA = ["--dataset_name=digits", "--studentnet=s2e_mlp", "--noise_type=uniform", "--noise_fraction=0.4"]
@@ -25,29 +25,11 @@ METHODS = {
 }
 
 
-class Stopped(Exception):
-    """A run that is interrupted."""
-
-
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("first") / "run"
     train(*FLAGS, "--holdout_examples=100", f"--train_log_dir={folder}")
     return folder
-
-
-def stop_after(step: int, monkeypatch) -> None:
-    """Lets the next training end with ``Stopped`` once its checkpoint of that step is written."""
-    from mentornet.training.checkpoints import Checkpoints
-
-    real = Checkpoints.save
-
-    def stopping(self: Checkpoints) -> None:
-        real(self)
-        if int(self.method.step.numpy()) == step:
-            raise Stopped
-
-    monkeypatch.setattr(Checkpoints, "save", stopping)
 
 
 @pytest.mark.slow
@@ -120,11 +102,44 @@ def test_a_first_run_on_other_images_is_refused(first, tmp_path):
     for changed, sentence in (
         ({"dataset_name": "mnist"}, "was trained on mnist, but this run is on digits"),
         ({"image_size": 16}, "was trained on digits of size 16, but this run is on digits:"),
+        ({"data_dir": "photos"}, "was trained on .*photos, but this run is on "),
     ):
         other = {**record, "identity": {**record["identity"], **changed}}
         (tmp_path / "run.json").write_text(json.dumps(other))
         with pytest.raises(ValueError, match=sentence):
             build.derived(config, loaded)
+
+
+def test_an_unfinished_first_run_is_refused_though_it_has_a_student(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(3, patch)
+        with pytest.raises(Stopped):
+            train(*FLAGS, "--holdout_examples=100", f"--train_log_dir={tmp_path}")
+    assert (tmp_path / "student_early_stopped.keras").is_file()
+    config, loaded = loaded_with("--method=forward_correction", f"--baseline_run={tmp_path}")
+    with pytest.raises(FileNotFoundError, match=r"has no result\.json: finish that training first"):
+        build.derived(config, loaded)
+    with pytest.raises(FileNotFoundError, match="finish that training first"):
+        baseline_runs.student_of(str(tmp_path))
+
+
+def test_own_images_are_those_of_one_folder_however_it_is_written(first, tmp_path, monkeypatch):
+    shutil.copytree(first, tmp_path / "first")
+    file = tmp_path / "first" / "run.json"
+    record = json.loads(file.read_text())
+    identity = {**record["identity"], "dataset_name": "folder", "data_dir": "photos"}
+    file.write_text(json.dumps({**record, "identity": identity, "folder": str(tmp_path)}))
+    _, loaded = loaded_with("--holdout_examples=100")
+
+    def check(data_dir: str) -> None:
+        settings = {**identity, "data_dir": data_dir}
+        baseline_runs.check_data(str(tmp_path / "first"), settings, loaded.labels.given, loaded.train.ids)
+
+    check(str(tmp_path / "photos"))
+    monkeypatch.chdir(tmp_path / "first")
+    check("../photos")
+    with pytest.raises(ValueError, match="give a first run on the same images"):
+        check("photos")
 
 
 def test_first_runs_on_parts_of_the_same_data_are_taken(first):

@@ -33,6 +33,10 @@ BAD = {
     ),
     "beta": (["--method=reed", "--reed_beta=1.5"], "--reed_beta=1.5 must be at least 0 and at most 1"),
     "clip": (["--method=l2b", "--clean_examples=50", "--clip_norm=0"], "--clip_norm=0 must be above 0"),
+    "no limit": (
+        ["--method=l2b", "--clean_examples=50", "--clip_norm=inf"],
+        "--clip_norm=inf must be above 0 and finite",
+    ),
     "no number": (["--method=l2b", "--clean_examples=50", "--clip_norm=nan"], "--clip_norm=nan must be above 0"),
     "temperature": (["--method=l2b", "--clean_examples=50", "--l2b_temperature=10"], "l2b_normalisation=softmax"),
     "no matrix": (["--method=forward_correction"], "needs a transition matrix"),

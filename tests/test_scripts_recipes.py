@@ -70,28 +70,53 @@ def test_the_table_of_several_seeds(tmp_path):
     assert "| b | 1 | 40.0 |" in text
 
 
-def test_a_recipe_begins_with_its_baseline_of_the_same_seed(tmp_path, capsys, monkeypatch):
-    runner = load("run_recipes")
-    tuned = ROOT / "flags/recipes/l2rw_table2/cifar10_s_model_conf.flags"
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """The runner, and the flags of the commands that it started, which finish at once."""
+    runner, found = load("run_recipes"), []
 
     def run(command: list[str], root: Path) -> int:
-        started.append({part.split("=")[0]: part.partition("=")[2] for part in command[2:]})
-        Path(started[-1]["--train_log_dir"]).mkdir()
-        (Path(started[-1]["--train_log_dir"]) / "result.json").write_text("{}")
+        found.append({part.split("=")[0]: part.partition("=")[2] for part in command[2:]})
+        Path(found[-1]["--train_log_dir"]).mkdir()
+        (Path(found[-1]["--train_log_dir"]) / "result.json").write_text('{"seconds": 60}')
         return 0
 
     monkeypatch.setattr(runner.commands, "run", run)
-    monkeypatch.setattr(runner, "write_table", lambda *_: None)
+    return runner, found
+
+
+def test_a_recipe_begins_with_its_baseline_of_the_same_seed(started, tmp_path, capsys):
+    runner, commands = started
+    tuned = ROOT / "flags/recipes/l2rw_table2/cifar10_s_model_conf.flags"
     assert runner.main([str(tuned), "--seeds=3", f"--output={tmp_path}"]) == 0
-    assert [Path(one["--flagfile"]).stem for one in started] == ["cifar10_baseline", "cifar10_s_model_conf"]
-    assert [one["--seed"] for one in started] == ["3", "3"]
-    assert "--baseline_run" not in started[0]
-    assert started[1]["--baseline_run"] == started[0]["--train_log_dir"]
-    both = [str(ROOT / f"flags/recipes/l2rw_table{k}/cifar10_baseline.flags") for k in (1, 2)]
+    assert [Path(one["--flagfile"]).stem for one in commands] == ["cifar10_baseline", "cifar10_s_model_conf"]
+    assert [one["--seed"] for one in commands] == ["3", "3"]
+    assert "--baseline_run" not in commands[0]
+    assert commands[1]["--baseline_run"] == commands[0]["--train_log_dir"]
+    orphan = tmp_path / "orphan.flags"
+    orphan.write_text("--method=clean_only\n--baseline_run=runs/elsewhere\n")
     with pytest.raises(SystemExit):
-        runner.main([*both, f"--output={tmp_path}"])
-    assert "several recipes are called cifar10_baseline" in capsys.readouterr().err
+        runner.main([str(orphan), f"--output={tmp_path}"])
+    assert "no recipe beside it makes --baseline_run=runs/elsewhere" in capsys.readouterr().err
+
+
+def test_recipes_of_one_name_in_two_tables_are_two_runs(started, tmp_path):
+    """Given together, in two calls, and as the first run of another recipe."""
+    runner, commands = started
+    first, second = (ROOT / f"flags/recipes/l2rw_table{k}" for k in (1, 2))
+    for recipes in ([first / "cifar10_l2rw.flags"], [second / "cifar10_l2rw.flags"]):
+        assert runner.main([*map(str, recipes), f"--output={tmp_path}"]) == 0
+    assert runner.main([str(first / "cifar10_baseline_ft.flags"), f"--output={tmp_path}"]) == 0
+    assert runner.main([*(str(k / "cifar10_baseline.flags") for k in (first, second)), f"--output={tmp_path}"]) == 0
+    assert [Path(one["--flagfile"]).relative_to(first.parent).as_posix() for one in commands] == [
+        "l2rw_table1/cifar10_l2rw.flags",
+        "l2rw_table2/cifar10_l2rw.flags",
+        "l2rw_table1/cifar10_baseline.flags",
+        "l2rw_table1/cifar10_baseline_ft.flags",
+        "l2rw_table2/cifar10_baseline.flags",
+    ]
+    names = [line.split(",")[0] for line in (tmp_path / "table.csv").read_text().splitlines()]
+    assert names == ["recipe", "l2rw_table1/cifar10_baseline", "l2rw_table2/cifar10_baseline"]
 
 
 def settings(path: str) -> train_flags.Config:

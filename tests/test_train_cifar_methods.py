@@ -155,7 +155,7 @@ def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from
         (["--method=forward_correction", "--transition_matrix={tmp}/vector.npy"], "vector.npy is no matrix of numbers"),
         (["--method=forward_correction", "--transition_matrix={tmp}/absent.npy"], "there is no such file"),
         (["--method=forward_correction", "--transition_matrix={tmp}/matrix.pkl"], "give a .csv or .npy file"),
-        (["--method=clean_only", "--clean_examples=50", "--baseline_run={tmp}/none"], "finish that training first"),
+        (["--method=clean_only", "--clean_examples=50", "--baseline_run={tmp}/none"], "none is no run folder"),
         (["--holdout_examples=1437"], "hold-out of 1437"),
         (
             ["--method=l2b", "--clean_source=mixture", "--clean_batch_size=5000"],

@@ -13,14 +13,6 @@ from mentornet.training.run_data import RunData
 from tests.run_folders import make_run
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures by file name, kept instead of rendered."""
-    figures = {}
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.update({path.name: figure}))
-    return figures
-
-
 def lines(axes):
     """Label -> (x, y) of the curves that are in the legend."""
     return {

@@ -74,6 +74,16 @@ def test_noise_that_follows_the_seed_belongs_to_it_and_noise_of_its_own_seed_doe
     assert [row["run"] for row in rows] == ["a", "b", "c", "d", "mean of 2"]
 
 
+def test_seeds_with_a_first_run_of_their_own_belong_together(tmp_path):
+    for seed in (0, 1):
+        make_run(tmp_path / f"a{seed}", method="s_model", seed=seed, baseline_run=f"runs/plain_seed{seed}")
+        make_run(tmp_path / f"b{seed}", method="s_model", seed=seed, baseline_run=f"runs/dropout_seed{seed}")
+    rows = printed_table(report.write_report(sorted(tmp_path.iterdir())))
+    assert [row["run"] for row in rows] == ["a0", "a1", "b0", "b1", "mean of 2", "mean of 2"]
+    plain, dropout = "baseline_run=plain", "baseline_run=dropout"
+    assert [row["settings"] for row in rows] == [plain, plain, dropout, dropout, plain, dropout]
+
+
 def test_variants_of_a_method_are_told_apart(tmp_path):
     make_run(tmp_path / "a", method="l2rw", curriculum="", lookahead="none", rate=0.1)
     make_run(tmp_path / "b", method="l2rw", curriculum="", lookahead="momentum", rate=0.1, seed=1)

@@ -6,17 +6,13 @@ import numpy as np
 import pytest
 
 from mentornet.methods import l2b
-from tests.script_runs import assert_same_training, rows
+from tests.script_runs import Stopped, assert_same_training, rows
 from tests.test_train_cifar_methods import DATA, train
 
 # 100 samples in batches of 25: an epoch has 4 steps.
 MIXTURE = ["--method=l2b", "--clean_source=mixture", "--train_examples=100", "--batch_size=25", "--clean_batch_size=8"]
 LENGTH = ["--max_number_of_steps=20", "--learning_rate=0.02", "--dropout_keep_probability=0.8", "--noshow_progress"]
 FLAGS = [*DATA, *MIXTURE, *LENGTH, "--studentnet=s2e_mlp"]
-
-
-class Stopped(Exception):
-    """A run that is interrupted."""
 
 
 @pytest.fixture

@@ -76,14 +76,6 @@ def test_other_methods_leave_no_matrix(tmp_path):
     assert NoisyLabelMethod.transition_matrix(None) is None
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures by file name, kept instead of rendered."""
-    figures = {}
-    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.update({path.name: figure}))
-    return figures
-
-
 def heat_maps(figure) -> dict[str, np.ndarray]:
     return {axes.get_title(): axes.images[0].get_array() for axes in figure.axes if axes.images}
 

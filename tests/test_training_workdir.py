@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mentornet.training import files, workdir
+from mentornet.training import files
 from mentornet.training.metrics_table import MetricsTable
 from mentornet.training.workdir import RunFolderError, Workdir
 
@@ -214,23 +214,7 @@ class TestLabels:
             Workdir(tmp_path).read_labels()
 
 
-class TestRecord:
-    def test_git_commit_is_that_of_the_checkout(self, tmp_path):
-        def git(*arguments: str) -> str:
-            command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
-            return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-        git("init", "-q")
-        assert workdir._git_state(tmp_path) == (None, None)  # nothing committed yet
-        (tmp_path / "code.py").write_text("1")
-        git("add", "code.py")
-        git("commit", "-q", "-m", "one")
-        assert workdir._git_state(tmp_path) == (git("rev-parse", "HEAD"), False)
-        (tmp_path / "code.py").write_text("2")
-        assert workdir._git_state(tmp_path) == (git("rev-parse", "HEAD"), True)
-        (tmp_path / "inside").mkdir()
-        assert workdir._git_state(tmp_path / "inside") == (None, None)  # installed inside somebody's checkout
-
+class TestImports:
     def test_no_tensorflow_is_imported(self):
         code = """
             import sys

@@ -90,10 +90,10 @@ class L2B(MetaReweighting):
             raise ValueError(
                 f"warmup_steps={warmup_steps} leave none of the {self.max_steps} steps to L2B: use a shorter warm-up"
             )
-        if clip_norm is not None and clip_norm <= 0:
-            raise ValueError(f"clip_norm={clip_norm:g} must be greater than 0; leave it out to clip nothing")
-        if temperature <= 0:
-            raise ValueError(f"temperature={temperature:g} must be greater than 0")
+        if clip_norm is not None and not 0 < clip_norm < math.inf:
+            raise ValueError(f"clip_norm={clip_norm:g} must be above 0 and finite; leave it out to clip nothing")
+        if not 0 < temperature < math.inf:
+            raise ValueError(f"temperature={temperature:g} must be above 0 and finite")
         if ablation == "alpha_plus_beta_one" and (normalisation != "rectified" or scope != "joint"):
             raise ValueError("ablation=alpha_plus_beta_one fixes the normalisation: leave normalisation and scope out")
         if mixture_steps is not None:

@@ -15,6 +15,7 @@ from mentornet.features import epoch_percent
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distributed_inputs import evaluation_batches
 from mentornet.training.distribution import Distribution
+from mentornet.training.early_stopping import HoldoutSelector
 from mentornet.training.evaluation import plain_copy, sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.progress import ProgressLine
@@ -54,9 +55,9 @@ class NanGuard(keras.callbacks.Callback):
 
 
 class IntervalRecorder(keras.callbacks.Callback):
-    """Ends every interval with evaluation, a row of metrics.csv, TensorBoard scalars and a checkpoint.
+    """Ends every interval with evaluation, a row of metrics.csv, TensorBoard scalars, the hold-out and a checkpoint.
 
-    The row comes before the checkpoint: a kill between the two leaves a row that the next start takes back.
+    The rows come before the checkpoint: a kill between them leaves rows that the next start takes back.
     Cooperating processes all come here; they evaluate and save together, and the chief writes.
     """
 
@@ -69,10 +70,12 @@ class IntervalRecorder(keras.callbacks.Callback):
         start: int,
         distribution: Distribution,
         saved_elsewhere: Collection[int] = (),
+        selector: HoldoutSelector | None = None,
     ):
         super().__init__()
         self._supports_tf_logs = True
         self.interval_goes_on = False  # what ``fit`` is called for is no whole interval: nothing is recorded yet
+        self._selector = selector
         self._saved_elsewhere = saved_elsewhere  # steps after which something follows that the checkpoint must hold
         self._workdir, self._inputs, self._settings = workdir, inputs, settings
         self._checkpoints, self._step, self._distribution = checkpoints, start, distribution
@@ -109,6 +112,8 @@ class IntervalRecorder(keras.callbacks.Callback):
             if last or now - self._summarised >= self._settings.save_summaries_secs:
                 self._summarise(row)
                 self._summarised = now
+        if self._selector is not None:
+            self._selector.record(self.model.student, self._step)
         due = last or now - self._saved >= self._settings.save_interval_secs
         if self._distribution.from_chief(due and self._step not in self._saved_elsewhere):
             self._checkpoints.save()

@@ -13,54 +13,60 @@ import numpy as np
 import tf_keras as keras
 
 from mentornet.training.distribution import Distribution
-from mentornet.training.evaluation import plain_copy, sample_outputs
+from mentornet.training.evaluation import plain_copy, sample_outputs, save_student
 from mentornet.training.inputs import TrainingInputs
 from mentornet.training.metrics_table import MetricsTable
 from mentornet.training.workdir import Workdir
 
 CRITERIA = ("loss", "accuracy")
 COLUMNS = ("step", "holdout_accuracy", "holdout_loss")
-STUDENT_FILE = "student_early_stopped.keras"
 
 
-class HoldoutSelector(keras.callbacks.Callback):
+class HoldoutSelector:
     """Evaluates the hold-out at the end of every interval: a row of holdout.csv, and the student if it is the best.
 
-    Place it behind ``IntervalRecorder``. After a kill the rows behind the checkpoint are taken back; the steps are
-    repeated exactly, so the saved student is that of the best row again.
+    Has to be done before the interval's checkpoint is written. After a kill the rows behind the checkpoint are taken
+    back; the steps are repeated exactly, so the saved student is that of the best row again.
+
+    Args:
+        workdir: the run folder.
+        inputs: with a hold-out.
+        start: the step that training begins with; rows behind it are taken back.
+        distribution: decides which process writes.
     """
 
     def __init__(self, workdir: Workdir, inputs: TrainingInputs, start: int, distribution: Distribution):
-        super().__init__()
-        self._supports_tf_logs = True
         self._workdir, self._holdout, self._distribution = workdir, inputs.holdout, distribution
         self._criterion = inputs.holdout_criterion
         self.table = MetricsTable(workdir.path / "holdout.csv", COLUMNS)
         if distribution.is_chief:
             self.table.truncate_after(start)
 
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        student = self.model.student
+    def record(self, student: keras.Model, step: int) -> None:
+        """Evaluates the student that has come to a step. All processes of a run take part, the chief writes."""
         if self._distribution.kind != "one_device":
             student = plain_copy(student)  # all processes take part in reading the variables
         if not self._distribution.is_chief:
             return
         found = sample_outputs(student, self._holdout)
         row = {
-            "step": int(self.model.step.numpy()),
+            "step": step,
             "holdout_accuracy": found.accuracy,
             "holdout_loss": float(found.loss.mean(dtype=np.float64)),
         }
         self.table.append_row(row)
-        if best_step(self.table, self._criterion) == row["step"]:
-            student.save(str(self._workdir.path / STUDENT_FILE))
+        if best_step(self.table, self._criterion) == step:
+            save_student(student, self._workdir.early_stopped_file)
 
 
 def best_step(table: MetricsTable, criterion: str) -> int:
-    """The step with the lowest hold-out loss or the highest accuracy, the first of several alike."""
+    """The step with the lowest hold-out loss or the highest accuracy, the first of several alike.
+
+    A loss that is no number, of a student whose logits overflow, is the worst.
+    """
     columns = table.read()
-    best = np.argmax(columns["holdout_accuracy"]) if criterion == "accuracy" else np.argmin(columns["holdout_loss"])
-    return int(columns["step"][int(best)])
+    worse = -columns["holdout_accuracy"] if criterion == "accuracy" else columns["holdout_loss"]
+    return int(columns["step"][int(np.argmin(np.where(np.isnan(worse), np.inf, worse)))])
 
 
 def early_stopped_figures(workdir: Workdir, criterion: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""A student's answers, sample by sample: for samples.csv, loss dumps and evaluation of a checkpoint."""
+"""A student's answers, sample by sample, for samples.csv, loss dumps and evaluations; its copy and its file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +11,7 @@ import tf_keras as keras
 
 from mentornet.methods.activation import StudentWithActivation
 from mentornet.methods.base import per_sample_cross_entropy
+from mentornet.training import files
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,13 @@ def plain_copy(student: keras.Model) -> keras.Model:
     for target, source in zip(copy.variables, student.variables, strict=True):
         target.assign(tf.convert_to_tensor(source))
     return copy
+
+
+def save_student(student: keras.Model, path: Path) -> None:
+    """Writes a student to a .keras file, all or nothing.
+
+    Raises:
+        RunFolderError: the file can't be written.
+    """
+    with files.replacing_by_name(path) as partial:
+        student.save(partial)

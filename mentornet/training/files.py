@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-PARTIAL_SUFFIX = ".partial"  # the name is hidden too: ".<name>.partial"
+PARTIAL = ".partial"  # in the temporary name: ".<name>.partial", or with the ending last where writers go by it
 
 
 class RunFolderError(ValueError):
@@ -59,19 +59,37 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Any]:
       RunFolderError: the file cannot be written (full disk, no permission, a folder in the way, ...).
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}{PARTIAL_SUFFIX}")
+    with _taking_the_place(path, path.with_name(f".{path.name}{PARTIAL}")) as partial, open(partial, "wb") as stream:
+        yield stream
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextlib.contextmanager
+def replacing_by_name(path: str | os.PathLike[str]) -> Iterator[str]:
+    """As `replacing`, for writers that open the file themselves: gives a name of the same ending beside `path`.
+
+    Raises:
+      RunFolderError: see `replacing`.
+    """
+    path = Path(path)
+    with _taking_the_place(path, path.with_name(f".{path.stem}{PARTIAL}{path.suffix}")) as partial:
+        yield os.fspath(partial)
+        _sync(partial, os.O_RDWR)
+
+
+@contextlib.contextmanager
+def _taking_the_place(path: Path, partial: Path) -> Iterator[Path]:
     with explained(path):
         try:
-            with open(partial, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
+            yield partial
             os.replace(partial, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 partial.unlink()
             raise
-    _sync_folder(path.parent)
+    with contextlib.suppress(OSError):  # so that the rename survives a power cut; not every system can open a folder
+        _sync(path.parent, os.O_RDONLY)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
@@ -157,11 +175,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename survive a power cut; not every system can open a folder, and those need not."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(path: Path, access: int) -> None:
+    descriptor = os.open(path, access)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -22,12 +22,13 @@ from mentornet.training.curriculum_update import CurriculumUpdates
 from mentornet.training.distributed_inputs import training_batches
 from mentornet.training.distribution import Distribution
 from mentornet.training.early_stopping import HoldoutSelector, early_stopped_figures
-from mentornet.training.evaluation import plain_copy, sample_outputs
+from mentornet.training.evaluation import plain_copy, sample_outputs, save_student
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.metrics_table import METRIC_COLUMNS, last_known, summarise
 from mentornet.training.run_data import RunData
+from mentornet.training.run_record import package_versions
 from mentornet.training.suspects import suspect_sheet
-from mentornet.training.workdir import Workdir, package_versions
+from mentornet.training.workdir import Workdir
 
 SHOWN_SUSPECTS = 48
 
@@ -99,17 +100,18 @@ def _fit(
     updates: CurriculumUpdates | None,
 ) -> None:
     update_steps = [] if updates is None else updates.steps(settings.max_steps)
-    recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution, set(update_steps))
-    callbacks: list[keras.callbacks.Callback] = [NanGuard(), recorder]
-    if inputs.holdout is not None:
-        callbacks.append(HoldoutSelector(workdir, inputs, start, distribution))
+    selector = None if inputs.holdout is None else HoldoutSelector(workdir, inputs, start, distribution)
+    recorder = IntervalRecorder(
+        workdir, inputs, settings, checkpoints, start, distribution, set(update_steps), selector
+    )
+    callbacks = [NanGuard(), recorder]
     try:
         # Whole intervals in one call, then the remainder up to the next update of the curriculum or the end.
         while start < settings.max_steps:
             until = min(step for step in (*update_steps, settings.max_steps) if step > start)
             every = min(settings.eval_every_steps, until - start)
             if method.chooses_clean_samples:
-                _fit_interval(method, inputs, start, start + every, recorder, callbacks, distribution)
+                _fit_interval(method, inputs, start, start + every, recorder, distribution)
                 start += every
                 continue
             intervals = (until - start) // every
@@ -135,7 +137,6 @@ def _fit_interval(
     start: int,
     end: int,
     recorder: IntervalRecorder,
-    callbacks: list[keras.callbacks.Callback],
     distribution: Distribution,
 ) -> None:
     """One interval in parts, between which the method chooses its clean samples anew; a row only at its end."""
@@ -148,7 +149,7 @@ def _fit_interval(
             training_batches(distribution, present, reached, stop - reached),
             steps_per_epoch=stop - reached,
             verbose=0,
-            callbacks=[NanGuard(), recorder] if stop < end else callbacks,
+            callbacks=[NanGuard(), recorder],
         )
         reached = stop
 
@@ -232,7 +233,7 @@ def finish(
         "versions": package_versions(),
         "command": workdir.read_run().get("command"),
     }
-    student.save(str(workdir.path / "student.keras"))
+    save_student(student, workdir.student_file)
     plots.draw_run(dataclasses.replace(RunData.load(workdir.path), finished=True, result=result))
     workdir.write_result(result)
     return result

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from mentornet.training.run_data import RunData
@@ -107,9 +109,16 @@ def _settings(run: RunData) -> dict[str, Any]:
     """What has to be equal in runs of several seeds; the noise has the run's seed unless it was given one."""
     seed = run.identity.get("seed")
     settings = {name: value for name, value in run.identity.items() if name != "seed"}
+    if settings.get("baseline_run"):
+        settings["baseline_run"] = _without_seed(settings["baseline_run"])
     if settings.get("noise_seed") == seed:
         del settings["noise_seed"]
     return settings
+
+
+def _without_seed(folder: str) -> str:
+    """The name of a first run; those of several seeds have one of their own each, called ..._seed0 and so on."""
+    return re.sub(r"_seed\d+$", "", PurePath(folder).name)
 
 
 def _description(run: RunData) -> list[str]:

@@ -12,22 +12,17 @@ a run can be killed at any moment. Nothing here imports TensorFlow.
   transition_matrix_final.csv   the method's at the end of training: the S-model's is learned, others' are as before
   result.json   the figures of the finished run; its presence means "finished"
   samples.csv   every training sample with its weight and its rank as a suspect
+  student.keras, student_early_stopped.keras   the last student, and the one that a hold-out chose
   *.png         pictures of the above
   checkpoints/, events/   for resuming, and for TensorBoard
 """
 
 from __future__ import annotations
 
-import datetime
 import errno
 import json
 import os
-import platform
-import shlex
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +31,10 @@ import numpy as np
 from mentornet.training import files
 from mentornet.training.files import RunFolderError
 from mentornet.training.metrics_table import METRIC_COLUMNS, MetricsTable
+from mentornet.training.run_record import run_record
 
-__all__ = ["RunFolderError", "Workdir", "run_record"]
+__all__ = ["RunFolderError", "Workdir"]
 
-_PACKAGES = (
-    "mentornet", "tensorflow", "tensorflow-cpu", "tf_keras", "tensorflow-datasets", "numpy", "scikit-learn",
-    "absl-py", "pillow", "matplotlib",
-)  # fmt: skip
 _SHOWN_DIFFERENCES = 6
 
 
@@ -63,6 +55,8 @@ class Workdir:
         self.samples_file = self.path / "samples.csv"
         self.matrix_file = self.path / "transition_matrix.csv"
         self.final_matrix_file = self.path / "transition_matrix_final.csv"
+        self.student_file = self.path / "student.keras"
+        self.early_stopped_file = self.path / "student_early_stopped.keras"
         self.suspects_file = self.path / "suspects.png"
         self.checkpoints = self.path / "checkpoints"
         self.events = self.path / "events"
@@ -244,53 +238,6 @@ def _label_arrays(
             )
         arrays[name] = values.astype(np.int64 if name.endswith("index") else np.int32)
     return arrays
-
-
-def run_record() -> dict[str, Any]:
-    """Who runs what, where: command, time (UTC), git commit, versions of Python and the packages used, host.
-
-    `git_commit` and `git_changed` (tracked files differ from the commit) are None outside a git checkout.
-    """
-    commit, changed = _git_state(Path(__file__).resolve().parents[2])
-    return {
-        "command": shlex.join(sys.orig_argv),
-        "folder": os.getcwd(),
-        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "git_commit": commit,
-        "git_changed": changed,
-        "python": platform.python_version(),
-        "versions": package_versions(),
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-    }
-
-
-def package_versions() -> dict[str, str]:
-    """Version by name of the packages that matter for a result and are installed; none is imported."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-def _git_state(root: Path) -> tuple[str | None, bool | None]:
-    """Commit and "has changes" of the checkout at `root`; (None, None) if it is none, even inside another."""
-    if not (root / ".git").exists():
-        return None, None
-
-    def git(*arguments: str) -> str:
-        # Optional locks off: looking must not disturb somebody else's git command.
-        command = ["git", "--no-optional-locks", "-C", os.fspath(root), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):  # no git, no commit yet, an owner git does not trust
-        return None, None
 
 
 def _shown(settings: Mapping[str, Any], name: str) -> str:
