@@ -179,10 +179,10 @@ def _wait(outputs: Any) -> None:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as aligned text."""
-    head = f"{'student':<18}{'batch':>6}  {'variant':<22}{'s/step':>10}{'ratio':>8}{'peak MB':>9}"
+    head = f"{'student':<18}{'batch':>6}  {'variant':<22}{'s/step':>10}{'ratio':>8}{'peak MiB':>10}"
     lines = [
         f"{row['student']:<18}{row['batch']:>6}  {row['variant']:<22}{row['seconds_per_step']:>10.4f}"
-        f"{row['ratio']:>8.3f}{row['peak_bytes'] / 2**20:>9.0f}"
+        f"{row['ratio']:>8.3f}{row['peak_bytes'] / 2**20:>10.0f}"
         for row in rows
     ]
     return "\n".join([head, *lines])

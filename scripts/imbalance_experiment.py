@@ -4,16 +4,14 @@
     python scripts/imbalance_experiment.py --data_dir=DATA --output_dir=runs/try --runs=1 --steps=200 --ratios=9,199
 
 Every (method, ratio, run) is one cell: a line of imbalance.csv, written when it is finished. The same command continues
-with the cells that are missing, and draws imbalance.png beside the paper's claim: at 200:1 the error of L2RW is about
-2 percent points above the balanced case, while the others fail. As in the paper: 5,000 images, a clean set of 10 for
-L2RW alone, batch 100 (hard mining: 500), momentum 0.9 at a constant rate of 0.001, 8,000 steps for every method (the
-released code stops L2RW at 4,000), error at the last step on 250 + 250 test images. Instead of one sigmoid output the
-student has two logits, and the images come from all 60,000 of the training part, not from 55,000.
+with the cells that are missing, writes the table imbalance.md and draws imbalance.png beside the paper's claim: at 200:1
+the error of L2RW is about 2 percent points above the balanced case, while the others fail. As in the paper: 5,000 images,
+a clean set of 10 for L2RW alone, batch 100 (hard mining: 500), momentum 0.9 at a constant rate of 0.001, 8,000 steps for
+every method (the released code stops L2RW at 4,000), error at the last step on 250 + 250 test images. Instead of one
+sigmoid output the student has two logits, and the images come from all 60,000 of the training part, not from 55,000.
 
-Run by run: a stop leaves whole runs of the figure. Of the 30 ms that a plain step takes on one core, 25 are the
-convolutions of LeNet (100 images, forward and backward) at the speed of the processor; L2RW takes 60, hard mining on
-500 images 46 because it trains on the chosen ones alone, and XLA is three times slower: some 25 core-hours in all.
---bfloat16 takes two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
+Run by run: a stop leaves whole runs of the figure. All of it takes a day of one core (docs/methods.md says why), with
+--bfloat16 two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
 apart. --processes=N --threads=1 trains N cells at a time.
 """
 
@@ -28,6 +26,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,7 @@ from mentornet.methods.class_weights import class_weights  # noqa: E402
 from mentornet.training import determinism  # noqa: E402
 from mentornet.training.evaluation import sample_outputs  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD  # noqa: E402
-from scripts.imbalance_results import append_row, draw_figure, key, read_rows, short, summary  # noqa: E402
+from scripts.imbalance_results import append_row, draw_figure, key, read_rows, short, table  # noqa: E402
 
 METHODS = ("l2rw", "plain", "proportion", "resample", "hard_mining", "random")
 RATIOS = (9, 19, 49, 99, 199)
@@ -163,7 +162,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options; None reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data_dir", help="where the prepared MNIST is (or is downloaded to)")
-    parser.add_argument("--output_dir", type=Path, default=Path("runs/imbalance"), help="of imbalance.csv and .png")
+    parser.add_argument(
+        "--output_dir", type=Path, default=Path("runs/imbalance"), help="of imbalance.csv, .md and .png"
+    )
     parser.add_argument("--methods", default=",".join(METHODS), help="comma-separated, of: " + ", ".join(METHODS))
     parser.add_argument(
         "--ratios", default=",".join(map(str, RATIOS)), help="nines to one four: 9 is 9:1, 199 the paper's 200:1"
@@ -188,6 +189,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run_all(options)
     except (ValueError, OSError) as error:
         print(f"imbalance_experiment.py: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenProcessPool:
+        print(
+            "imbalance_experiment.py: a process was ended from outside, perhaps for want of memory: the same command "
+            "continues with the missing cells, with fewer --processes if need be",
+            file=sys.stderr,
+        )
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         for child in multiprocessing.active_children():
@@ -282,9 +290,8 @@ def run_all(options: argparse.Namespace) -> None:
     same = {key(asdict(cell))[3:] for cell in wanted}
     rows = [row for row in read_rows(file) if key(row)[3:] in same]
     draw_figure(rows, folder / "imbalance.png")
-    for name, points in summary(rows).items():
-        shown = ", ".join(f"{ratio:g}:1 {100 * mean:.2f} ± {100 * std:.2f}" for ratio, mean, std, _ in points)
-        print(f"{name}: {shown} % test error")
+    (folder / "imbalance.md").write_text(table(rows), encoding="utf-8")
+    print(table(rows), end="")
 
 
 if __name__ == "__main__":

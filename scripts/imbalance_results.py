@@ -65,6 +65,31 @@ def summary(rows: Sequence[dict[str, str]]) -> dict[str, list[tuple[float, float
     return found
 
 
+def table(rows: Sequence[dict[str, str]]) -> str:
+    """Markdown: test errors in %, mean ± deviation over runs; below it, how many runs that is."""
+    found = summary(rows)
+    ratios = sorted({point[0] for points in found.values() for point in points})
+    lines = [f"| test error in % | {' | '.join(f'{short(ratio)}:1' for ratio in ratios)} |"]
+    lines.append("| --- |" + " ---: |" * len(ratios))
+    for name, points in found.items():
+        cells = {
+            ratio: f"{100 * mean:.1f}" + (f" ± {100 * deviation:.1f}" if runs > 1 else "")
+            for ratio, mean, deviation, runs in points
+        }
+        lines.append(f"| {name} | {' | '.join(cells.get(ratio, '') for ratio in ratios)} |")
+    least, most = _least_and_most_runs(found)
+    return "\n".join([*lines, "", f"Runs of each cell: {_range(least, most)}.", ""])
+
+
+def _least_and_most_runs(found: Mapping[str, Sequence[tuple[float, float, float, int]]]) -> tuple[int, int]:
+    counts = [runs for points in found.values() for _, _, _, runs in points]
+    return min(counts), max(counts)
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
 def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
     """Error against ratio, with the deviation over runs and the paper's claim for L2RW."""
     import matplotlib
@@ -75,11 +100,19 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     found = summary(rows)
     for name, points in found.items():
-        ratio, mean, deviation, _ = np.array(points).T
-        axes.errorbar(ratio, 100 * mean, 100 * deviation, marker="o", capsize=3, label=name)
+        ratio, mean, deviation, runs = np.array(points).T
+        spread = np.where(runs > 1, 100 * deviation, np.nan)  # one run tells nothing of it
+        axes.errorbar(ratio, 100 * mean, spread, marker="o", capsize=3, label=name)
     if "l2rw" in found:
-        start = 100 * found["l2rw"][0][1]
-        axes.axhline(start + 2, color="grey", linestyle=":", label="the paper's L2RW at 200:1: 2 points more")
+        first, start = found["l2rw"][0][:2]
+        axes.axhline(
+            100 * start + 2,
+            color="grey",
+            linestyle=":",
+            label=f"2 points above L2RW at {first:g}:1: the paper's claim for 200:1",
+        )
+    least, most = _least_and_most_runs(found)
+    axes.set_title("1 run" if most == 1 else f"mean and deviation of {_range(least, most)} runs", fontsize="medium")
     axes.set(xscale="log", xlabel="nines to one four", ylabel="test error (%)")
     ticks = sorted({point[0] for points in found.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)

@@ -108,6 +108,7 @@ def test_the_command_continues_with_the_missing_cells(mnist, tmp_path, monkeypat
     table = {tuple(line.split(",")[:2]): line.split(",")[7] for line in second[1:]}
     assert set(table) == {("plain", "9"), ("plain", "19"), ("l2rw", "9"), ("l2rw", "19")}
     assert table["plain", "19"] == first[2].split(",")[7]
+    assert "| plain | " in (tmp_path / "imbalance.md").read_text()
     assert (tmp_path / "imbalance.png").stat().st_size > 10_000
     assert run("plain,l2rw,plain") == second
     with pytest.raises(SystemExit):  # fewer images are other cells, and these are too few
@@ -137,6 +138,15 @@ def test_summary_by_hand():
     found = results.summary(rows)["l2rw"]
     assert found[0] == (9.0, pytest.approx(0.03), pytest.approx(np.sqrt(2) * 0.01), 2)
     assert found[1] == (199.0, 0.1, 0.0, 1)
+    rows.append({"method": "plain", "ratio": "199", "error": "0.25"})
+    assert results.table(rows).splitlines() == [
+        "| test error in % | 9:1 | 199:1 |",
+        "| --- | ---: | ---: |",
+        "| l2rw | 3.0 ± 1.4 | 10.0 |",
+        "| plain |  | 25.0 |",
+        "",
+        "Runs of each cell: 1 to 2.",
+    ]
 
 
 @pytest.mark.parametrize(

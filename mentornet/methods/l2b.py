@@ -38,7 +38,8 @@ class L2B(MetaReweighting):
         student: any Keras model, images -> logits.
         warmup_steps: steps of plain training first; the paper's 10 epochs of 300 (1 of 30 on ISIC). They cost what the
             others cost: one compiled step does both, so that replicas and XLA need no branches.
-        clip_norm: largest global norm of the loss gradient (0.25 on CIFAR-10, 0.8 on CIFAR-100); None: no limit.
+        clip_norm: largest global norm of the loss gradient; None: no limit. The released code has 0.25 on CIFAR-10 and
+            0.8 on CIFAR-100, the paper names none.
         ablation: "alpha_zero" trains on pseudo labels only, "beta_zero" on given ones only (L2RW), with
             "alpha_plus_beta_one" every sample has weight 1/n, divided between its two labels (table 8).
         normalisation: "rectified" is eq. 9. "sigmoid" is applied after rectifying, as in the released code, "softmax"
