@@ -3,12 +3,13 @@
     python scripts/imbalance_experiment.py --data_dir=DATA --output_dir=runs/imbalance --threads=1        # full size
     python scripts/imbalance_experiment.py --data_dir=DATA --output_dir=runs/try --runs=1 --steps=200 --ratios=9,199
 
-Every (method, ratio, run) is one cell: a line of imbalance.csv, written when it is finished. The same command continues
-with the cells that are missing, writes the table imbalance.md and draws imbalance.png beside the paper's claim: at 200:1
-the error of L2RW is about 2 percent points above the balanced case, while the others fail. As in the paper: 5,000 images,
-a clean set of 10 for L2RW alone, batch 100 (hard mining: 500), momentum 0.9 at a constant rate of 0.001, 8,000 steps for
-every method (the released code stops L2RW at 4,000), error at the last step on 250 + 250 test images. Instead of one
-sigmoid output the student has two logits, and the images come from all 60,000 of the training part, not from 55,000.
+Every (method, ratio, run) is one cell: a line of imbalance.csv, written when it is finished. The same command
+continues with the cells that are missing, writes the table imbalance.md and draws imbalance.png beside the paper's
+claim: at 200:1 the error of L2RW is about 2 percent points above the balanced case, while the others fail. As in the
+paper: 5,000 images, a clean set of 10 for L2RW alone, batch 100 (hard mining: 500), momentum 0.9 at a constant rate of
+0.001, 8,000 steps for every method (the released code stops L2RW at 4,000), error at the last step on 250 + 250 test
+images. Instead of one sigmoid output the student has two logits, and the images come from all 60,000 of the training
+part, not from 55,000.
 
 Run by run: a stop leaves whole runs of the figure. All of it takes a day of one core (docs/methods.md says why), with
 --bfloat16 two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
