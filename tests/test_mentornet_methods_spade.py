@@ -133,6 +133,22 @@ def test_mean_weights_are_recorded_in_the_last_tenth_only():
 
 
 @pytest.mark.parametrize(
+    ("epochs", "steps", "first"), [(5, 50, 40), (5.4, 54, 40), (30, 300, 270), (0.5, 5, 0), (1.9, 19, 0)]
+)
+def test_short_trainings_record_weights_from_their_last_whole_epoch_on(epochs, steps, first):
+    """n is ten batches: 5 epochs are 50 steps, of which the last tenth would be 5."""
+    spade = methods.Spade(linear_student(), "none", max_steps=steps, num_examples=10 * BATCH, burn_in_epoch=0)
+    batch = make_batch()
+    for step in range(steps):
+        spade.step.assign(step)
+        before = np.sum(spade.weight_visits)
+        if step in (0, first - 1, first, steps - 1):
+            run(spade, batch)
+            assert np.sum(spade.weight_visits) - before == (BATCH if step >= first else 0), step
+    assert epochs == steps / 10
+
+
+@pytest.mark.parametrize(
     ("settings", "complaint"),
     [
         ({"loss_moving_average_decay": 1.0}, "loss_moving_average_decay"),

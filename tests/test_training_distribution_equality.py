@@ -110,6 +110,6 @@ def test_the_compared_training_uses_what_it_claims(one_device):
     assert held["step"] == 20
     assert held["loss_percentile"] > 0.1
     assert 0 < held["statistics/data_utilisation"] < 0.8  # dropped samples, and weights of 0
-    assert held["weight_visits"].sum() == 2 * 24  # the last tenth of 20 steps
+    assert held["weight_visits"].sum() == 4 * 24  # the last of five epochs
     assert np.ptp(of(one_device, "explicit")["sample_weights"]) > 0.1
     assert np.isfinite(of(one_device, "history")["loss_history"]).any()

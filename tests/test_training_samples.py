@@ -10,7 +10,14 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from mentornet.training.files import RunFolderError
-from mentornet.training.samples import rank_suspects, read_samples_csv, top_suspects, weights_auc, write_samples_csv
+from mentornet.training.samples import (
+    rank_suspects,
+    read_samples_csv,
+    telling,
+    top_suspects,
+    weights_auc,
+    write_samples_csv,
+)
 from mentornet.training.suspects import suspect_sheet
 
 ORANGE = (0xD5, 0x5E, 0x00)
@@ -20,9 +27,20 @@ class TestRank:
     def test_by_hand(self):
         weight = np.array([0.5, 0.0, np.nan, 0.0, 1.0, np.nan])
         loss = np.array([1.0, 2.0, 9.0, 3.0, 0.1, 9.5])
-        assert rank_suspects(weight, loss).tolist() == [3, 2, 6, 1, 4, 5]
-        assert top_suspects(weight, loss, 3).tolist() == [3, 1, 0]
-        assert top_suspects(weight, loss, 48).tolist() == [3, 1, 0, 4]
+        # The two that were not visited stand at the others' mean weight of 0.375, the larger loss first.
+        assert rank_suspects(weight, loss).tolist() == [5, 2, 4, 1, 6, 3]
+        assert top_suspects(weight, loss, 3).tolist() == [3, 1, 5]
+        assert top_suspects(weight, loss, 48).tolist() == [3, 1, 5, 2, 0, 4]
+
+    def test_equal_weights_say_nothing(self):
+        differing = np.array([0.5, np.nan, 1.0])
+        np.testing.assert_array_equal(telling(differing), differing)
+        for equal in ([1.0, np.nan, 1.0], [np.nan] * 3):
+            assert np.isnan(telling(np.array(equal))).all()
+
+    def test_equal_weights_leave_the_losses_whoever_was_visited(self):
+        weight, loss = np.array([1.0, np.nan, 1.0, np.nan]), np.array([0.1, 3.0, 2.0, 0.5])
+        assert top_suspects(weight, loss, 48).tolist() == [1, 2, 3, 0]
 
     def test_against_a_plain_sort(self):
         rng = np.random.default_rng(0)
@@ -95,8 +113,8 @@ class TestCsv:
                 "clean_label",
             ],
             ["20", "1", "0", "0.1", "0.3333333333333333", "1", 'say "é"', "a, b", "0"],
-            ["10", "0", "0", "0.75", "0.25", "2", "a, b", "a, b", "0"],
-            ["30", "1", "1", "", "7.0", "3", 'say "é"', 'say "é"', "1"],
+            ["30", "1", "1", "", "7.0", "2", 'say "é"', 'say "é"', "1"],
+            ["10", "0", "0", "0.75", "0.25", "3", "a, b", "a, b", "0"],
         ]
 
     def test_files_come_last_and_are_read_back(self, tmp_path):
@@ -105,8 +123,8 @@ class TestCsv:
         with open(tmp_path / "s.csv", newline="", encoding="utf-8") as stream:
             rows = list(csv.reader(stream))
         assert rows[0][-2:] == ["clean_label", "path"]
-        assert [row[-1] for row in rows[1:]] == [paths[1], paths[0], paths[2]]
-        assert read_samples_csv(tmp_path / "s.csv")["path"].tolist() == [paths[1], paths[0], paths[2]]
+        assert [row[-1] for row in rows[1:]] == [paths[1], paths[2], paths[0]]
+        assert read_samples_csv(tmp_path / "s.csv")["path"].tolist() == [paths[1], paths[2], paths[0]]
         with pytest.raises(ValueError, match="one value a sample"):
             write_samples_csv(tmp_path / "s.csv", **self.columns(paths=paths[:2]))
 
@@ -114,8 +132,8 @@ class TestCsv:
         write_samples_csv(tmp_path / "s.csv", **self.columns())
         read = read_samples_csv(tmp_path / "s.csv")
         assert "clean_label" not in read
-        assert read["index"].tolist() == [20, 10, 30]
-        np.testing.assert_array_equal(read["mean_weight"], [0.1, 0.75, np.nan])
+        assert read["index"].tolist() == [20, 30, 10]
+        np.testing.assert_array_equal(read["mean_weight"], [0.1, np.nan, 0.75])
 
     def test_mistakes(self, tmp_path):
         with pytest.raises(ValueError, match="one value a sample"):

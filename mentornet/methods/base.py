@@ -17,7 +17,7 @@ from mentornet.methods.replicas import add_to_rows, gather, mirrored_variable, r
 from mentornet.methods.statistics import WeightStatistics
 
 RECORDED_SHARE = 0.9
-"""Mean weights per sample are recorded from this share of training on (its last 10%)."""
+"""Mean weights per sample are recorded from this share of training on (its last 10%), or over its last epoch."""
 
 Batch = dict[str, tf.Tensor]
 
@@ -167,7 +167,7 @@ class NoisyLabelMethod(keras.Model):
         )
 
     def finish_step(self, batch: Batch, logits: tf.Tensor, losses: tf.Tensor, weighting: Weighting) -> dict[str, Any]:
-        """Books a batch: statistics, per-sample weights of the last 10% of training, the step counter."""
+        """Books a batch: statistics, per-sample weights towards the end of training, the step counter."""
         label = batch["label"]
         correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.cast(label, tf.int32))
         if "is_clean" not in batch:
@@ -177,7 +177,7 @@ class NoisyLabelMethod(keras.Model):
             losses, weighting.weights, correct, is_clean, weighting.curriculum_weights, weighting.drop_rate
         )
         if self.num_examples is not None:
-            recorded = tf.cast(tf.cast(self.step, tf.float32) >= RECORDED_SHARE * self.max_steps, tf.float32)
+            recorded = tf.cast(self._is_recorded(tf.shape(label)[0]), tf.float32)
             ones = tf.ones_like(weighting.weights)
             for table, values in ((self.weight_totals, weighting.curriculum_weights), (self.weight_visits, ones)):
                 add_to_rows(table, batch["index"], recorded * values)
@@ -185,6 +185,17 @@ class NoisyLabelMethod(keras.Model):
         if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step
             return {"weighted_loss": total(self.weighted_mean(losses, weighting.weights))}
         return self.statistics.result()
+
+    def _is_recorded(self, own_batch: tf.Tensor) -> tf.Tensor:
+        """Whether this step is in the last 10% of training, or from the beginning of its last whole epoch on.
+
+        So that in short trainings, too, every sample is met.
+        """
+        assert self.num_examples is not None
+        batch = tf.cast(own_batch * replicas(), tf.int64)
+        before = tf.maximum(self.max_steps * batch // self.num_examples - 1, 0) * self.num_examples // batch
+        late = tf.cast(self.step, tf.float32) >= RECORDED_SHARE * self.max_steps
+        return tf.logical_or(late, self.step >= before)
 
     def global_mean(self, values: tf.Tensor) -> tf.Tensor:
         """Mean of per-sample values over the global batch."""

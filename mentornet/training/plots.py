@@ -179,7 +179,7 @@ def _histogram(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
             axes.hist(weight[chosen], bins, weights=share, color=colour, alpha=0.35)
             axes.hist(weight[chosen], bins, weights=share, color=colour, histtype="step", lw=1.4, label=text)
     axes.set_title(title, fontsize=10, loc="left")
-    axes.set_xlabel("mean weight over the last tenth of training")
+    axes.set_xlabel("mean weight at the end of training")
     axes.set_ylabel("% of its group")
     axes.legend(frameon=False, fontsize=9)
     _tidy(axes, "y")

@@ -203,12 +203,12 @@ def finish(
         inputs.pictures(top),
         given=inputs.given[top],
         predicted=outputs.predicted[top],
-        mean_weight=mean_weight[top],
+        mean_weight=samples.telling(mean_weight)[top],
         index=inputs.original_index[top],
         clean=None if clean is None else clean[top],
         class_names=names,
         paths=inputs.paths(top),
-        title=f"{facts.get('method', '')} {facts.get('curriculum') or ''} on {facts.get('dataset', '')}",
+        title=f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}",
     )
     inputs.check()
     metrics = workdir.metrics.read()
@@ -240,7 +240,7 @@ def finish(
 
 
 def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
-    """Mean weight of every sample over the last 10% of training, float64 [n]; NaN where it was not visited then."""
+    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: not visited."""
     if method.num_examples is None:
         return np.full(num_examples, np.nan)
     totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)

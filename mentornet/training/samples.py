@@ -1,7 +1,7 @@
 """samples.csv: which training labels are most likely wrong.
 
-A curriculum that works gives wrong labels low weights, so the samples of the lowest mean weight over the last tenth
-of training are the ones worth a person's look. Nothing here imports TensorFlow.
+A curriculum that works gives wrong labels low weights, so the samples of the lowest mean weight at the end of training
+(its last tenth, but a whole epoch at least) are the ones worth a person's look. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def rank_suspects(mean_weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
     """Ranks samples by how suspect their labels are.
 
     Args:
-      mean_weight: float [n], NaN for a sample that was not visited; these come last, as nothing is known of them.
+      mean_weight: float [n]; NaN for a sample that was not visited, which is ranked as one of mean weight.
       loss: float [n], decides between equal weights: the higher, the more suspect. NaN counts as lowest.
 
     Returns:
@@ -33,19 +33,24 @@ def rank_suspects(mean_weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
     mean_weight, loss = np.asarray(mean_weight, np.float64), np.asarray(loss, np.float64)
     if mean_weight.ndim != 1 or mean_weight.shape != loss.shape:
         raise ValueError(f"Weights {mean_weight.shape} and losses {loss.shape} must be one value a sample.")
-    order = np.lexsort((-np.where(np.isnan(loss), -np.inf, loss), mean_weight))  # NaN sorts last; stable
+    visited = np.isfinite(mean_weight)
+    typical = float(mean_weight[visited].mean()) if visited.any() else 0.0
+    weight = np.where(visited, mean_weight, typical)
+    order = np.lexsort((-np.where(np.isnan(loss), -np.inf, loss), weight))  # stable
     rank = np.empty(order.size, np.int64)
     rank[order] = np.arange(1, order.size + 1)
     return rank
 
 
 def top_suspects(mean_weight: np.ndarray, loss: np.ndarray, count: int = 48) -> np.ndarray:
-    """Positions int64 [<= count] of the most suspect samples, the most suspect first.
+    """Positions int64 [<= count] of the most suspect samples, the most suspect first."""
+    return np.argsort(rank_suspects(mean_weight, loss))[:count]
 
-    Samples that were not visited are left out, unless that is all of them; then the highest losses remain.
-    """
-    visited = int(np.isfinite(mean_weight).sum()) or len(mean_weight)
-    return np.argsort(rank_suspects(mean_weight, loss))[: min(count, visited)]
+
+def telling(mean_weight: np.ndarray) -> np.ndarray:
+    """The weights float [n] if they differ, else NaN [n]: equal ones, of plain training, say nothing of a sample."""
+    visited = mean_weight[np.isfinite(mean_weight)]
+    return mean_weight if visited.size and np.ptp(visited) > 0 else np.full(len(mean_weight), np.nan)
 
 
 def weights_auc(mean_weight: np.ndarray, is_clean: np.ndarray) -> float:
@@ -97,7 +102,7 @@ def write_samples_csv(
       index: int [n], position in the data set.
       given: int [n], the labels trained on.
       predicted: int [n], the student's answer at the end.
-      mean_weight: float [n], mean weight over the last tenth of training; NaN (an empty cell) if not visited then.
+      mean_weight: float [n], mean weight at the end of training; NaN (an empty cell) if not visited then.
       loss: float [n], at the end, against the given label.
       class_names: name of every label.
       clean: int [n], true labels.

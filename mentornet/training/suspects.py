@@ -77,7 +77,7 @@ def suspect_sheet(
     sheet = Image.new("RGB", (columns * step_x + _GAP, _HEAD + rows * step_y), "white")
     draw = ImageDraw.Draw(sheet)
     weighted = bool(np.isfinite(mean_weight).any())
-    note = "lowest mean weight over the last tenth of training first" if weighted else "highest loss first"
+    note = "lowest mean weight at the end of training first" if weighted else "highest loss first"
     if clean is not None:
         wrong = int(np.sum(np.asarray(clean) != np.asarray(given)))
         note += f"; orange frame: the given label is really wrong ({wrong} of {len(pictures)})"
