@@ -72,8 +72,8 @@ def chosen(
     missing = np.setdiff1d(np.arange(dataset.num_classes), checked.true_labels)
     if missing.size:
         raise ValueError(
-            f"The {len(checked)} checked images have none of class {missing[0]} ({dataset.class_names[missing[0]]}), "
-            "but a clean set needs every class."
+            f"None of the checked images ({len(checked)}) is of class {missing[0]} "
+            f"({dataset.class_names[missing[0]]}), but a clean set needs every class."
         )
     clean = checked
     if examples is not None or per_class is not None:

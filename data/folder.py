@@ -1,15 +1,17 @@
 """People's own images: <data_dir>/train/<class>/* and <data_dir>/test/<class>/*, one folder a class.
 
 A third part clean/<class>/* is optional: images whose labels were checked, for methods that need a clean set.
-Files ending in .jpg, .jpeg, .png or .bmp (in any case) directly inside a class folder are read, hidden ones are
-not. Each is turned upright as its camera recorded, converted to RGB and squeezed to a square. Everything is
-held in memory: n * image_size^2 * 3 bytes.
+Files ending in one of SUFFIXES (in any case) directly inside a class folder are read, hidden ones are not, and photos
+that Pillow can't read are refused rather than passed over. Each is turned upright as its camera recorded, converted to
+RGB and squeezed to a square. Everything is held in memory: n * image_size^2 * 3 bytes.
 """
 
 from __future__ import annotations
 
+import filecmp
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,9 +22,10 @@ from PIL import Image, ImageOps
 from data.image_dataset import CleanSet, ImageDataset, Split, resized
 
 DEFAULT_IMAGE_SIZE = 32
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+UNREAD = (".heic", ".heif", ".avif", ".jxl", ".jp2")
 
-_LAYOUT = "expected are train/<class>/*.jpg and test/<class>/*.jpg (or .jpeg, .png, .bmp)"
+_LAYOUT = f"expected are train/<class>/*.jpg and test/<class>/*.jpg (or {', '.join(SUFFIXES[1:])})"
 _FURTHER_PARTS = ("test", "clean")
 _SHOWN = 5
 
@@ -42,7 +45,8 @@ def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None)
     Raises:
       FileNotFoundError: `data_dir`, train/ or test/ does not exist.
       ValueError: no `data_dir`, fewer than two classes, a class without images, a class that only test/ or clean/
-        has, or images that cannot be read (all are tried; the first few are named).
+        has, a checked image that was left in train/, or images that cannot be read (all are tried; the first few are
+        named).
     """
     if data_dir is None:
         raise ValueError(f"The data set folder needs --data_dir, the folder with the images; {_LAYOUT}.")
@@ -67,6 +71,7 @@ def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None)
     for part in further:
         if not any(listing[part]):
             raise ValueError(f"{root / part} has no images; {_LAYOUT.replace('test', part)}.")
+    _refuse_copies(*(itertools.chain(*listing.get(part, ())) for part in ("clean", "train")))
 
     size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
     # All parts are decoded before any complaint, so that one message covers all bad files.
@@ -89,11 +94,30 @@ def _image_files(folder: Path) -> list[Path]:
     """Returns the image files of one class by name; none if test/ or clean/ lacks the class."""
     if not folder.is_dir():
         return []
-    return sorted(
-        entry
-        for entry in folder.iterdir()
-        if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and entry.is_file()
-    )
+    shown = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_file()]
+    unread = sorted(entry for entry in shown if entry.suffix.lower() in UNREAD)
+    if unread:
+        raise ValueError(
+            f"{unread[0]} is of a kind that is not read: convert such images to .jpg or .png, or take them out of the "
+            "folder."
+        )
+    return sorted(entry for entry in shown if entry.suffix.lower() in SUFFIXES)
+
+
+def _refuse_copies(clean: Iterable[Path], train: Iterable[Path]) -> None:
+    """Images whose labels were checked must not be among the noisy ones as well: same bytes, whatever the name."""
+    by_size: dict[int, list[Path]] = {}
+    for file in clean:
+        by_size.setdefault(file.stat().st_size, []).append(file)
+    if not by_size:
+        return
+    for file in train:
+        for checked in by_size.get(file.stat().st_size, ()):
+            if filecmp.cmp(file, checked, shallow=False):
+                raise ValueError(
+                    f"{checked} is also {file}: move checked images from train/ to clean/ instead of copying them, or "
+                    "list them with --clean_labels_file."
+                )
 
 
 def _split(
@@ -134,4 +158,6 @@ def _decode(file: Path, size: int) -> npt.NDArray[np.uint8]:
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip it to white
             upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        if upright.mode == "P" and "transparency" in upright.info:  # Pillow warns of any other way
+            upright = upright.convert("RGBA")
         return resized(upright.convert("RGB"), size)

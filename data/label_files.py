@@ -134,7 +134,7 @@ def positions_of_run(path: str | os.PathLike[str], ids: npt.ArrayLike) -> npt.ND
 
 def _require(file: Path) -> None:
     if not file.is_file():
-        raise FileNotFoundError(f"There is no file {file}.")
+        raise FileNotFoundError(f"There is {'a folder, but ' if file.is_dir() else ''}no file {file}.")
 
 
 def _integers(file: Path, name: str, values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tf_keras as keras
 
 import student_nets
+from mentornet.training.samples import read_samples_csv
 from mentornet.training.workdir import Workdir
 
 
@@ -42,16 +43,24 @@ def start_from(network: keras.Model, baseline_run: str) -> None:
         variable.assign(start)
 
 
-def check_data(baseline_run: str, settings: Mapping[str, Any], given: np.ndarray, ids: np.ndarray) -> None:
+def check_data(
+    baseline_run: str,
+    settings: Mapping[str, Any],
+    given: np.ndarray,
+    ids: np.ndarray,
+    paths: Sequence[str] | None = None,
+) -> None:
     """Makes sure that a first run was trained on this run's images with this run's labels.
 
     Samples that only one of them has (a clean set, a hold-out) don't matter, and its student may be any network.
+    People's own images are matched by their files, so that some may have been moved to a clean set since.
 
     Args:
         baseline_run: its folder.
         settings: this run's ``Config.identity()``.
         given: int [n], the labels of this run's noisy samples.
         ids: int [n], their positions in the data set.
+        paths: their n files, or None for data sets that are not made of files.
 
     Raises:
         FileNotFoundError: the run is not finished.
@@ -69,13 +78,28 @@ def check_data(baseline_run: str, settings: Mapping[str, Any], given: np.ndarray
                 f"--baseline_run={baseline_run} was trained on {before}, but this run is on {now}: "
                 "give a first run on the same images"
             )
-    labels = workdir.read_labels()
-    _, own, others = np.intersect1d(ids, labels["index"], return_indices=True)
-    if not own.size or not np.array_equal(np.asarray(given)[own], labels["given"][others]):
+    first_names, first_given = _samples(workdir, by_path=paths is not None)
+    _, own, others = np.intersect1d(ids if paths is None else list(paths), first_names, return_indices=True)
+    if own.size and np.array_equal(np.asarray(given)[own], first_given[others]):
+        return
+    if _noise(first) == _noise(settings):
         raise ValueError(
-            f"--baseline_run={baseline_run} was trained on other labels ({_noise(first)}) than this run "
-            f"({_noise(settings)}): give a first run with the same noise flags and noise seed"
+            f"--baseline_run={baseline_run} was trained on other labels than this run, though with the same flags: its "
+            "images or labels have changed since, train it again"
         )
+    raise ValueError(
+        f"--baseline_run={baseline_run} was trained on other labels ({_noise(first)}) than this run "
+        f"({_noise(settings)}): give a first run with the same noise flags and noise seed"
+    )
+
+
+def _samples(workdir: Workdir, *, by_path: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Position in the data set, or file, of each sample of a finished run, and its given label."""
+    if by_path:
+        table = read_samples_csv(workdir.samples_file)
+        return table.get("path", np.empty(0, np.str_)), table["given_label"]
+    labels = workdir.read_labels()
+    return labels["index"], labels["given"]
 
 
 def _finished(baseline_run: str) -> Workdir:
@@ -94,7 +118,9 @@ def _folder(settings: Mapping[str, Any], started_in: str) -> str:
 
 def _images(settings: Mapping[str, Any]) -> str:
     size = settings.get("image_size")
-    return str(settings.get("dataset_name")).removeprefix("tfds:") + (f" of size {size}" if size else "")
+    return str(settings.get("dataset_name")).removeprefix("tfds:") + (
+        f" of size {size}" if size else " of its own size"
+    )
 
 
 def _noise(settings: Mapping[str, Any]) -> str:

@@ -77,6 +77,7 @@ def derived(
         config.identity(),
         loaded.labels,
         loaded.train.ids,
+        loaded.train.paths,
         loaded.dataset.num_classes,
         batches or (lambda: ordered_batches(loaded.train, loaded.labels.given, config.data)),
     )

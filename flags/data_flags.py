@@ -19,7 +19,10 @@ _DATASET = flags.DEFINE_string(
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets are (or are downloaded to), or the folder.")
 _DOWNLOAD = flags.DEFINE_boolean("download", True, "Download a data set that is not in data_dir.")
 _IMAGE_SIZE = flags.DEFINE_integer(
-    "image_size", None, "Resize images to this many pixels a side (folder and tfds: data sets).", lower_bound=4
+    "image_size",
+    None,
+    "Resize images to this many pixels a side (folder, where it is 32 by default, and tfds: data sets).",
+    lower_bound=4,
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Samples in a mini-batch.", lower_bound=1)
 _TRAIN_EXAMPLES = flags.DEFINE_integer(

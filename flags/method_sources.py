@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class OwnData:
         settings: the run's ``Config.identity()``.
         labels: of the noisy training images.
         ids: int64 [n], their positions in the data set.
+        paths: their n files, or None.
         num_classes: C.
         batches: makes the training images in order, not augmented.
     """
@@ -44,6 +45,7 @@ class OwnData:
     settings: Mapping[str, Any]
     labels: NoisyLabels
     ids: np.ndarray
+    paths: Sequence[str] | None
     num_classes: int
     batches: Callable[[], tf.data.Dataset]
 
@@ -91,7 +93,7 @@ def derived(method: str, sources: dict[str, Any], own: OwnData, workdir: Workdir
         return Derived({_MATRIX_ARGUMENTS[method]: matrix})
     if workdir is not None and tf.train.latest_checkpoint(str(workdir.checkpoints)) is not None:
         return Derived()
-    baseline_runs.check_data(sources["baseline_run"], own.settings, own.labels.given, own.ids)
+    baseline_runs.check_data(sources["baseline_run"], own.settings, own.labels.given, own.ids, own.paths)
     return Derived(start_from=sources["baseline_run"])
 
 
@@ -147,7 +149,7 @@ def _matrix(sources: dict[str, Any], own: OwnData, *, estimate: bool) -> np.ndar
     if given is not None:
         return read_matrix(given)
     baseline_run = sources["baseline_run"]
-    baseline_runs.check_data(baseline_run, own.settings, own.labels.given, own.ids)
+    baseline_runs.check_data(baseline_run, own.settings, own.labels.given, own.ids, own.paths)
     student = baseline_runs.student_of(baseline_run)
     if student.output_shape[-1] != own.num_classes:
         raise ValueError(f"--baseline_run={baseline_run} was trained on another number of classes")

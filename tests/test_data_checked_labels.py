@@ -137,7 +137,7 @@ def test_impossible_clean_sets_of_checked_images_are_refused(tmp_path):
         with pytest.raises(ValueError, match=complaint):
             clean_set.chosen(dataset, dataset.train, noisy, seed=0, checked_file=file, **size)
 
-    refused("0,ant\n1,bee\n", r"The 2 checked images have none of class 2 \(cat\)")
+    refused("0,ant\n1,bee\n", r"None of the checked images \(2\) is of class 2 \(cat\)")
     refused("0,ant\n1,bee\n2,cat\n", "4 images was asked for, but there are 3 checked images", examples=4)
     refused("0,ant\n1,bee\n2,cat\n", "class 0 has only 1 checked images", per_class=2)
     refused("".join(f"{k},{k % 3}\n" for k in range(N)), "names all the training images")

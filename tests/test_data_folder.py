@@ -126,3 +126,35 @@ def test_a_class_that_only_test_has_is_refused(root):
     write(root / "test/horse/h.png")
     with pytest.raises(ValueError, match="test has classes that train has not: horse"):
         folder.load(root)
+
+
+@pytest.mark.parametrize("suffix", ["webp", "gif", "tif", "TIFF"])
+def test_other_kinds_that_pillow_reads(suffix, root):
+    write(root / f"train/cat/a.{suffix}", RED)
+    dataset = folder.load(root)
+    assert dataset.train.paths[0] == f"train/cat/a.{suffix}"
+    assert np.abs(dataset.train.images[0].astype(int) - RED).max() <= 8  # the palette of a gif
+
+
+def test_photos_of_other_kinds_are_refused(root):
+    (root / "train/cat/IMG_0001.HEIC").write_bytes(b"whatever")
+    with pytest.raises(ValueError, match=r"IMG_0001\.HEIC is of a kind that is not read: convert"):
+        folder.load(root)
+
+
+def test_transparent_palettes_are_read_without_a_warning(root, recwarn):
+    palette = Image.new("P", (40, 40), 1)
+    palette.putpalette([0, 0, 0, *RED])
+    palette.save(root / "train/cat/a.png", transparency=bytes([0, 255]))
+    assert folder.load(root).train.images[0, 0, 0].tolist() == list(RED)
+    assert not [str(warning.message) for warning in recwarn]
+
+
+def test_a_checked_image_that_is_still_among_the_noisy_ones_is_refused(root):
+    """Copied instead of moved, to another name and class."""
+    write(root / "clean/dog/good.png", BLUE, size=(41, 40))
+    write(root / "clean/cat/good.png", RED, size=(41, 40))
+    assert len(folder.load(root).clean) == 2
+    (root / "train/cat/wrong.png").write_bytes((root / "clean/dog/good.png").read_bytes())
+    with pytest.raises(ValueError, match=r"clean/dog/good\.png is also .*train/cat/wrong\.png: move checked images"):
+        folder.load(root)

@@ -100,8 +100,8 @@ def test_a_first_run_on_other_images_is_refused(first, tmp_path):
     shutil.copytree(first, tmp_path, dirs_exist_ok=True)
     record = json.loads((tmp_path / "run.json").read_text())
     for changed, sentence in (
-        ({"dataset_name": "mnist"}, "was trained on mnist, but this run is on digits"),
-        ({"image_size": 16}, "was trained on digits of size 16, but this run is on digits:"),
+        ({"dataset_name": "mnist"}, "was trained on mnist of its own size, but this run is on digits"),
+        ({"image_size": 16}, "was trained on digits of size 16, but this run is on digits of its own size:"),
         ({"data_dir": "photos"}, "was trained on .*photos, but this run is on "),
     ):
         other = {**record, "identity": {**record["identity"], **changed}}
@@ -166,7 +166,7 @@ def test_outliers_are_passed_over_but_on_cifar100(data_set, given, expected, fir
     monkeypatch.setattr(method_sources, "probabilities", lambda student, batches: p)
     monkeypatch.setattr(baseline_runs, "check_data", lambda *_: None)
     _, loaded = loaded_with()
-    own = method_sources.OwnData({"dataset_name": data_set}, loaded.labels, loaded.train.ids, 10, lambda: None)
+    own = method_sources.OwnData({"dataset_name": data_set}, loaded.labels, loaded.train.ids, None, 10, lambda: None)
     sources = {"baseline_run": str(first), **given}
     found = method_sources.derived("backward_correction", sources, own).arguments["transition_matrix"]
     np.testing.assert_array_equal(found, transition.estimated(p, expected))

@@ -137,6 +137,31 @@ def test_images_in_clean_are_found_and_only_they_are_learned_from_by_clean_only(
     assert (kept["clean_set_index"] // 6).tolist() == kept["clean_set_label"].tolist()
 
 
+def test_checked_images_may_be_moved_once_the_first_run_has_shown_them(photos, tmp_path):
+    """Train, look at the suspects, move some to clean/, fine-tune: file names tell what the positions no longer do."""
+    first, tuned = tmp_path / "first", tmp_path / "tuned"
+    train(*own(photos), f"--train_log_dir={first}")
+    for name in NAMES:
+        for number in range(1, 4):
+            moved = photos / "train" / name / f"{number}.png"
+            place = photos / "clean" / NAMES[truth(f"train/{name}/{number}.png")] / f"{name}_{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            moved.rename(place)
+    flags = own(photos, "--method=clean_only", "--clean_batch_size=6", f"--baseline_run={first}")
+    assert train(*flags, f"--train_log_dir={tuned}")["steps"] == 12
+    assert len(np.load(tuned / "labels.npz", allow_pickle=False)["given"]) == 60 - 9
+    (photos / "train" / "blue" / "9.png").rename(photos / "train" / "red" / "99.png")  # a new file: nothing known
+    train(*flags, f"--train_log_dir={tmp_path / 'with_new'}")
+    table = (first / "samples.csv").read_text().splitlines()
+    column = table[0].split(",").index("given_label")
+    changed = [
+        ",".join([*(c := row.split(","))[:column], str(2 - int(c[column])), *c[column + 1 :]]) for row in table[1:]
+    ]
+    (first / "samples.csv").write_text("\n".join([table[0], *changed, ""]))
+    with pytest.raises(ValueError, match="other labels than this run, though with the same flags"):
+        train(*flags, f"--train_log_dir={tmp_path / 'never'}")
+
+
 def test_own_noisy_labels_of_a_known_data_set_and_checked_ones_of_some(tmp_path):
     """--labels_file and --clean_labels_file together: digits with everybody's label moved on by one."""
     from sklearn.datasets import load_digits
@@ -172,7 +197,7 @@ def test_own_noisy_labels_of_a_known_data_set_and_checked_ones_of_some(tmp_path)
     [
         (["--clean_labels_file={tmp}/absent.csv"], "There is no file"),
         (["--clean_labels_file={tmp}/foreign.csv"], "names 'train/blue/99.png', which is none of the training images"),
-        (["--clean_labels_file={tmp}/part.csv"], "The 15 checked images have none of class 1 (green)"),
+        (["--clean_labels_file={tmp}/part.csv"], "None of the checked images (15) is of class 1 (green)"),
         (["--clean_labels_file={tmp}/part.csv", "--method=reed"], "does not use --clean_labels_file"),
         ([], "put checked images of a folder data set into clean/<class>/"),
     ],
