@@ -3,8 +3,10 @@
     python scripts/run_recipes.py --seeds 0,1 --data_dir DATA --output runs/cpu flags/recipes/cpu/cifar10_0.4_*.flags
 
 A recipe that begins with another one's run (--baseline_run) gets that of the same seed, which is made first if need be.
-Started again after a stop it continues: finished runs are skipped, a killed one goes on from its checkpoint. The
-table (csv and Markdown, mean and standard deviation over seeds) is renewed after every run.
+Flags that are not its own go to train_cifar.py, for the recipes and for the runs that they begin with.
+Started again after a stop it continues: finished runs are skipped, a killed one goes on from its checkpoint; a run that
+was made with other settings is refused. The table (csv and Markdown, mean and standard deviation over seeds) is renewed
+after every run.
 """
 
 from __future__ import annotations
@@ -40,12 +42,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipes", nargs="+", type=Path, help="flagfiles")
     parser.add_argument("--seeds", default="0", help="comma-separated")
-    parser.add_argument("--data_dir", default=None)
-    parser.add_argument("--output", type=Path, default=Path("runs/recipes"))
+    parser.add_argument("--data_dir", default=None, help="where the data sets are")
+    parser.add_argument("--output", type=Path, default=Path("runs/recipes"), help="gets a run folder a recipe and seed")
     parser.add_argument("--table", type=Path, default=None, help="csv to write; default: OUTPUT/table.csv")
     parser.add_argument("--only_table", action="store_true", help="start no run, write the table of finished ones")
     chosen, passed_on = parser.parse_known_args(arguments)
-    seeds = [int(seed) for seed in chosen.seeds.split(",")]
+    try:
+        seeds = [int(seed) for seed in chosen.seeds.split(",")]
+    except ValueError:
+        parser.error(f"--seeds={chosen.seeds}: expected whole numbers such as 0,1")
     for recipe in chosen.recipes:
         if not recipe.is_file():
             parser.error(f"there is no flagfile {recipe}")
@@ -53,11 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             first_run(recipe, 0, chosen.output)
         except ValueError as error:
             parser.error(str(error))
+    table = chosen.table or chosen.output / "table.csv"
+    if chosen.only_table:
+        if write_table(table, chosen.recipes, seeds, chosen.output):
+            return 0
+        parser.error(f"{chosen.output} has no finished run of these recipes")
     for seed in seeds:
         for recipe in chosen.recipes:
-            if not chosen.only_table and (code := _run(recipe, seed, chosen, passed_on)):
+            if code := _run(recipe, seed, chosen, passed_on):
                 return code
-            write_table(chosen.table or chosen.output / "table.csv", chosen.recipes, seeds, chosen.output)
+            write_table(table, chosen.recipes, seeds, chosen.output)
     return 0
 
 
@@ -84,21 +94,41 @@ def first_run(recipe: Path, seed: int, output: Path) -> tuple[Path, Path] | None
 
 
 def _run(recipe: Path, seed: int, chosen: argparse.Namespace, passed_on: Sequence[str]) -> int:
+    """Makes one run, and before it the one it begins with; the exit status."""
     folder = folder_of(recipe, seed, chosen.output).resolve()
-    if (folder / "result.json").is_file():
-        return 0
     baseline = first_run(recipe, seed, chosen.output)
-    if baseline and (code := _run(baseline[0], seed, chosen, passed_on)):
-        return code
     given = [f"--baseline_run={baseline[1].resolve()}"] if baseline else []
     data = [f"--data_dir={Path(chosen.data_dir).resolve()}"] if chosen.data_dir else []
+    script = [
+        "train_cifar.py",
+        *(f"--flagfile={recipe.resolve()}", f"--seed={seed}", *data, *given, *passed_on),
+        f"--train_log_dir={folder}",
+    ]
+    if (folder / "result.json").is_file():
+        return _check_settings(folder, script)
+    if baseline and (code := _run(baseline[0], seed, chosen, passed_on)):
+        return code
     print(f"== {folder.name}", flush=True)
-    command = [sys.executable, "train_cifar.py", f"--flagfile={recipe.resolve()}", f"--seed={seed}", *data, *given]
-    return commands.run([*command, *passed_on, f"--train_log_dir={folder}"], ROOT)
+    return commands.run([sys.executable, *script], ROOT)
 
 
-def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], output: Path) -> None:
-    """Writes the finished runs as csv and Markdown, one row a recipe."""
+def _check_settings(folder: Path, script: Sequence[str]) -> int:
+    """0 if a finished run was made with the settings of this command line, else 1 after one sentence."""
+    from absl import flags as absl_flags
+
+    from flags import train_flags  # takes seconds: only where there is something to compare
+    from mentornet.training.workdir import Workdir
+
+    try:
+        Workdir(folder).check_identity(train_flags.parse(script).identity())
+    except (ValueError, absl_flags.Error) as error:
+        print(f"run_recipes.py: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], output: Path) -> bool:
+    """Writes the finished runs as csv and Markdown, one row a recipe; whether there is any."""
     rows: list[dict[str, Any]] = []
     stems = [recipe.stem for recipe in recipes]
     for recipe in recipes:
@@ -115,13 +145,14 @@ def write_table(path: Path, recipes: Sequence[Path], seeds: Sequence[int], outpu
         row["minutes"] = statistics.fmean(result["seconds"] for result in results) / 60
         rows.append(row)
     if not rows:
-        return
+        return False
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]))
         writer.writeheader()
         writer.writerows({name: _rounded(value) for name, value in row.items()} for row in rows)
     path.with_suffix(".md").write_text(markdown(rows), encoding="utf-8")
+    return True
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flags import train_flags
+from mentornet.training.workdir import Workdir
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "flags/recipes").rglob("*.flags"))
@@ -77,8 +78,9 @@ def started(monkeypatch):
 
     def run(command: list[str], root: Path) -> int:
         found.append({part.split("=")[0]: part.partition("=")[2] for part in command[2:]})
-        Path(found[-1]["--train_log_dir"]).mkdir()
-        (Path(found[-1]["--train_log_dir"]) / "result.json").write_text('{"seconds": 60}')
+        workdir = Workdir(found[-1]["--train_log_dir"])
+        workdir.claim("", train_flags.parse(command[1:]).identity())
+        workdir.write_result({"seconds": 60})
         return 0
 
     monkeypatch.setattr(runner.commands, "run", run)
@@ -98,6 +100,37 @@ def test_a_recipe_begins_with_its_baseline_of_the_same_seed(started, tmp_path, c
     with pytest.raises(SystemExit):
         runner.main([str(orphan), f"--output={tmp_path}"])
     assert "no recipe beside it makes --baseline_run=runs/elsewhere" in capsys.readouterr().err
+
+
+def test_a_finished_run_of_other_settings_is_no_result_of_the_recipe(started, tmp_path, capsys):
+    runner, commands = started
+    recipe = [str(ROOT / "flags/recipes/cpu/methods_uniform_plain.flags"), f"--output={tmp_path}"]
+    with pytest.raises(SystemExit):
+        runner.main([*recipe, "--only_table"])
+    assert "no finished run of these recipes" in capsys.readouterr().err
+    assert runner.main([*recipe, "--max_number_of_steps=30"]) == 0
+    assert len(commands) == 1
+    assert runner.main([*recipe, "--max_number_of_steps=30"]) == 0
+    assert len(commands) == 1
+    assert runner.main(recipe) == 1
+    assert "max_steps was 30 and is now 1500" in capsys.readouterr().err
+    assert len(commands) == 1
+    assert runner.main([*recipe, "--only_table"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["{cpu}/methods_uniform_plain.flags", "absent.flags"], "there is no flagfile absent.flags"),
+        (["{cpu}/methods_uniform_plain.flags", "--seeds=0,x"], "--seeds=0,x: expected whole numbers"),
+    ],
+)
+def test_mistakes_are_told_before_any_run(given, sentence, started, tmp_path, capsys):
+    runner, commands = started
+    with pytest.raises(SystemExit):
+        runner.main([f"--output={tmp_path}", *(part.format(cpu=ROOT / "flags/recipes/cpu") for part in given)])
+    assert sentence in capsys.readouterr().err
+    assert not commands
 
 
 def test_recipes_of_one_name_in_two_tables_are_two_runs(started, tmp_path):

@@ -87,13 +87,31 @@ class Workdir:
             files.write_text(self.flags_file, flags_text)
             return True
         record = self.read_run()
-        self._check_identity(record["identity"], identity)
+        self.check_identity(identity)
         if not self.finished():
             record["resumed"] = [*record.get("resumed", []), run_record()]
             files.write_json(self.run_file, record)
         if not self.flags_file.exists():  # killed between the two writes above
             files.write_text(self.flags_file, flags_text)
         return False
+
+    def check_identity(self, identity: Mapping[str, Any]) -> None:
+        """Makes sure that this folder belongs to a run with these settings.
+
+        Raises:
+          RunFolderError: it belongs to another, or to none.
+        """
+        stored, given = files.plain(self.read_run()["identity"]), files.plain(identity)
+        differences = [
+            f"{name} was {_shown(stored, name)} and is now {_shown(given, name)}"
+            for name in sorted(set(stored) | set(given))
+            if _shown(stored, name) != _shown(given, name)
+        ]
+        if differences:
+            raise RunFolderError(
+                f"Folder {self.path} belongs to a run with other settings: {_some(differences, '; ')}; "
+                f"choose another folder, or start it with the settings in {self.flags_file}."
+            )
 
     def is_run_folder(self) -> bool:
         """Whether a run has claimed this folder."""
@@ -201,19 +219,6 @@ class Workdir:
             raise RunFolderError(
                 f"The run in {self.path} began with {what}: a file or folder they come from has changed since; put it "
                 "back as it was, or choose another folder."
-            )
-
-    def _check_identity(self, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-        stored, given = files.plain(stored), files.plain(given)
-        differences = [
-            f"{name} was {_shown(stored, name)} and is now {_shown(given, name)}"
-            for name in sorted(set(stored) | set(given))
-            if _shown(stored, name) != _shown(given, name)
-        ]
-        if differences:
-            raise RunFolderError(
-                f"Folder {self.path} belongs to a run with other settings: {_some(differences, '; ')}; "
-                f"choose another folder, or start it with the settings in {self.flags_file}."
             )
 
 
