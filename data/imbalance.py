@@ -33,11 +33,11 @@ class ImbalancedData:
     test: Split
 
 
-def class_sizes(total: int, majority_share: float) -> tuple[int, int]:
+def class_sizes(total: int, majority_share: float, clean_per_class: int = 0) -> tuple[int, int]:
     """Returns how many images of the rare and of the common class there are, the clean ones included.
 
     Raises:
-      ValueError: a share outside [0.5, 1), or no image of the rare class.
+      ValueError: a share outside [0.5, 1), or no image of the rare class is left beside the clean ones.
     """
     if not 0.5 <= majority_share < 1.0:
         raise ValueError(f"The share of the common class is {majority_share:g}, but has to be in [0.5, 1).")
@@ -46,6 +46,11 @@ def class_sizes(total: int, majority_share: float) -> tuple[int, int]:
     common = int(total * majority_share + 1e-6)
     if rare < 1:
         raise ValueError(f"{total} images with a common share of {majority_share:g} leave none of the rare class.")
+    if rare <= clean_per_class:
+        raise ValueError(
+            f"There are {rare} images of the rare class, and {clean_per_class} of them would be clean: none is "
+            "left to train on."
+        )
     return rare, common
 
 
@@ -74,12 +79,7 @@ def draw(
     Raises:
       ValueError: there are not enough images, or the clean set leaves none of the rare class.
     """
-    sizes = class_sizes(total, majority_share)
-    if sizes[0] <= clean_per_class:
-        raise ValueError(
-            f"There are {sizes[0]} images of the rare class, and {clean_per_class} of them would be clean: none is "
-            "left to train on."
-        )
+    sizes = class_sizes(total, majority_share, clean_per_class)
     chosen: list[npt.NDArray[np.int64]] = []
     held: list[npt.NDArray[np.int64]] = []
     tested: list[npt.NDArray[np.int64]] = []

@@ -77,6 +77,10 @@ class Cell:
         return self.run * 123456789 % 100000
 
     @property
+    def clean_per_class(self) -> int:
+        return CLEAN_PER_CLASS if self.method == "l2rw" else 0
+
+    @property
     def majority_share(self) -> float:
         return self.ratio / (1.0 + self.ratio)
 
@@ -126,14 +130,13 @@ def run_cell(cell: Cell, mnist: ImageDataset) -> dict[str, Any]:
     """Trains and tests one cell; the row of the csv."""
     started = time.monotonic()
     keras.backend.clear_session()
-    clean = CLEAN_PER_CLASS if cell.method == "l2rw" else 0
     test = min(250, *np.bincount(mnist.test.labels, minlength=10)[[imbalance.RARE, imbalance.COMMON]])
     data = imbalance.draw(
         mnist,
         cell.majority_share,
         seed=cell.seed,
         total=cell.examples,
-        clean_per_class=clean,
+        clean_per_class=cell.clean_per_class,
         test_per_class=int(test),
     )
     method = build_method(cell, data)
@@ -274,7 +277,10 @@ def run_all(options: argparse.Namespace) -> None:
         raise ValueError(f"--ratios={options.ratios}: expected numbers such as 9,49,199") from None
     wanted = list(cells(options))
     for cell in wanted:
-        imbalance.class_sizes(cell.examples, cell.majority_share)
+        try:
+            imbalance.class_sizes(cell.examples, cell.majority_share, cell.clean_per_class)
+        except ValueError as error:
+            raise ValueError(f"{cell.method} at {short(cell.ratio)}:1 can't be trained: {error}") from None
     folder = options.output_dir
     file = folder / "imbalance.csv"
     done = {key(row) for row in read_rows(file)}

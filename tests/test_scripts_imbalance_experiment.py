@@ -154,7 +154,8 @@ def test_summary_by_hand():
     [
         ("--methods=magic", "--methods=magic: use some of"),
         ("--ratios=many", "expected numbers"),
-        ("--ratios=10000", "none of the rare class"),
+        ("--ratios=10000", "l2rw at 10000:1 can't be trained: 5000 images with a common share of 0.9999 leave none"),
+        ("--ratios=900", "l2rw at 900:1 can't be trained: There are 5 images of the rare class, and 5 of them would"),
         ("--runs=0", "must be at least 1"),
         ("--threads=-1", "--threads=-1 must be at least 0"),
         ("--processes=0", "must be at least 1"),
