@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -148,6 +149,7 @@ def config() -> Config:
     clean_flags.check_distribution(clean, distribution.strategy)
     method_flags.check_distribution(method.name, distribution.strategy)
     method_flags.check_run(run.max_steps, student.weight_decay)
+    _check_numbers()
     return Config(
         run=run,
         data=data,
@@ -156,6 +158,13 @@ def config() -> Config:
         distribution=distribution,
         clean=clean,
     )
+
+
+def _check_numbers() -> None:
+    """Refuses NaN and infinity, which pass many a comparison with a limit."""
+    for name, value in FLAGS.flag_values_dict().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"--{name}={value:g} must be a finite number")
 
 
 def parse_command_line(argv: Sequence[str], make: Callable[[], Config] = config) -> list[str]:

@@ -14,6 +14,8 @@ BAD = {
     "unknown student": (["--studentnet=vgg"], "--studentnet='vgg': use one of"),
     "curriculum with standard": (["--method=standard", "--curriculum=none"], "does not use --curriculum"),
     "fraction": (["--noise_fraction=1.5"], "must lie in [0, 1]"),
+    "no number": (["--learning_rate=nan"], "--learning_rate=nan must be a finite number"),
+    "no limit": (["--weight_decay=inf"], "--weight_decay=inf must be a finite number"),
     "dropout rates": (["--curriculum=none", "--example_dropout_rates=0.5,17,0.05,82"], "sum to 99"),
     "two names of one flag": (
         ["--curriculum=none", "--loss_p_percentile=0.5", "--loss_p_precentile=0.6"],

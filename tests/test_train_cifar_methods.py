@@ -242,3 +242,15 @@ def test_every_method_has_a_resume_case():
 
     assert {case.split()[0] for case in METHODS} == set(methods.names()) - {"standard", "spade"}
     assert Path(ROOT / "train_cifar.py").is_file()
+
+
+def test_a_corrected_loss_that_falls_without_bound_ends_the_training(tmp_path):
+    """The matrix says that almost half of each class are labelled as the next, and they are not."""
+    from mentornet.training.callbacks import TrainingDiverged
+
+    np.savetxt(tmp_path / "wrong.csv", 0.52 * np.eye(10) + 0.48 * np.roll(np.eye(10), 1, axis=1), delimiter=",")
+    flags = ["--method=backward_correction", f"--transition_matrix={tmp_path / 'wrong.csv'}", "--learning_rate=0.5"]
+    length = ["--max_number_of_steps=200", "--eval_every_steps=100", "--batch_size=32", "--studentnet=s2e_mlp"]
+    with pytest.raises(TrainingDiverged, match=r"beyond 1e\+08, at step \d+: .* --method=forward_correction"):
+        train(*DATA, *length, *flags, f"--train_log_dir={tmp_path / 'run'}")
+    assert not (tmp_path / "run" / "result.json").exists()

@@ -19,6 +19,9 @@ from mentornet.methods.statistics import WeightStatistics
 RECORDED_SHARE = 0.9
 """Mean weights per sample are recorded from this share of training on (its last 10%), or over its last epoch."""
 
+LARGEST_LOSS = 1e8
+"""Beyond it, on either side of 0, a training counts as diverged; corrected losses may fall without bound."""
+
 Batch = dict[str, tf.Tensor]
 
 
@@ -64,6 +67,7 @@ class NoisyLabelMethod(keras.Model):
         chooses_clean_samples: the clean samples are training samples that the method chooses itself.
         largest_weight: weights above it count as alike in the area under the ROC curve.
         takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``auxiliary``).
+        divergence_advice: what to do when the loss has diverged, half a sentence.
         report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
         within_interval: ``fit`` is called for a further part of an evaluation interval, whose statistics add up.
 
@@ -75,6 +79,7 @@ class NoisyLabelMethod(keras.Model):
     chooses_clean_samples = False
     largest_weight = 1.0
     takes_auxiliary_head = False
+    divergence_advice = "a lower --learning_rate usually helps"
     report_columns: tuple[str, ...] = ()
 
     def __init__(
@@ -157,10 +162,10 @@ class NoisyLabelMethod(keras.Model):
         return list(self.student.trainable_variables)
 
     def note_objective(self, objective: tf.Tensor) -> None:
-        """Remembers the first step whose objective is not finite."""
+        """Remembers the first step whose objective is not finite, or so large that training has diverged."""
         self.first_bad_step.assign(
             tf.where(
-                tf.logical_or(self.first_bad_step >= 0, tf.math.is_finite(total(objective))),
+                tf.logical_or(self.first_bad_step >= 0, tf.abs(total(objective)) <= LARGEST_LOSS),
                 self.first_bad_step,
                 self.step,
             )

@@ -68,6 +68,11 @@ class BackwardCorrection(_LossCorrection):
         ValueError: a matrix that does not fit, or that can't be inverted.
     """
 
+    divergence_advice = (
+        "a corrected loss falls without bound where the transition matrix does not fit the labels: a lower "
+        "--learning_rate may help, or --method=forward_correction, whose loss is never negative"
+    )
+
     def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
         super().__init__(student, transition_matrix=transition_matrix, **shared)
         if np.linalg.cond(self._matrix) > _WORST_CONDITION:

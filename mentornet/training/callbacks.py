@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.features import epoch_percent
+from mentornet.methods.base import LARGEST_LOSS
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distributed_inputs import evaluation_batches
 from mentornet.training.distribution import Distribution
@@ -25,11 +26,11 @@ _SHOWN = ("raw_loss", "train_accuracy")
 
 
 class TrainingDiverged(ValueError):
-    """The loss stopped being a finite number."""
+    """The loss stopped being a number of any use."""
 
 
 class NanGuard(keras.callbacks.Callback):
-    """Stops at the first step whose loss is not finite; checkpoints written before it stay the last good ones."""
+    """Stops at the first step whose loss is not finite, or huge; checkpoints from before stay the last good ones."""
 
     def __init__(self, every_seconds: float = 1.0):
         super().__init__()
@@ -41,8 +42,8 @@ class NanGuard(keras.callbacks.Callback):
         step = int(self.model.first_bad_step.numpy())
         if step >= 0:
             raise TrainingDiverged(
-                f"the loss is not finite at step {step}: training stopped, checkpoints from before are kept; "
-                "a lower --learning_rate usually helps"
+                f"the loss is not finite, or beyond {LARGEST_LOSS:g}, at step {step}: training stopped, checkpoints "
+                f"from before are kept; {self.model.divergence_advice}"
             )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
