@@ -37,7 +37,7 @@ def make_run(
     accuracy = [0.3, 0.6, 0.7, 0.8, 0.75] if accuracy is None else accuracy
     rng = np.random.default_rng(settings["seed"])
     workdir = Workdir(path)
-    workdir.claim("--seed=1\n", settings)
+    workdir.claim("".join(f"--{name}={value}\n" for name, value in settings.items()), settings)
     count = len(accuracy)
     for k, value in enumerate(accuracy):
         done = (k + 1) / count

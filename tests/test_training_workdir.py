@@ -214,6 +214,14 @@ class TestLabels:
             Workdir(tmp_path).read_labels()
 
 
+class TestFlags:
+    def test_given_flags_are_read_without_the_resolved_values(self, tmp_path):
+        assert Workdir(tmp_path / "absent").given_flags() == {}
+        text = '--seed=1\n--nojit_compile\n--labels_file=a=b.csv\n# {\n#  "seed": 1\n# }\n'
+        Workdir(tmp_path / "run").claim(text, IDENTITY)
+        assert Workdir(tmp_path / "run").given_flags() == {"seed": "1", "nojit_compile": "", "labels_file": "a=b.csv"}
+
+
 class TestImports:
     def test_no_tensorflow_is_imported(self):
         code = """

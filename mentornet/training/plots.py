@@ -140,8 +140,10 @@ def plot_compare(path: str | os.PathLike[str], groups: Mapping[str, Sequence[Run
     for row, (name, runs) in enumerate(zip(names, groups.values(), strict=True)):
         colour = _CYCLE[row % len(_CYCLE)]
         style = ("-", "--", ":", "-.")[row // len(_CYCLE) % 4]
-        # The name stands above the row's dots and is the legend of both panels.
-        points.text(0, row - 0.2, name, color=colour, fontsize=9, va="bottom", transform=points.get_yaxis_transform())
+        # The name stands above the row's dots and is the legend of both panels, with a piece of its line.
+        across = points.get_yaxis_transform()
+        points.plot([0, 0.045], [row - 0.32] * 2, color=colour, ls=style, lw=1.8, transform=across, clip_on=False)
+        points.text(0.06, row - 0.2, name, color=colour, fontsize=9, va="bottom", transform=across)
         for run in runs:
             _curve(curves, run.metrics["step"], run.metrics["eval_accuracy"], None, colour, style, alpha=0.85)
             last, best = run.fact("accuracy_last"), run.fact("accuracy_best")

@@ -41,6 +41,7 @@ class RunData:
       metrics: columns of metrics.csv, float64 [rows], NaN where unknown.
       samples: columns of samples.csv, None before it is written.
       command: the command line of the first start.
+      flags: the flags that were given, name -> value, "" for what is switched on or off by name; {} if unknown.
       transition_matrix: float64 [C, C], of a method with one: at the end, or before that what it was made with.
     """
 
@@ -51,6 +52,7 @@ class RunData:
     metrics: Mapping[str, np.ndarray]
     samples: Mapping[str, np.ndarray] | None
     command: str
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
     transition_matrix: np.ndarray | None = None
 
     @classmethod
@@ -86,6 +88,7 @@ class RunData:
             metrics=metrics,
             samples=samples,
             command=command,
+            flags=workdir.given_flags(),
             transition_matrix=matrix,
         )
 

@@ -12,7 +12,11 @@ from typing import Any
 from mentornet.training.run_data import RunData
 
 _DESCRIPTION = ("dataset", "noise", "method", "curriculum", "student")
-_SHOWN = {"dataset_name", "noise_type", "noise_fraction", "method", "curriculum", "studentnet", "seed", "noise_seed"}
+_NOT_TOLD = {
+    *("dataset_name", "noise_type", "noise_fraction", "method", "curriculum", "studentnet", "seed", "noise_seed"),
+    *("data_dir", "train_log_dir", "show_progress", "noshow_progress"),
+}
+"""Flags that other columns tell, or that differ between runs of one setting."""
 _TEXT_COLUMNS = ("run", *_DESCRIPTION, "settings")
 # (heading, fact, digits behind the point)
 _FIGURES = (
@@ -41,13 +45,13 @@ def group_by_seed(runs: Iterable[RunData]) -> list[list[RunData]]:
 
 
 def apart(runs: Sequence[RunData]) -> list[str]:
-    """What sets a run apart from others of its data, noise, method, curriculum and student: "name=value, ..."."""
+    """The flags that set a run apart from others of its data, noise, method, curriculum, student: "name=value, ..."."""
     found = []
     for run in runs:
-        alike = [_settings(other) for other in runs if _description(other) == _description(run)]
-        own = _settings(run)
-        names = [name for name in own if name not in _SHOWN and any(other.get(name) != own[name] for other in alike)]
-        found.append(", ".join(f"{name}={own[name]}" for name in names if own[name] is not None))
+        alike = [_told(other) for other in runs if _description(other) == _description(run)]
+        own = _told(run)
+        names = [name for name in own if any(other.get(name) != own[name] for other in alike)]
+        found.append(", ".join(f"{name}={own[name]}" if own[name] else name for name in names))
     return found
 
 
@@ -103,6 +107,12 @@ def as_markdown(rows: Sequence[Row]) -> str:
     rule = [":--" if heading in _TEXT_COLUMNS else "--:" for heading in headings]
     lines = [headings, rule, *(list(row.values()) for row in rows)]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _told(run: RunData) -> dict[str, str]:
+    """The flags of a run that may set it apart."""
+    told = {name: value for name, value in run.flags.items() if name not in _NOT_TOLD}
+    return told | ({"baseline_run": _without_seed(told["baseline_run"])} if told.get("baseline_run") else {})
 
 
 def _settings(run: RunData) -> dict[str, Any]:

@@ -128,6 +128,15 @@ class Workdir:
             raise RunFolderError(f"{self.run_file} does not say which run it belongs to; choose another folder.")
         return record
 
+    def given_flags(self) -> dict[str, str]:
+        """The flags in flags.txt, name -> value, "" for what is switched on or off by name; {} without the file."""
+        if not self.flags_file.is_file():
+            return {}
+        with files.explained(self.flags_file, "read"):
+            lines = self.flags_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        given = (line[2:].partition("=") for line in lines if line.startswith("--"))
+        return {name: value for name, _, value in given}
+
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Writes result.json, which marks the run as finished: write it last. NaN becomes null."""
         files.write_json(self.result_file, result)
