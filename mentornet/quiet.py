@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,10 +15,23 @@ from collections.abc import Iterator
 def start_tensorflow() -> None:
     """Imports TensorFlow without its notes; call it before anything else that imports it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a value the user has set stays
-    with _held_back_stderr():
+    with _held_back_stderr(), _ended_by_ctrl_c():
         tensorflow = importlib.import_module("tensorflow")
         tensorflow.config.list_physical_devices()
     tensorflow.get_logger().setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """Ctrl-C ends the process at once, instead of with a traceback from somewhere in an import."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, or somebody else's
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextlib.contextmanager

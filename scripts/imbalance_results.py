@@ -100,8 +100,8 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     found = summary(rows)
     for name, points in found.items():
-        ratio, mean, deviation, runs = np.array(points).T
-        spread = np.where(runs > 1, 100 * deviation, np.nan)  # one run tells nothing of it
+        ratio, mean, deviation, counts = np.array(points).T
+        spread = np.where(counts > 1, 100 * deviation, np.nan)  # one run tells nothing of it
         axes.errorbar(ratio, 100 * mean, spread, marker="o", capsize=3, label=name)
     if "l2rw" in found:
         first, start = found["l2rw"][0][:2]
@@ -112,7 +112,9 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
             label=f"2 points above L2RW at {first:g}:1: the paper's claim for 200:1",
         )
     least, most = _least_and_most_runs(found)
-    axes.set_title("1 run" if most == 1 else f"mean and deviation of {_range(least, most)} runs", fontsize="medium")
+    runs = "1 run" if most == 1 else f"mean and deviation of {_range(least, most)} runs"
+    steps = " and ".join(f"{count:,}" for count in sorted({int(row["steps"]) for row in rows}))
+    axes.set_title(f"{steps} steps, {runs}", fontsize="medium")
     axes.set(xscale="log", xlabel="nines to one four", ylabel="test error (%)")
     ticks = sorted({point[0] for points in found.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,17 @@ def test_five_lines_on_ones_own_model(tmp_path):
 def test_importing_the_package_does_not_start_tensorflow():
     code = "import sys, mentornet; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_ctrl_c_while_tensorflow_is_imported_ends_without_a_traceback(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    code = (
+        f"import signal, sys; sys.path[:0] = [{str(tmp_path)!r}]; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        "; from mentornet import quiet; quiet.start_tensorflow()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr == ""
 
 
 def test_unknown_names_list_the_known_ones():

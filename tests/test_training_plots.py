@@ -49,6 +49,14 @@ def test_accuracy_shows_the_table(tmp_path, drawn):
     assert title == "spade with mentornet_pd · small · digits, uniform 40% noise · seed 1"
 
 
+def test_the_step_that_a_hold_out_chose_is_marked(tmp_path, drawn):
+    workdir = make_run(tmp_path / "run", accuracy=[0.3, 0.6, 0.55])
+    workdir.write_result({"early_stopped_step": 100, "accuracy_early_stopped": 0.3})
+    plots.draw_run(RunData.load(tmp_path / "run"))
+    curves = lines(drawn["accuracy.png"].axes[0])
+    assert np.ravel(curves["chosen by the hold-out: 0.300 at step 100"]).tolist() == [100, 0.3]
+
+
 def test_line_of_right_labels_is_counted_in_samples(tmp_path, drawn):
     make_run(tmp_path / "run")
     run = RunData.load(tmp_path / "run")

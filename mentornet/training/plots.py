@@ -59,6 +59,9 @@ def plot_accuracy(path: str | os.PathLike[str], run: RunData) -> None:
         for label, at, marker, size in marks if best != last else [("best and last", best, "*", 15)]:
             text = f"{label}: {test[at]:.3f} at step {int(step[at]):,}"
             axes.plot(step[at], test[at], marker, color=_BLUE, mec="white", ms=size, label=text, zorder=4)
+        for at in known[step[known] == run.fact("early_stopped_step")]:
+            text = f"chosen by the hold-out: {test[at]:.3f} at step {int(step[at]):,}"
+            axes.plot(step[at], test[at], "D", color=_GREEN, mec="white", ms=8, label=text, zorder=5)
     if run.wrong_share:
         right = 1 - run.wrong_share
         axes.axhline(right, color=_GREY, ls="--", lw=1.2, label=f"share of training labels that are right: {right:.3f}")
