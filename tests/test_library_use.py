@@ -45,8 +45,9 @@ def test_importing_the_package_does_not_start_tensorflow():
 def test_ctrl_c_while_tensorflow_is_imported_ends_without_a_traceback(tmp_path):
     (tmp_path / "tensorflow.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     code = (
-        f"import signal, sys; sys.path[:0] = [{str(tmp_path)!r}]; signal.signal(signal.SIGINT, signal.default_int_handler)"
-        "; from mentornet import quiet; quiet.start_tensorflow()"
+        f"import signal, sys; sys.path[:0] = [{str(tmp_path)!r}]; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from mentornet import quiet; quiet.start_tensorflow()"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == -signal.SIGINT
