@@ -77,7 +77,7 @@ def derived(
         config.identity(),
         loaded.labels,
         loaded.train.ids,
-        loaded.train.paths,
+        lambda: loaded.train.paths_at(range(len(loaded.train))),
         loaded.dataset.num_classes,
         batches or (lambda: ordered_batches(loaded.train, loaded.labels.given, config.data)),
     )

@@ -37,7 +37,7 @@ class OwnData:
         settings: the run's ``Config.identity()``.
         labels: of the noisy training images.
         ids: int64 [n], their positions in the data set.
-        paths: their n files, or None.
+        paths: gives their n files, or None.
         num_classes: C.
         batches: makes the training images in order, not augmented.
     """
@@ -45,9 +45,15 @@ class OwnData:
     settings: Mapping[str, Any]
     labels: NoisyLabels
     ids: np.ndarray
-    paths: Sequence[str] | None
+    paths: Callable[[], Sequence[str] | None]
     num_classes: int
     batches: Callable[[], tf.data.Dataset]
+
+    def check_first_run(self, baseline_run: str) -> None:
+        """Makes sure that a first run was trained on the same data; see ``baseline_runs.check_data``."""
+        # Only of people's own images: elsewhere positions say the same, and paths depend on where the data lies.
+        paths = self.paths() if self.settings.get("data_dir") else None
+        baseline_runs.check_data(baseline_run, self.settings, self.labels.given, self.ids, paths)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ def derived(method: str, sources: dict[str, Any], own: OwnData, workdir: Workdir
         return Derived({_MATRIX_ARGUMENTS[method]: matrix})
     if workdir is not None and tf.train.latest_checkpoint(str(workdir.checkpoints)) is not None:
         return Derived()
-    baseline_runs.check_data(sources["baseline_run"], own.settings, own.labels.given, own.ids, own.paths)
+    own.check_first_run(sources["baseline_run"])
     return Derived(start_from=sources["baseline_run"])
 
 
@@ -149,7 +155,7 @@ def _matrix(sources: dict[str, Any], own: OwnData, *, estimate: bool) -> np.ndar
     if given is not None:
         return read_matrix(given)
     baseline_run = sources["baseline_run"]
-    baseline_runs.check_data(baseline_run, own.settings, own.labels.given, own.ids, own.paths)
+    own.check_first_run(baseline_run)
     student = baseline_runs.student_of(baseline_run)
     if student.output_shape[-1] != own.num_classes:
         raise ValueError(f"--baseline_run={baseline_run} was trained on another number of classes")

@@ -166,7 +166,9 @@ def test_outliers_are_passed_over_but_on_cifar100(data_set, given, expected, fir
     monkeypatch.setattr(method_sources, "probabilities", lambda student, batches: p)
     monkeypatch.setattr(baseline_runs, "check_data", lambda *_: None)
     _, loaded = loaded_with()
-    own = method_sources.OwnData({"dataset_name": data_set}, loaded.labels, loaded.train.ids, None, 10, lambda: None)
+    own = method_sources.OwnData(
+        {"dataset_name": data_set}, loaded.labels, loaded.train.ids, lambda: None, 10, lambda: None
+    )
     sources = {"baseline_run": str(first), **given}
     found = method_sources.derived("backward_correction", sources, own).arguments["transition_matrix"]
     np.testing.assert_array_equal(found, transition.estimated(p, expected))
