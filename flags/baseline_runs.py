@@ -76,7 +76,7 @@ def check_data(
         if before != now:
             raise ValueError(
                 f"--baseline_run={baseline_run} was trained on {before}, but this run is on {now}: "
-                "give a first run on the same images"
+                "give a first run on the same ones"
             )
     first_names, first_given = _samples(workdir, by_path=paths is not None)
     _, own, others = np.intersect1d(ids if paths is None else list(paths), first_names, return_indices=True)
@@ -113,7 +113,8 @@ def _finished(baseline_run: str) -> Workdir:
 
 def _folder(settings: Mapping[str, Any], started_in: str) -> str:
     """The folder of people's own images, which decides what they are; nothing for data sets known by name."""
-    return os.path.realpath(os.path.join(started_in, settings["data_dir"])) if settings.get("data_dir") else ""
+    folder = settings.get("data_dir")
+    return f"--data_dir={os.path.realpath(os.path.join(started_in, folder))}" if folder else "a known data set"
 
 
 def _images(settings: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,10 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     found = summary(rows)
-    for name, points in found.items():
+    for (name, points), marker in zip(found.items(), itertools.cycle("osD^vX")):
         ratio, mean, deviation, counts = np.array(points).T
         spread = np.where(counts > 1, 100 * deviation, np.nan)  # one run tells nothing of it
-        axes.errorbar(ratio, 100 * mean, spread, marker="o", capsize=3, label=name)
+        axes.errorbar(ratio, 100 * mean, spread, marker=marker, ms=5, alpha=0.8, capsize=3, label=name)
     if "l2rw" in found:
         first, start = found["l2rw"][0][:2]
         axes.axhline(
@@ -115,7 +116,7 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
     runs = "1 run" if most == 1 else f"mean and deviation of {_range(least, most)} runs"
     steps = " and ".join(f"{count:,}" for count in sorted({int(row["steps"]) for row in rows}))
     axes.set_title(f"{steps} steps, {runs}", fontsize="medium")
-    axes.set(xscale="log", xlabel="nines to one four", ylabel="test error (%)")
+    axes.set(xscale="log", xlabel="nines to one four among the MNIST images trained on", ylabel="test error (%)")
     ticks = sorted({point[0] for points in found.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)
     axes.minorticks_off()

@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = chosen.table or chosen.output / "table.csv"
     if chosen.only_table:
         if write_table(table, chosen.recipes, seeds, chosen.output):
+            print(f"table: {table} and {table.with_suffix('.md')}")
             return 0
         parser.error(f"{chosen.output} has no finished run of these recipes")
     for seed in seeds:
@@ -68,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if code := _run(recipe, seed, chosen, passed_on):
                 return code
             write_table(table, chosen.recipes, seeds, chosen.output)
+    print(f"table: {table} and {table.with_suffix('.md')}")
     return 0
 
 
@@ -114,9 +116,13 @@ def _run(recipe: Path, seed: int, chosen: argparse.Namespace, passed_on: Sequenc
 
 def _check_settings(folder: Path, script: Sequence[str]) -> int:
     """0 if a finished run was made with the settings of this command line, else 1 after one sentence."""
+    from mentornet import quiet
+
+    quiet.start_tensorflow()  # takes seconds: only where there is something to compare
+
     from absl import flags as absl_flags
 
-    from flags import train_flags  # takes seconds: only where there is something to compare
+    from flags import train_flags
     from mentornet.training.workdir import Workdir
 
     try:
@@ -124,6 +130,7 @@ def _check_settings(folder: Path, script: Sequence[str]) -> int:
     except (ValueError, absl_flags.Error) as error:
         print(f"run_recipes.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
+    print(f"== {folder.name} is finished", flush=True)
     return 0
 
 

@@ -102,7 +102,7 @@ def test_a_first_run_on_other_images_is_refused(first, tmp_path):
     for changed, sentence in (
         ({"dataset_name": "mnist"}, "was trained on mnist of its own size, but this run is on digits"),
         ({"image_size": 16}, "was trained on digits of size 16, but this run is on digits of its own size:"),
-        ({"data_dir": "photos"}, "was trained on .*photos, but this run is on "),
+        ({"data_dir": "photos"}, "was trained on --data_dir=.*photos, but this run is on "),
     ):
         other = {**record, "identity": {**record["identity"], **changed}}
         (tmp_path / "run.json").write_text(json.dumps(other))
@@ -138,7 +138,7 @@ def test_own_images_are_those_of_one_folder_however_it_is_written(first, tmp_pat
     check(str(tmp_path / "photos"))
     monkeypatch.chdir(tmp_path / "first")
     check("../photos")
-    with pytest.raises(ValueError, match="give a first run on the same images"):
+    with pytest.raises(ValueError, match="give a first run on the same ones"):
         check("photos")
 
 
