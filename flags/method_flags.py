@@ -111,8 +111,8 @@ _SOURCES: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
 
 # Values the classes would only refuse once the data is loaded: holder, (lowest, whether it is allowed), (highest, ...).
 _RANGES: tuple[tuple[Any, tuple[float, bool], tuple[float, bool]], ...] = (
-    (_CLIP, (0.0, False), (math.inf, False)),
-    (_TEMPERATURE, (0.0, False), (math.inf, False)),
+    (_CLIP, (0.0, False), (math.inf, True)),
+    (_TEMPERATURE, (0.0, False), (math.inf, True)),
     (_REED_BETA, (0.0, True), (1.0, True)),
     (_Q, (0.0, False), (1.0, True)),
     (_KEPT, (0.0, False), (1.0, True)),
@@ -168,9 +168,7 @@ def _check_range(holder: Any, lowest: tuple[float, bool], highest: tuple[float, 
     if value is None or lowest[0] < value < highest[0] or (value, True) in (lowest, highest):
         return
     limit = f"{'at least' if lowest[1] else 'above'} {lowest[0]:g}"
-    if highest[0] == math.inf:
-        limit += " and finite"
-    else:
+    if highest[0] < math.inf:
         limit += f" and {'at most' if highest[1] else 'below'} {highest[0]:g}"
     raise ValueError(f"--{holder.name}={value:g} must be {limit}")
 

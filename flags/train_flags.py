@@ -138,6 +138,7 @@ def config() -> Config:
     Raises:
         ValueError: values out of range or flags that contradict each other.
     """
+    _check_numbers()
     released_flags.check()
     run = run_flags.run_config()
     preset = presets.get(run.preset)
@@ -149,7 +150,6 @@ def config() -> Config:
     clean_flags.check_distribution(clean, distribution.strategy)
     method_flags.check_distribution(method.name, distribution.strategy)
     method_flags.check_run(run.max_steps, student.weight_decay)
-    _check_numbers()
     return Config(
         run=run,
         data=data,

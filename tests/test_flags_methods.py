@@ -35,9 +35,12 @@ BAD = {
     "clip": (["--method=l2b", "--clean_examples=50", "--clip_norm=0"], "--clip_norm=0 must be above 0"),
     "no limit": (
         ["--method=l2b", "--clean_examples=50", "--clip_norm=inf"],
-        "--clip_norm=inf must be above 0 and finite",
+        "--clip_norm=inf must be a finite number",
     ),
-    "no number": (["--method=l2b", "--clean_examples=50", "--clip_norm=nan"], "--clip_norm=nan must be above 0"),
+    "no number": (
+        ["--method=l2b", "--clean_examples=50", "--clip_norm=nan"],
+        "--clip_norm=nan must be a finite number",
+    ),
     "temperature": (["--method=l2b", "--clean_examples=50", "--l2b_temperature=10"], "l2b_normalisation=softmax"),
     "no matrix": (["--method=forward_correction"], "needs a transition matrix"),
     "two matrices": (
