@@ -135,6 +135,10 @@ class TestCsv:
         assert read["index"].tolist() == [20, 30, 10]
         np.testing.assert_array_equal(read["mean_weight"], [0.1, np.nan, 0.75])
 
+    def test_a_loss_of_nothing_has_no_sign(self, tmp_path):
+        write_samples_csv(tmp_path / "s.csv", **{**self.columns(), "loss": np.array([-0.0, 0.5, 1.0], np.float32)})
+        assert (tmp_path / "s.csv").read_text().splitlines()[-1] == "10,0,0,0.75,0.0,3"
+
     def test_mistakes(self, tmp_path):
         with pytest.raises(ValueError, match="one value a sample"):
             write_samples_csv(tmp_path / "s.csv", **self.columns(clean=np.zeros(2, np.int64)))

@@ -117,7 +117,7 @@ def write_samples_csv(
         "given_label": given,
         "predicted_label": predicted,
         "mean_weight": mean_weight,
-        "loss": loss,
+        "loss": np.asarray(loss) + 0.0,  # -0.0, the rounded loss of a certain answer, reads as a mistake
         "suspect_rank": rank_suspects(mean_weight, loss),
     }
     if class_names is not None:
