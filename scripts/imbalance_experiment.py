@@ -3,13 +3,13 @@
     python scripts/imbalance_experiment.py --data_dir=DATA --output_dir=runs/imbalance --threads=1        # full size
     python scripts/imbalance_experiment.py --data_dir=DATA --output_dir=runs/try --runs=1 --steps=200 --ratios=9,199
 
-Every (method, ratio, run) is one cell: a line of imbalance.csv, written when it is finished. The same command
-continues with the cells that are missing, writes the table imbalance.md and draws imbalance.png beside the paper's
-claim: at 200:1 the error of L2RW is about 2 percent points above the balanced case, while the others fail. As in the
-paper: 5,000 images, a clean set of 10 for L2RW alone, batch 100 (hard mining: 500), momentum 0.9 at a constant rate of
-0.001, 8,000 steps for every method (the released code stops L2RW at 4,000), error at the last step on 250 + 250 test
-images. Instead of one sigmoid output the student has two logits, and the images come from all 60,000 of the training
-part, not from 55,000.
+Every (method, ratio, run) is one cell: a line of imbalance.csv, written when it is finished, with the table
+imbalance.md and the figure imbalance.png so far. The same command continues with the cells that are missing. The figure
+shows the paper's claim: at 200:1 the error of L2RW is about 2 percent points above the balanced case, while the others
+fail. As in the paper: 5,000 images, a clean set of 10 for L2RW alone, batch 100 (hard mining: 500), momentum 0.9 at a
+constant rate of 0.001, 8,000 steps for every method (the released code stops L2RW at 4,000), error at the last step on
+250 + 250 test images. Instead of one sigmoid output the student has two logits, and the images come from all 60,000 of
+the training part, not from 55,000.
 
 Run by run: a stop leaves whole runs of the figure. All of it takes a day of one core (docs/methods.md says why), with
 --bfloat16 two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
@@ -51,7 +51,8 @@ from mentornet.methods.class_weights import class_weights  # noqa: E402
 from mentornet.training import determinism  # noqa: E402
 from mentornet.training.evaluation import sample_outputs  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD  # noqa: E402
-from scripts.imbalance_results import append_row, draw_figure, key, read_rows, short, table  # noqa: E402
+from mentornet.training.progress import duration  # noqa: E402
+from scripts.imbalance_results import append_row, key, read_rows, short, write_summary  # noqa: E402
 
 METHODS = ("l2rw", "plain", "proportion", "resample", "hard_mining", "random")
 RATIOS = (9, 19, 49, 99, 199)
@@ -287,18 +288,19 @@ def run_all(options: argparse.Namespace) -> None:
     missing = [cell for cell in wanted if key(asdict(cell)) not in done]
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
+    same = {key(asdict(cell))[3:] for cell in wanted}
+    started = time.monotonic()
     for number, row in enumerate(trained(missing, options), start=1):
         append_row(file, row)
+        write_summary(folder, same)
+        done = number + min(options.processes - 1, len(missing) - number) / 2  # the others' are half done on average
+        left = (time.monotonic() - started) / done * (len(missing) - done)
         print(
             f"{number}/{len(missing)} {row['method']} {row['ratio']}:1 run {row['run']}: error {row['error']} "
-            f"({row['seconds']} s)",
+            f"({row['seconds']} s), about {duration(left)} left",
             flush=True,
         )
-    same = {key(asdict(cell))[3:] for cell in wanted}
-    rows = [row for row in read_rows(file) if key(row)[3:] in same]
-    draw_figure(rows, folder / "imbalance.png")
-    (folder / "imbalance.md").write_text(table(rows), encoding="utf-8")
-    print(table(rows), end="")
+    print(write_summary(folder, same), end="")
 
 
 if __name__ == "__main__":

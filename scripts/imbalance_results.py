@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,19 @@ def append_row(file: Path, row: dict[str, Any]) -> None:
     head = "" if file.exists() and file.stat().st_size else ",".join(COLUMNS) + "\n"
     with file.open("a", encoding="utf-8") as stream:
         stream.write(head + ",".join(str(row[name]) for name in COLUMNS) + "\n")
+
+
+def write_summary(folder: Path, same: Collection[tuple[Any, ...]]) -> str:
+    """Writes imbalance.md and imbalance.png for the finished cells of imbalance.csv; returns the table.
+
+    Args:
+        folder: where they are.
+        same: steps, examples and precision (``key``'s end) of the rows to take.
+    """
+    rows = [row for row in read_rows(folder / "imbalance.csv") if key(row)[3:] in same]
+    draw_figure(rows, folder / "imbalance.png")
+    (folder / "imbalance.md").write_text(table(rows), encoding="utf-8")
+    return table(rows)
 
 
 def summary(rows: Sequence[dict[str, str]]) -> dict[str, list[tuple[float, float, float, int]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -97,12 +98,23 @@ def test_the_command_continues_with_the_missing_cells(mnist, tmp_path, monkeypat
         experiment.main([*options, f"--methods={names}"])
         return (tmp_path / "imbalance.csv").read_text().splitlines()
 
+    seen = []
+    append = experiment.append_row
+    monkeypatch.setattr(
+        experiment,
+        "append_row",
+        lambda file, row: (seen.append(sorted(entry.name for entry in tmp_path.iterdir())), append(file, row)),
+    )
     first = run("plain")
+    assert seen == [[], ["imbalance.csv", "imbalance.md", "imbalance.png"]]  # table and figure follow each cell
+    printed = capsys.readouterr().out
+    assert re.search(r"1/2 plain 9:1 run 0: error \S+ \(\S+ s\), about \d:\d\d:\d\d left", printed)
+    assert re.search(r"2/2 plain 19:1 .*, about 0:00:00 left", printed)
     assert first[0] == ",".join(results.COLUMNS)
     assert [line.split(",")[:3] for line in first[1:]] == [["plain", "9", "0"], ["plain", "19", "0"]]
     # A kill in the middle of a line: it is dropped and its cell is run again, to the same error.
     (tmp_path / "imbalance.csv").write_text("\n".join(first[:2]) + "\nplain,19,0,0,2,300,float32,0.")
-    assert "0 of 2 cells are there" in capsys.readouterr().out
+    assert "0 of 2 cells are there" in printed
     second = run("plain,l2rw")
     assert "1 of 4 cells are there" in capsys.readouterr().out
     table = {tuple(line.split(",")[:2]): line.split(",")[7] for line in second[1:]}
