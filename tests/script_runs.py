@@ -13,8 +13,7 @@ import pytest
 import tensorflow as tf
 
 from mentornet.training.checkpoints import Checkpoints
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests import processes
 
 
 class Stopped(Exception):
@@ -40,8 +39,14 @@ def command(script: str, *flags: str) -> list[str]:
     return [sys.executable, script, *flags]
 
 
-def run(script: str, *flags: str, timeout: int = 600) -> subprocess.CompletedProcess:
-    return subprocess.run(command(script, *flags), cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+def run(script: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    return processes.run(command(script, *flags))
+
+
+def row_count(folder: Path) -> int:
+    """Rows of metrics.csv that are there so far; 0 without the file."""
+    metrics = folder / "metrics.csv"
+    return max(0, metrics.read_bytes().count(b"\n") - 1) if metrics.exists() else 0
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ import yaml
 
 from flags import train_flags
 from mentornet.training import cluster
+from tests.processes import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "docs" / "clusters"
@@ -78,7 +79,7 @@ def slurm(sandbox, code: int) -> tuple[int, list[tuple[str, list[str]]]]:
     tasks = 'worst=0\nfor i in 0 1 2 3; do SLURM_PROCID=$i "$@" || worst=$?; done\nexit $worst\n'
     stand_in(folder, "bin/srun", f'#!/bin/bash\n[ "$1" = --kill-on-bad-exit=1 ] && shift || exit 9\n{tasks}')
     environment |= {"SLURM_JOB_ID": "4711", "SLURM_JOB_NODELIST": "node[1-4]", "PRETENDED_CODE": str(code)}
-    done = subprocess.run(["bash", str(EXAMPLES / "slurm.sbatch")], cwd=folder, env=environment, timeout=120)
+    done = subprocess.run(["bash", str(EXAMPLES / "slurm.sbatch")], cwd=folder, env=environment, timeout=PATIENCE)
     return done.returncode, read()
 
 
@@ -142,7 +143,7 @@ def test_kubernetes_pods_find_each_other(sandbox, monkeypatch):
     pods = {(role, index) for role, spec in jobs().items() for index in (0, spec["completions"] - 1)}
     for role, index in pods:
         own = environment | {"ROLE": role, "JOB_COMPLETION_INDEX": str(index)}
-        subprocess.run(["bash", str(start)], cwd=folder, env=own, check=True, timeout=60)
+        subprocess.run(["bash", str(start)], cwd=folder, env=own, check=True, timeout=PATIENCE)
     records = read()
     assert len(records) == len(pods)
     assert len({json.dumps(json.loads(config)["cluster"]) for config, _ in records}) == 1
@@ -162,7 +163,7 @@ def test_tpu_vm_installs_and_trains(sandbox, monkeypatch):
     refused = subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True)
     assert refused.returncode != 0
     assert "LIBTPU" in refused.stderr
-    subprocess.run(run, cwd=folder, env=environment | {"LIBTPU": "https://example.com/x"}, check=True, timeout=60)
+    subprocess.run(run, cwd=folder, env=environment | {"LIBTPU": "https://example.com/x"}, check=True, timeout=PATIENCE)
     words = (folder / "records" / "gcloud").read_text().split("\0")
     remote = [word.removeprefix("--command=") for word in words if word.startswith("--command=")]
     for line in remote:

@@ -13,6 +13,7 @@ import pytest
 from mentornet.training import cluster, serving
 from scripts import local_cluster
 from scripts.local_cluster import LocalCluster
+from tests.processes import PATIENCE
 
 # Plays a process of a job: TF_CONFIG tells which one. Files in the working folder count its starts.
 ACTOR = """
@@ -30,7 +31,7 @@ def actor(folder: Path, play: str) -> list[str]:
 
 
 def supervised(running: LocalCluster, **settings: int) -> int:
-    until = time.monotonic() + 120
+    until = time.monotonic() + PATIENCE
     while (code := running.supervise(**settings)) is None:
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -62,7 +63,7 @@ while name == "chief0" and not (worker.exists() and worker.read_text() == "xxx")
 
 
 def test_a_mistake_ends_the_job_with_its_exit_code(tmp_path):
-    play = "sys.exit(3) if name == 'worker0' else time.sleep(60)"
+    play = "sys.exit(3) if name == 'worker0' else time.sleep(6000)"
     with LocalCluster(actor(tmp_path, play), {"chief": 1, "worker": 1}, tmp_path / "logs", False) as running:
         assert supervised(running) == 3
         running.stop(grace=0)
@@ -79,18 +80,18 @@ def test_a_process_that_keeps_dying_ends_the_job(tmp_path):
 def test_nothing_outlives_the_cluster(tmp_path):
     play = """
 import subprocess
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(6000)"])
 starts.with_name("child").write_text(str(child.pid))
-time.sleep(600)
+time.sleep(6000)
 """
     with LocalCluster(actor(tmp_path, play), {"worker": 1}, tmp_path / "logs", False) as running:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text():
             assert time.monotonic() < until
             time.sleep(0.05)
         running.stop(grace=0)
     child = Path("/proc") / (tmp_path / "child").read_text()
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE
     while child.exists() and "\nState:\tZ" not in (child / "status").read_text():  # gone, or only waiting to be buried
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -107,7 +108,7 @@ def test_progress_is_read_from_the_run_folder(tmp_path):
 @pytest.mark.parametrize("flags", [["--kill=worker:7@10"], ["--kill=worker:0"], ["--workers=0"]])
 def test_wrong_arguments_name_what_there_is(flags):
     command = [sys.executable, "scripts/local_cluster.py", *flags]
-    done = subprocess.run(command, cwd=local_cluster.ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=local_cluster.ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert "chief:0" in done.stderr
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,9 +13,10 @@ import pytest
 import tensorflow as tf
 
 from scripts.local_cluster import LocalCluster, reached
+from tests import processes
+from tests.forked_clusters import ForkedCluster
+from tests.processes import PATIENCE
 
-ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 900  # seconds; a shared machine can be ten times slower than a free one
 DIGITS = [
     "--dataset_name=digits", "--noise_type=uniform", "--noise_fraction=0.4", "--studentnet=small_cnn",
     "--curriculum=mentornet_pd", "--weight_decay=1e-4", "--batch_size=32", "--learning_rate=0.002",
@@ -33,7 +33,7 @@ def command(strategy: str, run: Path, *flags: str) -> list[str]:
 
 def train(command: list[str], tasks: dict[str, int], run: Path, kills: dict[int, str], delay: float) -> LocalCluster:
     """Runs a job; ``kills`` says who is killed, ``delay`` seconds after the run has written the row of a step."""
-    with LocalCluster(command, tasks, run.with_name("logs"), show_chief=False) as running:
+    with ForkedCluster(command, tasks, run.with_name("logs"), show_chief=False) as running:
         until, due = time.monotonic() + PATIENCE, sorted(kills)
         while (code := running.supervise()) is None:
             assert time.monotonic() < until, running.log(running.chief).read_text()[-2000:]
@@ -65,7 +65,8 @@ def student_weights(run: Path) -> dict[str, np.ndarray]:
 def test_multi_worker_loses_a_worker_and_ends_like_one_device(tmp_path):
     short = ["--max_number_of_steps=45", "--eval_every_steps=15", "--synchronized_batch_norm"]
     alone, together = tmp_path / "alone", tmp_path / "together"
-    subprocess.run(command("one_device", alone, *short), cwd=ROOT, check=True, timeout=PATIENCE, capture_output=True)
+    done = processes.run(command("one_device", alone, *short))
+    assert done.returncode == 0, done.stderr
     running = train(command("multi_worker", together, *short), {"worker": 2}, together, {30: "worker:1"}, delay=0.0)
     assert running.restarts == {"worker:0": 1, "worker:1": 1}  # the chief noticed, left, and came back too
     told = running.log("worker:0").read_text()

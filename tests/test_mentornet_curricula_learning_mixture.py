@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +12,8 @@ from mentornet import curricula
 from mentornet.curricula import dump, learned, learning
 from mentornet.curricula.mixture import SparseMixture
 from mentornet.network import NetworkConfig, build
+from tests import script_runs
 
-ROOT = Path(__file__).resolve().parents[1]
 EXPERTS = "pretrained:self_paced,pretrained:hard_example_mining"
 SMALL = ("--max_step_train=200", "--no_jit_compile", "--no_pictures")
 
@@ -123,9 +120,7 @@ def test_from_a_student_to_a_student(tmp_path, capsys):
     first, second, mixture = tmp_path / "first", tmp_path / "second", tmp_path / "mixture"
 
     def script(*flags):
-        done = subprocess.run(
-            [sys.executable, "train_cifar.py", *student, *flags], cwd=ROOT, capture_output=True, text=True, timeout=600
-        )
+        done = script_runs.run("train_cifar.py", *student, *flags)
         assert done.returncode == 0, done.stderr
 
     script(*noise, "--max_number_of_steps=60", f"--train_log_dir={first}")

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mentornet import methods
+from tests import processes
 from tests.equal_methods import CASES, STEPS
 
-ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT = 900  # seconds; a shared machine can be ten times slower than a free one
 Held = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Held:
     output = tmp_path_factory.mktemp("equal") / "held.npz"
-    command = [sys.executable, "tests/equal_methods.py", str(output)]
-    ended = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=TIMEOUT)
+    ended = processes.run([sys.executable, "tests/equal_methods.py", str(output)])
     assert ended.returncode == 0, ended.stderr[-3000:]
     with np.load(output, allow_pickle=False) as stored:
         return dict(stored)

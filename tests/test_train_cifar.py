@@ -6,7 +6,6 @@ import functools
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 import student_nets
-from tests import script_runs
-from tests.script_runs import ROOT, assert_same_training, rows
+from tests import processes, script_runs
+from tests.script_runs import ROOT, assert_same_training, row_count, rows
 
 DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
 PD = ["--curriculum=mentornet_pd", "--dropout_keep_probability=0.8", "--weight_decay=1e-4"]
@@ -29,7 +28,8 @@ command, run = functools.partial(script_runs.command, SCRIPT), functools.partial
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
     folder = tmp_path_factory.mktemp("runs") / "pd"
-    return folder, run(*DIGITS, *PD, *SHORT, "--train_log_dir=" + str(folder))
+    whole = command(*DIGITS, *PD, *SHORT, f"--train_log_dir={folder}")
+    return folder, subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, timeout=processes.PATIENCE)
 
 
 def test_a_run_leaves_a_folder_that_explains_itself(finished):
@@ -137,18 +137,9 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(finished, tmp_pa
     folder, _ = finished
     killed = tmp_path / "killed"
     flags = [*DIGITS, *PD, *SHORT, f"--train_log_dir={killed}"]
-    kills = 0
     for wanted in (1, 2):
-        process = subprocess.Popen(command(*flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 200
-        while process.poll() is None and time.monotonic() < deadline:
-            metrics = killed / "metrics.csv"
-            if metrics.exists() and metrics.read_bytes().count(b"\n") > wanted:
-                process.send_signal(signal.SIGKILL)
-                kills += process.wait() == -signal.SIGKILL
-                break
-            time.sleep(0.005)
-    assert kills == 2
+        ended = processes.kill_when(lambda rows=wanted: row_count(killed) >= rows, command(*flags))
+        assert ended == -signal.SIGKILL
     assert not (killed / "result.json").exists()
     done = run(*flags)
     assert done.returncode == 0, done.stderr
@@ -216,7 +207,7 @@ def test_a_full_disk_is_one_sentence(tmp_path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=processes.PATIENCE,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)),
     )
     assert done.returncode == 1

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -16,9 +14,9 @@ from absl import flags as absl_flags
 
 from flags import imagenet_flags, train_flags
 from scripts import make_fake_imagenet as fake
-from scripts.local_cluster import LocalCluster
-from tests import script_runs
-from tests.script_runs import ROOT, rows
+from tests import processes, script_runs
+from tests.forked_clusters import ForkedCluster
+from tests.script_runs import rows
 
 MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
 TINY = ["--studentnet=inception_resnet_v2_tiny", "--image_size=75", "--batch_size=8", "--eval_every_steps=3"]
@@ -80,14 +78,8 @@ def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path
     assert labels["given"].max() <= 7
     assert 0 < np.mean(labels["given"] != labels["clean"]) < 0.7
     killed = tmp_path / "killed"
-    process = subprocess.Popen(
-        command(*shared, f"--train_log_dir={killed}"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 500
-    while not (killed / "metrics.csv").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    ended = processes.kill_when((killed / "metrics.csv").exists, command(*shared, f"--train_log_dir={killed}"))
+    assert ended == -signal.SIGKILL
     again = run(*shared, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
     assert rows(killed) == rows(tmp_path / "whole")
@@ -108,8 +100,8 @@ def test_a_cluster_trains_on_records(data, tmp_path, strategy, tasks):
         "--batch_size=8", "--max_number_of_steps=6", "--eval_every_steps=3", "--curriculum=mentornet_pd",
         f"--distribution_strategy={strategy}", f"--train_log_dir={tmp_path / 'run'}",
     ]  # fmt: skip
-    until = time.monotonic() + 500
-    with LocalCluster(command(*flags), tasks, tmp_path / "logs", show_chief=False) as running:
+    until = time.monotonic() + processes.PATIENCE
+    with ForkedCluster(command(*flags), tasks, tmp_path / "logs", show_chief=False) as running:
         while (code := running.supervise(most_restarts=0)) is None and time.monotonic() < until:
             time.sleep(0.1)
         assert code == 0, running.log(running.chief).read_text()[-2000:]

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +22,7 @@ from mentornet.curricula.learner import LearningSettings
 from mentornet.curricula.mixture import SparseMixture
 from mentornet.network import NetworkConfig, build
 from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
-
-ROOT = Path(__file__).resolve().parents[1]
+from tests import processes, script_runs
 
 
 def test_update_steps_are_the_first_at_or_behind_their_percent():
@@ -110,28 +106,19 @@ def test_a_run_killed_behind_an_update_resumes_across_it(tmp_path):
         *("--max_number_of_steps=80", "--eval_every_steps=20"),
     ]
 
-    def start(folder: Path) -> subprocess.Popen:
-        command = [sys.executable, "train_cifar.py", *flags, f"--train_log_dir={folder}"]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def command(folder: Path) -> list[str]:
+        return script_runs.command("train_cifar.py", *flags, f"--train_log_dir={folder}")
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = start(whole)
-    output, _ = done.communicate(timeout=600)
-    assert done.returncode == 0, output
+    done = processes.run(command(whole))
+    assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (whole / "curricula").iterdir()) == ["step_000017", "step_000060"]
 
-    process = start(killed)
-    deadline = time.monotonic() + 600
-    while process.poll() is None and time.monotonic() < deadline:
-        if list((killed / "checkpoints").glob("ckpt-37.index")):  # behind the first update, before the second
-            process.send_signal(signal.SIGKILL)
-        time.sleep(0.005)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    again = start(killed)
-    output, _ = again.communicate(timeout=600)
-    assert again.returncode == 0, output
-    assert "continuing from step" in output
+    behind_the_first_update = killed / "checkpoints" / "ckpt-37.index"
+    assert processes.kill_when(behind_the_first_update.exists, command(killed)) == -signal.SIGKILL
+    again = processes.run(command(killed))
+    assert again.returncode == 0, again.stderr
+    assert "continuing from step" in again.stdout + again.stderr
     assert (killed / "samples.csv").read_bytes() == (whole / "samples.csv").read_bytes()
     for step in ("step_000017", "step_000060"):
         one, two = (load(folder / "curricula" / step).network.get_weights() for folder in (whole, killed))

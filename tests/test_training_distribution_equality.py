@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,22 +11,20 @@ import numpy as np
 import pytest
 
 from scripts.local_cluster import free_ports
+from tests import processes
 
-ROOT = Path(__file__).resolve().parents[1]
-TIMEOUT = 900  # seconds; a shared machine can be ten times slower than a free one
 SAME = ("percentile", "explicit", "history", "activation")
 Held = dict[str, np.ndarray]
 
 
-def start(strategy: str, output: Path, *variants: str, **environment: str) -> subprocess.Popen:
+def start(strategy: str, output: Path, *variants: str, **environment: str) -> processes.Script:
     command = [sys.executable, "tests/equal_training.py", strategy, str(output), *variants]
-    with open(output.with_suffix(".log"), "wb") as log:
-        return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
+    return processes.Script(command, os.environ | environment, output.with_suffix(".log"))
 
 
-def finish(output: Path, process: subprocess.Popen) -> Held:
+def finish(output: Path, process: processes.Script) -> Held:
     try:
-        assert process.wait(TIMEOUT) == 0, output.with_suffix(".log").read_text()[-3000:]
+        assert process.wait() == 0, output.with_suffix(".log").read_text()[-3000:]
     finally:
         process.kill()
     with np.load(output, allow_pickle=False) as stored:

@@ -14,6 +14,7 @@ import pytest
 
 from mentornet.training.files import RunFolderError
 from mentornet.training.metrics_table import METRIC_COLUMNS, MetricsTable, summarise
+from tests.processes import PATIENCE
 
 
 class TestMetrics:
@@ -121,7 +122,7 @@ class TestMetrics:
             os.kill(os.getpid(), signal.SIGKILL)
         """)
         command = [sys.executable, "-c", code, str(tmp_path / "metrics.csv")]
-        killed = subprocess.run(command, cwd=Path(__file__).resolve().parents[1], timeout=60)
+        killed = subprocess.run(command, cwd=Path(__file__).resolve().parents[1], timeout=PATIENCE)
         assert killed.returncode == -signal.SIGKILL
         read = MetricsTable(tmp_path / "metrics.csv").read()
         assert read["raw_loss"].tolist() == [1 / step for step in range(1, 30)]

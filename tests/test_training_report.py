@@ -13,6 +13,7 @@ from PIL import Image
 
 from mentornet.training import report
 from mentornet.training.run_data import RunData
+from tests.processes import PATIENCE
 from tests.run_folders import make_run
 
 
@@ -221,12 +222,12 @@ def test_as_a_command(tmp_path):
     make_run(tmp_path / "run")
     command = [sys.executable, "-m", "mentornet.training.report", str(tmp_path / "run")]
     root = Path(__file__).resolve().parents[1]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert printed_table(done.stdout)[0]["best"] == "0.800"
     for name in ("accuracy.png", "loss.png", "weights.png"):
         with Image.open(tmp_path / "run" / name) as picture:
             picture.verify()
-    wrong = subprocess.run([*command, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=60)
+    wrong = subprocess.run([*command, str(tmp_path)], cwd=root, capture_output=True, text=True, timeout=PATIENCE)
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr

@@ -16,6 +16,7 @@ import pytest
 from mentornet.training import files
 from mentornet.training.metrics_table import MetricsTable
 from mentornet.training.workdir import RunFolderError, Workdir
+from tests.processes import PATIENCE
 
 IDENTITY = {"seed": 1, "learning_rate": 0.1, "rates": (0.5, 17), "curriculum": "mentornet_pd"}
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -23,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
 
 
 class TestClaim:
