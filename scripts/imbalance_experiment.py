@@ -289,10 +289,10 @@ def run_all(options: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
     same = {key(asdict(cell))[3:] for cell in wanted}
-    started = time.monotonic()
+    summary, started = "", time.monotonic()
     for number, row in enumerate(trained(missing, options), start=1):
         append_row(file, row)
-        write_summary(folder, same)
+        summary = write_summary(folder, same)
         done = number + min(options.processes - 1, len(missing) - number) / 2  # the others' are half done on average
         left = (time.monotonic() - started) / done * (len(missing) - done)
         print(
@@ -300,7 +300,7 @@ def run_all(options: argparse.Namespace) -> None:
             f"({row['seconds']} s), about {duration(left)} left",
             flush=True,
         )
-    print(write_summary(folder, same), end="")
+    print(summary or write_summary(folder, same), end="")
 
 
 if __name__ == "__main__":
