@@ -14,7 +14,8 @@ import tensorflow as tf
 
 import student_nets
 from tests import processes, script_runs
-from tests.script_runs import ROOT, assert_same_training, row_count, rows
+from tests.processes import ROOT
+from tests.script_runs import assert_same_training, row_count, rows
 
 DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
 PD = ["--curriculum=mentornet_pd", "--dropout_keep_probability=0.8", "--weight_decay=1e-4"]
