@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 RESTART = 75  # mentornet.training.serving.PEER_LOST; importing that would import TensorFlow here
@@ -63,7 +64,7 @@ class LocalCluster:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.restarts = dict.fromkeys(self._configs, 0)
         self.logs = logs
-        self.command, self._show_chief = list(command), show_chief
+        self._command, self._show_chief = list(command), show_chief
 
     def __enter__(self) -> LocalCluster:
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -77,15 +78,16 @@ class LocalCluster:
     def start(self, name: str) -> None:
         """Starts one process, in a session of its own so that it can be ended with all it started."""
         environment = os.environ | {"TF_CONFIG": self._configs[name]}
-        log = self.log(name) if name != self.chief or not self._show_chief else None
-        self.processes[name] = self.launch(environment, log)
-
-    def launch(self, environment: Mapping[str, str], log: Path | None) -> subprocess.Popen[bytes]:
-        """Starts the command; without a log it writes to this process' output."""
-        with open(log, "ab") if log else contextlib.nullcontext() as output:
-            return subprocess.Popen(
-                self.command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+        output: IO[bytes] | None = None
+        if name != self.chief or not self._show_chief:
+            output = open(self.log(name), "ab")  # noqa: SIM115
+        try:
+            self.processes[name] = subprocess.Popen(
+                self._command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
             )
+        finally:
+            if output is not None:
+                output.close()
 
     def log(self, name: str) -> Path:
         """The file with a process' output."""

@@ -14,8 +14,8 @@ from absl import flags as absl_flags
 
 from flags import imagenet_flags, train_flags
 from scripts import make_fake_imagenet as fake
+from scripts.local_cluster import LocalCluster
 from tests import processes, script_runs
-from tests.forked_clusters import ForkedCluster
 from tests.script_runs import rows
 
 MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
@@ -101,8 +101,8 @@ def test_a_cluster_trains_on_records(data, tmp_path, strategy, tasks):
         f"--distribution_strategy={strategy}", f"--train_log_dir={tmp_path / 'run'}",
     ]  # fmt: skip
     until = time.monotonic() + processes.PATIENCE
-    with ForkedCluster(command(*flags), tasks, tmp_path / "logs", show_chief=False) as running:
-        while (code := running.supervise(most_restarts=0)) is None and time.monotonic() < until:
+    with LocalCluster(command(*flags), tasks, tmp_path / "logs", show_chief=False) as running:
+        while (code := running.supervise()) is None and time.monotonic() < until:
             time.sleep(0.1)
         assert code == 0, running.log(running.chief).read_text()[-2000:]
     assert [row["step"] for row in rows(tmp_path / "run")] == ["3", "6"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,20 +12,21 @@ import numpy as np
 import pytest
 
 from scripts.local_cluster import free_ports
-from tests import processes
+from tests.processes import PATIENCE, ROOT
 
 SAME = ("percentile", "explicit", "history", "activation")
 Held = dict[str, np.ndarray]
 
 
-def start(strategy: str, output: Path, *variants: str, **environment: str) -> processes.Script:
+def start(strategy: str, output: Path, *variants: str, **environment: str) -> subprocess.Popen:
     command = [sys.executable, "tests/equal_training.py", strategy, str(output), *variants]
-    return processes.Script(command, os.environ | environment, output.with_suffix(".log"))
+    with open(output.with_suffix(".log"), "wb") as log:
+        return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
 
 
-def finish(output: Path, process: processes.Script) -> Held:
+def finish(output: Path, process: subprocess.Popen) -> Held:
     try:
-        assert process.wait() == 0, output.with_suffix(".log").read_text()[-3000:]
+        assert process.wait(PATIENCE) == 0, output.with_suffix(".log").read_text()[-3000:]
     finally:
         process.kill()
     with np.load(output, allow_pickle=False) as stored:
