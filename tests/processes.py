@@ -4,7 +4,7 @@ Importing TensorFlow is most of the time a short script takes, and all of it on 
 forked from a server that has imported the libraries, and none of this project's modules; everything from ``__main__``
 on, flags, signals and exit codes are those of ``python script.py``. TensorFlow may be forked as long as it was only
 imported. What has to be the command itself, its silence on stderr for one, is started with ``subprocess``, and so are
-the processes of clusters.
+the processes of clusters and those that compile.
 """
 
 from __future__ import annotations

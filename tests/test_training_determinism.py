@@ -1,6 +1,7 @@
 """Deterministic kernels: compiled students with max pooling train, and repeat bit for bit."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from mentornet.training import determinism
-from tests import processes
+from tests.processes import PATIENCE, ROOT
 
 UNTIMED = {"seconds", "steps_per_second"}
 
@@ -26,7 +27,9 @@ def test_a_compiled_student_with_max_pooling_trains_and_repeats(tmp_path):
         command = ["train_cifar.py", "--dataset_name=digits", "--studentnet=lenet", "--jit_compile", "--batch_size=32"]
         length = ["--max_number_of_steps=10", "--eval_every_steps=5", f"--train_log_dir={tmp_path / name}"]
         noise = ["--noise_type=uniform", "--noise_fraction=0.4", "--curriculum=mentornet_pd"]
-        done = processes.run([sys.executable, *command, *noise, *length])
+        done = subprocess.run(
+            [sys.executable, *command, *noise, *length], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE
+        )
         assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "first" / "result.json").read_text())["steps"] == 10
     assert len(metrics_of(tmp_path / "first")) == 3
