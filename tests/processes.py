@@ -40,15 +40,11 @@ def _become(arguments: list[str], environment: dict[str, str], streams: list[str
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.argv = arguments
+    others = [entry for entry in sys.path if entry not in ("", str(ROOT))]  # pytest has put the root there
+    sys.path[:] = [str((ROOT / arguments[0]).parent), *others]
     try:
-        if arguments[0] == "-m":
-            sys.argv = arguments[1:]
-            sys.path.insert(0, str(ROOT))
-            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
-        else:
-            sys.argv = arguments
-            sys.path.insert(0, str((ROOT / arguments[0]).parent))
-            runpy.run_path(arguments[0], run_name="__main__")
+        runpy.run_path(arguments[0], run_name="__main__")
     finally:
         atexit._run_exitfuncs()  # multiprocessing leaves without
 
@@ -74,7 +70,7 @@ def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Runs a script to its end, like ``subprocess.run`` with ``capture_output`` and ``text``.
 
     Args:
-        command: the interpreter, a script of this project or -m and a module, and its arguments.
+        command: the interpreter, a script of this project, and its arguments.
     """
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder) / "output", Path(folder) / "errors"

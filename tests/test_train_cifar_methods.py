@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests import processes
+from tests.processes import ROOT
 from tests.script_runs import assert_same_training, row_count, rows
 from tests.test_train_cifar import command
 
@@ -230,6 +231,7 @@ def test_every_method_has_a_resume_case():
     from mentornet import methods
 
     assert {case.split()[0] for case in METHODS} == set(methods.names()) - {"standard", "spade"}
+    assert (ROOT / "train_cifar.py").is_file()
 
 
 def test_a_corrected_loss_that_falls_without_bound_ends_the_training(tmp_path):
