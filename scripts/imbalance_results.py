@@ -133,6 +133,6 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
     ticks = sorted({point[0] for points in found.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)
     axes.minorticks_off()
-    axes.legend(fontsize="small", loc="upper left")  # the errors rise to the right
+    axes.legend(fontsize="small")
     figure.savefig(file, dpi=120)
     pyplot.close(figure)
