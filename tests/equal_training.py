@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import tensorflow as tf
+import tf_keras as keras
 
 import student_nets
 from data import pipeline
@@ -60,6 +61,26 @@ def inputs_of(shard: tuple[int, int]) -> TrainingInputs:
     )
 
 
+def smooth_student(synchronized: bool) -> keras.Model:
+    """small_cnn with smooth functions, with which two trainings part by rounding only.
+
+    A difference in the last bit can flip a ReLU or the place of a maximum, which sends a gradient elsewhere.
+    """
+
+    def smooth(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, keras.layers.ReLU):
+            return keras.layers.Activation("swish", name=layer.name)
+        if isinstance(layer, keras.layers.MaxPooling2D):
+            return keras.layers.AveragePooling2D(layer.pool_size, name=layer.name)
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.BatchNormalization):
+            config["synchronized"] = synchronized  # tf_keras leaves it out
+        return layer.__class__.from_config(config)
+
+    kinked = student_nets.get("small_cnn", input_shape=(8, 8, 1), seed=3, synchronized=synchronized)
+    return keras.models.clone_model(kinked, clone_function=smooth)
+
+
 def mixture() -> LearnedCurriculum:
     """Two smooth MentorNets whose gate reads the 512 activations of the student."""
     experts = [curricula.get(f"pretrained:{name}").network for name in ("spcl_linear", "focal_loss")]
@@ -71,7 +92,7 @@ def mixture() -> LearnedCurriculum:
 def train(place: distribution.Distribution, *, curriculum: str, synchronized: bool = True, **settings: Any) -> dict:
     """What each replica of this process holds after training, as "replica/name" -> array."""
     with place.scope():
-        student = student_nets.get("small_cnn", input_shape=(8, 8, 1), seed=3, synchronized=synchronized)
+        student = smooth_student(synchronized)
         method = methods.Spade(
             student,
             mixture() if curriculum == "mixture" else curriculum,

@@ -70,8 +70,8 @@ def of(held: Held, variant: str, replica: int = 0) -> Held:
 def assert_equal_training(found: Held, expected: Held) -> None:
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        # Rounding differs with the order of sums and grows over the 20 steps; a wrong update shows at 1e-2 and above.
-        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4, err_msg=name, equal_nan=True)
+        # Rounding differs with the order of sums, by up to 1e-5 after 20 steps; a wrong update shows at 1e-2.
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=5e-5, err_msg=name, equal_nan=True)
 
 
 @pytest.mark.parametrize("variant", SAME)
@@ -101,7 +101,7 @@ def test_two_processes_train_like_one_device_and_do_not_drift_apart(one_device, 
 
 def test_the_comparison_would_notice_statistics_of_half_a_batch(one_device, two_devices):
     whole, halves = of(one_device, "percentile"), of(two_devices, "separate_norm")
-    assert np.max(np.abs(whole["student/logits/kernel:0"] - halves["student/logits/kernel:0"])) > 1e-2
+    assert np.max(np.abs(whole["student/logits/kernel:0"] - halves["student/logits/kernel:0"])) > 5e-3
 
 
 def test_the_compared_training_uses_what_it_claims(one_device):
