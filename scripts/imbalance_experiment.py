@@ -12,8 +12,9 @@ constant rate of 0.001, 8,000 steps for every method (the released code stops L2
 the training part, not from 55,000.
 
 Run by run: a stop leaves whole runs of the figure. All of it takes a day of one core (docs/methods.md says why), with
---bfloat16 two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
-apart. --processes=N --threads=1 trains N cells at a time.
+--bfloat16 two thirds of that where the processor multiplies bfloat16 itself. A finished cell counts in either
+precision; imbalance.csv has it, and the table says how many there are of each. --processes=N --threads=1 trains N cells
+at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,52 +39,18 @@ from flags import quiet
 
 quiet.start_tensorflow(sys.argv)
 
-import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras as keras  # noqa: E402
 
-import student_nets  # noqa: E402
-from data import balanced, clean_batches, datasets, imbalance, pipeline  # noqa: E402
+from data import datasets, imbalance  # noqa: E402
 from data.image_dataset import ImageDataset  # noqa: E402
-from data.imbalance import ImbalancedData  # noqa: E402
-from mentornet import methods  # noqa: E402
-from mentornet.methods.class_weights import class_weights  # noqa: E402
 from mentornet.training import determinism  # noqa: E402
-from mentornet.training.evaluation import sample_outputs  # noqa: E402
-from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 from mentornet.training.progress import duration  # noqa: E402
 from scripts.imbalance_results import append_row, key, read_rows, short, write_summary  # noqa: E402
+from scripts.imbalance_training import METHODS, Cell, run_cell  # noqa: E402
 
-METHODS = ("l2rw", "plain", "proportion", "resample", "hard_mining", "random")
 RATIOS = (9, 19, 49, 99, 199)
-CLEAN_PER_CLASS, BATCH, HARD_MINING_BATCH = 5, 100, 500
-LEARNING_RATE, MOMENTUM = 1e-3, 0.9
-PIXELS = pipeline.Augmentation(standardise="none")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training of the experiment."""
-
-    method: str
-    ratio: float
-    run: int
-    steps: int
-    examples: int = 5000
-    precision: str = "float32"
-
-    @property
-    def seed(self) -> int:
-        """The released code's seed of run k = 0, 1, ..."""
-        return self.run * 123456789 % 100000
-
-    @property
-    def clean_per_class(self) -> int:
-        return CLEAN_PER_CLASS if self.method == "l2rw" else 0
-
-    @property
-    def majority_share(self) -> float:
-        return self.ratio / (1.0 + self.ratio)
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def cells(options: argparse.Namespace) -> Iterator[Cell]:
@@ -93,74 +60,6 @@ def cells(options: argparse.Namespace) -> Iterator[Cell]:
         for ratio in dict.fromkeys(options.ratios):
             for name in dict.fromkeys(options.methods):
                 yield Cell(name, ratio, run, options.steps, options.train_examples, precision)
-
-
-def build_method(cell: Cell, data: ImbalancedData) -> methods.NoisyLabelMethod:
-    """The method of a cell around a new LeNet."""
-    student = student_nets.get("lenet", 2, input_shape=data.train.images.shape[1:], seed=cell.seed)
-    shared: dict[str, Any] = {"max_steps": cell.steps, "seed": cell.seed}
-    if cell.method == "l2rw":
-        return methods.L2RW(student, **shared)
-    if cell.method == "proportion":
-        # The released code sums w f over the batch, without dividing by its size as class weights do here.
-        weights = [BATCH * weight for weight in class_weights("share", data.train.labels, 2)]
-        return methods.ClassWeights(student, class_weights=weights, **shared)
-    if cell.method == "hard_mining":
-        return methods.HardMining(student, positive_label=0, choose_first=True, **shared)
-    if cell.method == "random":
-        return methods.RandomWeights(student, **shared)
-    return methods.Standard(student, **shared)
-
-
-def batches(cell: Cell, data: ImbalancedData) -> tf.data.Dataset:
-    """The training batches of a cell."""
-    kind = balanced.BalancedBatches if cell.method == "resample" else pipeline.TrainingBatches
-    size = min(HARD_MINING_BATCH if cell.method == "hard_mining" else BATCH, len(data.train))
-    known = np.ones(len(data.train), bool)
-    source = kind(data.train.images, data.train.labels, known, batch_size=size, seed=cell.seed, augmentation=PIXELS)
-    if data.clean is None:
-        return source.dataset(0, cell.steps)
-    clean = data.clean
-    paired = clean_batches.PairedBatches(
-        source, clean.images, clean.true_labels, batch_size=len(clean), seed=cell.seed, augmentation=PIXELS
-    )
-    return paired.dataset(0, cell.steps)
-
-
-def run_cell(cell: Cell, mnist: ImageDataset) -> dict[str, Any]:
-    """Trains and tests one cell; the row of the csv."""
-    started = time.monotonic()
-    keras.backend.clear_session()
-    test = min(250, *np.bincount(mnist.test.labels, minlength=10)[[imbalance.RARE, imbalance.COMMON]])
-    data = imbalance.draw(
-        mnist,
-        cell.majority_share,
-        seed=cell.seed,
-        total=cell.examples,
-        clean_per_class=cell.clean_per_class,
-        test_per_class=int(test),
-    )
-    method = build_method(cell, data)
-    method.compile(
-        optimizer=MomentumSGD(LEARNING_RATE, MOMENTUM),
-        steps_per_execution=min(50, cell.steps),
-    )
-    method.fit(batches(cell, data), epochs=1, steps_per_epoch=cell.steps, verbose=0)
-    found = sample_outputs(method.student, pipeline.evaluation_batches(data.test.images, data.test.labels, 500, PIXELS))
-    wrong = found.predicted != found.label
-    return {
-        "method": cell.method,
-        "ratio": short(cell.ratio),
-        "run": cell.run,
-        "seed": cell.seed,
-        "steps": cell.steps,
-        "examples": cell.examples,
-        "precision": cell.precision,
-        "error": f"{wrong.mean():.5f}",
-        "error_rare": f"{wrong[found.label == 0].mean():.5f}",
-        "error_common": f"{wrong[found.label == 1].mean():.5f}",
-        "seconds": f"{time.monotonic() - started:.1f}",
-    }
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -259,6 +158,11 @@ def work(cell: Cell) -> dict[str, Any]:
     return run_cell(cell, _prepared["mnist"])
 
 
+def multiplies_bfloat16() -> bool:
+    """Whether the processor does; TensorFlow computes in float32 on others, without a word."""
+    return CPUINFO.exists() and not {"avx512_bf16", "amx_bf16"}.isdisjoint(CPUINFO.read_text(encoding="utf-8").split())
+
+
 def run_all(options: argparse.Namespace) -> None:
     """Does what the options ask for.
 
@@ -272,6 +176,8 @@ def run_all(options: argparse.Namespace) -> None:
     for name, least in (("runs", 1), ("steps", 1), ("processes", 1), ("threads", 0)):
         if getattr(options, name) < least:
             raise ValueError(f"--{name}={getattr(options, name)} must be at least {least}")
+    if options.bfloat16 and not multiplies_bfloat16():
+        raise ValueError("--bfloat16: this processor has neither avx512_bf16 nor AMX, so TensorFlow would ignore it")
     try:
         options.ratios = [float(text) for text in options.ratios.split(",")]
     except ValueError:

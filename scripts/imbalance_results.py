@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ COLUMNS = (
 )
 
 
-def key(cell: Mapping[str, Any]) -> tuple[str, float, int, int, int, str]:
+def key(cell: Mapping[str, Any]) -> tuple[str, float, int, int, int]:
     """What tells cells apart: method, ratio, run; and what a figure needs to have in common."""
     return (
         *(cell["method"], float(cell["ratio"]), int(cell["run"])),
-        *(int(cell["steps"]), int(cell["examples"]), cell["precision"]),
+        *(int(cell["steps"]), int(cell["examples"])),
     )
 
 
@@ -59,9 +60,9 @@ def write_summary(folder: Path, same: Collection[tuple[Any, ...]]) -> str:
 
     Args:
         folder: where they are.
-        same: steps, examples and precision (``key``'s end) of the rows to take.
+        same: steps and examples (``key``'s end) of the rows to take.
     """
-    rows = [row for row in read_rows(folder / "imbalance.csv") if key(row)[3:] in same]
+    rows = list({key(row): row for row in read_rows(folder / "imbalance.csv") if key(row)[3:] in same}.values())
     draw_figure(rows, folder / "imbalance.png")
     (folder / "imbalance.md").write_text(table(rows), encoding="utf-8")
     return table(rows)
@@ -80,7 +81,7 @@ def summary(rows: Sequence[dict[str, str]]) -> dict[str, list[tuple[float, float
 
 
 def table(rows: Sequence[dict[str, str]]) -> str:
-    """Markdown: test errors in %, mean ± deviation over runs; below it, how many runs that is."""
+    """Markdown: test errors in %, mean ± deviation over runs; below it, how many runs that is, in which precision."""
     found = summary(rows)
     ratios = sorted({point[0] for points in found.values() for point in points})
     lines = [f"| test error in % | {' | '.join(f'{short(ratio)}:1' for ratio in ratios)} |"]
@@ -92,7 +93,9 @@ def table(rows: Sequence[dict[str, str]]) -> str:
         }
         lines.append(f"| {name} | {' | '.join(cells.get(ratio, '') for ratio in ratios)} |")
     least, most = _least_and_most_runs(found)
-    return "\n".join([*lines, "", f"Runs of each cell: {_range(least, most)}.", ""])
+    precisions = Counter(row["precision"] for row in rows)
+    computed = ", ".join(f"{precision} {count}" for precision, count in sorted(precisions.items()))
+    return "\n".join([*lines, "", f"Runs of each cell: {_range(least, most)}. Trainings by precision: {computed}.", ""])
 
 
 def _least_and_most_runs(found: Mapping[str, Sequence[tuple[float, float, float, int]]]) -> tuple[int, int]:

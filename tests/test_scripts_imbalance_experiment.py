@@ -13,6 +13,7 @@ from data import imbalance
 from data.image_dataset import ImageDataset, Split
 from scripts import imbalance_experiment as experiment
 from scripts import imbalance_results as results
+from scripts import imbalance_training as training
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_class_sizes_of_the_paper(share, rare, common):
     """floor(5000 (1 - p)) fours and floor(5000 p) nines; ratio r to one is p = r / (r + 1)."""
     assert imbalance.class_sizes(5000, share) == (rare, common)
     ratio = round(share / (1 - share))
-    assert imbalance.class_sizes(5000, experiment.Cell("l2rw", ratio, 0, 1).majority_share) == (rare, common)
+    assert imbalance.class_sizes(5000, training.Cell("l2rw", ratio, 0, 1).majority_share) == (rare, common)
 
 
 def test_two_hundred_to_one_with_and_without_a_clean_set(mnist):
@@ -71,22 +72,22 @@ def test_impossible_draws_are_refused(mnist, arguments, complaint):
 
 
 def test_seeds_of_the_released_code():
-    assert [experiment.Cell("l2rw", 9, run, 1).seed for run in range(3)] == [0, 56789, 13578]
+    assert [training.Cell("l2rw", 9, run, 1).seed for run in range(3)] == [0, 56789, 13578]
 
 
 def test_weights_of_the_baselines(mnist):
     data = imbalance.draw(mnist, 0.95, seed=0, total=400, test_per_class=30)
-    method = experiment.build_method(experiment.Cell("proportion", 19, 0, 10), data)
+    method = training.build_method(training.Cell("proportion", 19, 0, 10), data)
     # In a batch of 100 the released code's weights sum up to 2 p (1 - p) 100 on average, plain training's to 1.
     sums = method._class_weights.numpy() / 100
     np.testing.assert_allclose(sums, [0.95, 0.05], rtol=1e-5)
-    batch = next(iter(experiment.batches(experiment.Cell("proportion", 19, 0, 1), data)))
+    batch = next(iter(training.batches(training.Cell("proportion", 19, 0, 1), data)))
     found = method.weigh(tf.zeros([100]), batch["label"]).weights.numpy()
     fours = int(np.sum(batch["label"] == 0))
     assert found.sum() / 100 == pytest.approx(0.95 * fours + 0.05 * (100 - fours), rel=1e-5)
-    resampled = next(iter(experiment.batches(experiment.Cell("resample", 19, 0, 4), data).unbatch().batch(400)))
+    resampled = next(iter(training.batches(training.Cell("resample", 19, 0, 4), data).unbatch().batch(400)))
     assert 100 < int(np.sum(resampled["label"] == 0)) < 300
-    mined = next(iter(experiment.batches(experiment.Cell("hard_mining", 19, 0, 1), data)))
+    mined = next(iter(training.batches(training.Cell("hard_mining", 19, 0, 1), data)))
     assert len(mined["label"]) == 400
 
 
@@ -136,9 +137,10 @@ def test_cells_are_told_apart():
     row = dict(
         zip(results.COLUMNS, ["plain", "9", "0", "0", "2", "300", "float32", "0.1", "0.1", "0.1", "3"], strict=True)
     )
-    cell = experiment.Cell("plain", 9.0, 0, 2, 300)
+    cell = training.Cell("plain", 9.0, 0, 2, 300)
     assert results.key(row) == results.key(asdict(cell))
-    others = [{"ratio": 19.0}, {"run": 1}, {"steps": 3}, {"examples": 5000}, {"precision": "bfloat16"}]
+    others = [{"ratio": 19.0}, {"run": 1}, {"steps": 3}, {"examples": 5000}]
+    assert results.key(row) == results.key(asdict(replace(cell, precision="bfloat16")))
     assert all(results.key(row) != results.key(asdict(replace(cell, **other))) for other in others)
     assert [float(results.short(ratio)) for ratio in (9.0, 100 / 3)] == [9.0, 100 / 3]
     assert results.short(9.0) == "9"
@@ -151,13 +153,15 @@ def test_summary_by_hand():
     assert found[0] == (9.0, pytest.approx(0.03), pytest.approx(np.sqrt(2) * 0.01), 2)
     assert found[1] == (199.0, 0.1, 0.0, 1)
     rows.append({"method": "plain", "ratio": "199", "error": "0.25"})
+    for row, precision in zip(rows, ("float32", "bfloat16", "float32", "float32"), strict=True):
+        row["precision"] = precision
     assert results.table(rows).splitlines() == [
         "| test error in % | 9:1 | 199:1 |",
         "| --- | ---: | ---: |",
         "| l2rw | 3.0 ± 1.4 | 10.0 |",
         "| plain |  | 25.0 |",
         "",
-        "Runs of each cell: 1 to 2.",
+        "Runs of each cell: 1 to 2. Trainings by precision: bfloat16 1, float32 3.",
     ]
 
 
@@ -180,3 +184,27 @@ def test_bad_options_get_one_sentence(option, sentence, tmp_path, capsys):
     assert sentence in error
     assert error.count("\n") == 1
     assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize("flags", ["sse avx512f", "avx512_bf16_maybe"])
+def test_bfloat16_is_refused_where_it_would_be_ignored(flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiment, "CPUINFO", tmp_path / "cpuinfo")
+    (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags} vme\n")
+    with pytest.raises(SystemExit):
+        experiment.main([f"--output_dir={tmp_path / 'never'}", "--bfloat16"])
+    assert "this processor has neither avx512_bf16 nor AMX" in capsys.readouterr().err
+    assert not (tmp_path / "never").exists()
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu avx512_bf16 vme\n")
+    assert experiment.multiplies_bfloat16()
+
+
+def test_a_finished_cell_counts_in_either_precision_and_once(mnist, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiment.datasets, "load", lambda name, data_dir: mnist)
+    rows = [f"plain,9,0,0,2,300,{precision},0.1,0.2,0.0,3.0" for precision in ("float32", "bfloat16")]
+    (tmp_path / "imbalance.csv").write_text("\n".join([",".join(results.COLUMNS), *rows, ""]))
+    options = ["--steps=2", "--runs=1", "--ratios=9", "--train_examples=300", "--methods=plain"]
+    experiment.main([f"--output_dir={tmp_path}", *options])
+    printed = capsys.readouterr().out
+    assert "1 of 1 cells are there" in printed
+    assert "| plain | 10.0 |" in printed
+    assert "Runs of each cell: 1. Trainings by precision: bfloat16 1." in printed
