@@ -43,8 +43,10 @@ VARIANTS: tuple[Variant, ...] = ("paper", "author")
 WITH_VARIANTS = ("uniform", "background")
 NOISE_TYPES: tuple[str, ...] = ("none", "uniform", "symmetric", "pair", "background", "asymmetric")
 
-# truck -> automobile, bird -> airplane, deer -> horse, cat <-> dog.
-_CIFAR10_CONFUSIONS = {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
+_CONFUSIONS = {
+    "cifar10": {9: 1, 2: 0, 4: 7, 3: 5, 5: 3},  # truck -> automobile, bird -> airplane, deer -> horse, cat <-> dog
+    "mnist": {7: 1, 2: 7, 5: 6, 6: 5, 3: 8},
+}
 
 
 def uniform(
@@ -147,8 +149,8 @@ def asymmetric(
       num_classes: m, at least 2.
       seed: 0 or more.
       dataset_name: "cifar10" has a map for five of its classes (truck to automobile, bird to airplane, deer
-        to horse, cat and dog to each other); "cifar100" takes the next class of the same superclass; any
-        other name, or None, takes c + 1 mod m.
+        to horse, cat and dog to each other), "mnist" too (7 to 1, 2 to 7, 3 to 8, 5 and 6 to each other);
+        "cifar100" takes the next class of the same superclass; any other name, or None, takes c + 1 mod m.
 
     Returns:
       int32 [n].
@@ -158,11 +160,11 @@ def asymmetric(
     """
     clean = _checked(labels, fraction, num_classes)
     target = np.arange(num_classes, dtype=np.int32)
-    expected = {"cifar10": 10, "cifar100": 100}.get(dataset_name or "", num_classes)
+    expected = {"cifar10": 10, "mnist": 10, "cifar100": 100}.get(dataset_name or "", num_classes)
     if num_classes != expected:
         raise ValueError(f"{dataset_name} has {expected} classes, but num_classes is {num_classes}.")
-    if dataset_name == "cifar10":
-        for source, confused in _CIFAR10_CONFUSIONS.items():
+    if dataset_name in _CONFUSIONS:
+        for source, confused in _CONFUSIONS[dataset_name].items():
             target[source] = confused
     elif dataset_name == "cifar100":
         target = cifar100_superclasses.next_in_superclass()

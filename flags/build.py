@@ -116,12 +116,14 @@ def method(
             made["mixture_steps"] = max(1, len(loaded.train) // config.data.batch_size)
             made["clean_batch_size"] = config.clean.clean_batch_size or config.data.batch_size
         return kind(network, **shared, **config.method.options, **made)
-    return kind(
-        network,
-        data_driven.curriculum(config.method, loaded.dataset.num_classes, config.run.seed),
-        **shared,
-        **config.method.options,
-    )
+    curriculum = data_driven.curriculum(config.method, loaded.dataset.num_classes, config.run.seed)
+    made_spade = kind(network, curriculum, **shared, **config.method.options)
+    if config.clean.balanced_batches and made_spade.keeps_values_per_sample:
+        raise ValueError(
+            f"--balanced_batches may draw a sample twice, but the curriculum {curriculum.name!r} keeps values of each "
+            "sample: leave it out"
+        )
+    return made_spade
 
 
 def curriculum_updates(config: Config, loaded: LoadedData) -> CurriculumUpdates | None:

@@ -15,6 +15,7 @@ from data.labels import NoisyLabels
 from flags.clean_flags import CleanConfig
 from flags.data_flags import DataConfig
 from flags.train_flags import Config
+from mentornet.training.distribution import Distribution
 from mentornet.training.inputs import TrainingInputs
 
 EVALUATION_BATCH = 500
@@ -111,17 +112,18 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
     )
 
 
-def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] = (0, 1)) -> TrainingInputs:
+def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> TrainingInputs:
     """The batches of a run, and what its reports need.
 
     Args:
         loaded: images and labels.
         config: the whole configuration.
-        shard: (i, k): this is the i-th of k processes that share every batch and the evaluation.
+        place: what shares every batch, and the evaluation.
 
     Raises:
-        ValueError: fewer samples than a batch, or a batch that k processes can't share equally.
+        ValueError: fewer samples than a batch, or a batch that can't be shared equally.
     """
+    shard = place.input_shard
     train, noisy = loaded.train, loaded.labels
     augmentation = pipeline.AUGMENTATIONS[config.data.augmentation]
     kind = balanced.BalancedBatches if config.clean.balanced_batches else pipeline.TrainingBatches
@@ -135,12 +137,14 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
         shard=shard,
     )
 
+    clean_size = _clean_batch_size(config, len(train if loaded.clean_set is None else loaded.clean_set), place.replicas)
+
     def beside(images: np.ndarray, supposed: np.ndarray) -> clean_batches.PairedBatches:
         return clean_batches.PairedBatches(
             noisy_source,
             images,
             supposed,
-            batch_size=config.clean.clean_batch_size or min(config.data.batch_size, len(images)),
+            batch_size=clean_size,
             seed=config.run.seed,
             augmentation=augmentation,
             shard=shard,
@@ -172,6 +176,23 @@ def training_inputs(loaded: LoadedData, config: Config, shard: tuple[int, int] =
         else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),
         holdout_criterion=config.clean.holdout_criterion,
     )
+
+
+def _clean_batch_size(config: Config, available: int, replicas: int) -> int:
+    """Clean samples beside each batch: as many as the flag says, or the most that replicas can share equally.
+
+    Raises:
+        ValueError: they can't be shared equally.
+    """
+    asked = config.clean.clean_batch_size
+    size = asked or min(config.data.batch_size, available) // replicas * replicas
+    if asked and asked % replicas:
+        raise ValueError(
+            f"--clean_batch_size={asked} cannot be shared equally by {replicas} replicas: use a multiple of {replicas}"
+        )
+    if not size:
+        raise ValueError(f"{available} clean samples are fewer than the {replicas} replicas that share each batch")
+    return size
 
 
 def ordered_batches(split: Split, given: np.ndarray, config: DataConfig) -> tf.data.Dataset:

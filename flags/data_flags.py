@@ -46,7 +46,9 @@ _NOISE_VARIANT = flags.DEFINE_enum(
 _NOISE_CLASS = flags.DEFINE_integer(
     "noise_class", None, "background: the class all chosen samples get; default: drawn from the seed.", lower_bound=0
 )
-_NOISE_SEED = flags.DEFINE_integer("noise_seed", None, "Seed of noise and subset alone; default: --seed.")
+_NOISE_SEED = flags.DEFINE_integer(
+    "noise_seed", None, "Seed of noise, subset, clean set and hold-out; default: --seed.", lower_bound=0
+)
 _LABELS_FILE = flags.DEFINE_string(
     "labels_file",
     None,
@@ -119,7 +121,7 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         raise ValueError("--dataset_name=folder needs --data_dir with train/<class>/ and test/<class>/ inside")
     augmentation = _AUGMENTATION.value
     if augmentation == "auto":
-        augmentation = "none" if name in _PLAIN_IMAGES else preset_augmentation
+        augmentation = "none" if name.removeprefix("tfds:") in _PLAIN_IMAGES else preset_augmentation
     return DataConfig(
         dataset_name=name,
         data_dir=_DATA_DIR.value,

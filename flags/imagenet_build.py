@@ -21,6 +21,7 @@ from flags.build import optimizer, run_settings, student
 from flags.clean_flags import CleanConfig
 from flags.imagenet_flags import ImagenetConfig, ImagenetDataConfig
 from mentornet import methods
+from mentornet.training.distribution import Distribution
 from mentornet.training.inputs import TrainingInputs
 from mentornet.training.workdir import Workdir
 
@@ -95,12 +96,13 @@ def set_apart(loaded: LoadedImages, config: CleanConfig, seed: int) -> LoadedIma
     return loaded
 
 
-def training_inputs(loaded: LoadedImages, config: ImagenetConfig, shard: tuple[int, int] = (0, 1)) -> TrainingInputs:
+def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distribution) -> TrainingInputs:
     """The batches of a run, and what its reports need; see ``build_data.training_inputs``.
 
     Raises:
-        ValueError: fewer samples than a batch, or a batch that k processes can't share equally.
+        ValueError: fewer samples than a batch, or a batch that can't be shared equally.
     """
+    shard = place.input_shard
     assert config.run.train_log_dir is not None
     train, noisy, data = loaded.train, loaded.labels, config.data
     unreadable = UnreadableLog(Path(config.run.train_log_dir) / UNREADABLE_FILE, data.max_unreadable)

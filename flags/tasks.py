@@ -62,7 +62,7 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     if distribution.from_chief(workdir.is_run_folder() and workdir.finished()):
         return _say_finished(config, workdir) if distribution.is_chief else {}
     loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
-    inputs = build.training_inputs(loaded, config, distribution.input_shard)
+    inputs = build.training_inputs(loaded, config, distribution)
     made_from = build.derived(config, loaded, workdir)
     synchronized = config.distribution.synchronized_batch_norm
     with distribution.scope():

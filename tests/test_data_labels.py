@@ -74,7 +74,7 @@ def test_the_data_set_name_reaches_asymmetric_noise():
     truck = split_of([9, 9])
     for name in ("cifar10", "tfds:cifar10"):
         assert labels.corrupt(truck, "asymmetric", 1.0, 10, seed=0, dataset_name=name).given.tolist() == [1, 1]
-    assert labels.corrupt(truck, "asymmetric", 1.0, 10, seed=0, dataset_name="mnist").given.tolist() == [0, 0]
+    assert labels.corrupt(truck, "asymmetric", 1.0, 10, seed=0, dataset_name="digits").given.tolist() == [0, 0]
 
 
 def test_unknown_noise_types_are_refused(split):

@@ -100,11 +100,15 @@ def test_background_class_is_drawn_from_the_seed():
     assert drawn("author") == {0, 1}
 
 
-def test_asymmetric_cifar10_confuses_look_alikes():
+@pytest.mark.parametrize(
+    ("name", "confusions"),
+    [("cifar10", [(9, 1), (2, 0), (4, 7), (3, 5), (5, 3)]), ("mnist", [(7, 1), (2, 7), (5, 6), (6, 5), (3, 8)])],
+)
+def test_asymmetric_noise_confuses_look_alikes(name, confusions):
     clean = balanced(10)
-    given = noise.asymmetric(clean, 0.4, 10, seed=4, dataset_name="cifar10")
+    given = noise.asymmetric(clean, 0.4, 10, seed=4, dataset_name=name)
     expected = np.eye(10)
-    for source, target in [(9, 1), (2, 0), (4, 7), (3, 5), (5, 3)]:
+    for source, target in confusions:
         expected[source, source], expected[source, target] = 0.6, 0.4
     assert_matrix(transitions(clean, given, 10), expected, N / 10)
 

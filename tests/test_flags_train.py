@@ -23,6 +23,7 @@ BAD = {
     ),
     "cluster flags": (["--ps_tasks=2"], "TF_CONFIG"),
     "boolean with a space": (["--jit_compile", "False"], "unexpected argument 'False'"),
+    "negative noise seed": (["--noise_seed=-1"], "--noise_seed"),
     "no folder": (["--train_log_dir="], "needs --train_log_dir"),
     "dump without csv": (["--mode=dump_losses", "--checkpoint_dir=x"], "needs --output_csv_file"),
     "activations without a dump": (["--activations_file=a.npz"], "does not use --activations_file: see dump_losses"),
@@ -84,6 +85,12 @@ def test_presets_choose_between_paper_and_release():
     assert [paper.method.options[name] for name in wanted] == [0.95, "linear", 20, "bernoulli"]
     assert [release.method.options[name] for name in wanted] == [0.5, "nearest", 0, "ones"]
     assert parsed("--preset=release", "--burn_in_epoch=18").method.options["burn_in_epoch"] == 18
+
+
+@pytest.mark.parametrize("prefix", ["", "tfds:"])
+def test_digits_are_not_mirrored_under_either_name(prefix):
+    config = train_flags.parse(["train_cifar.py", f"--dataset_name={prefix}mnist", "--train_log_dir=t"])
+    assert config.data.augmentation == "none"
 
 
 def test_the_papers_learning_rate_schedules():

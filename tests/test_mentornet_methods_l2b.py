@@ -176,7 +176,7 @@ def test_alpha_plus_beta_one_is_reeds_bootstrap_with_a_weight_of_its_own():
     """Claim 1: CE(p, alpha y + beta pseudo) = alpha CE(p, y) + beta CE(p, pseudo), gradients too."""
     method = methods.L2B(linear_student(), max_steps=1, ablation="alpha_plus_beta_one")
     scores = np.array([[3.0, -1.0, -1.0, 0.5], [1.0, 2.0, -2.0, -0.5]], np.float32)
-    found, _ = method.weights(tf.constant(scores))
+    found = method.weights(tf.constant(scores))
     np.testing.assert_allclose(4 * found.numpy(), [[0.75, 0, 0.5, 1], [0.25, 1, 0.5, 0]], rtol=1e-6)
     rng = np.random.default_rng(0)
     z, label = rng.normal(size=(4, CLASSES)), rng.integers(0, CLASSES, 4)

@@ -180,8 +180,8 @@ def test_weights_do_not_depend_on_the_scale_of_the_clean_loss():
     """Claim 4."""
     method = methods.L2RW(linear_student(), max_steps=1)
     u = np.random.default_rng(0).normal(size=20).astype(np.float32)
-    first, _ = method.weights(tf.constant(u))
-    second, _ = method.weights(tf.constant(1e-3 * u))
+    first = method.weights(tf.constant(u))
+    second = method.weights(tf.constant(1e-3 * u))
     np.testing.assert_allclose(first, 20 * np.maximum(u, 0) / np.maximum(u, 0).sum(), rtol=1e-5)
     np.testing.assert_allclose(first, second, rtol=1e-5)
 
@@ -206,12 +206,25 @@ def test_a_clean_batch_that_opposes_all_samples(all_zero, expected):
         np.testing.assert_allclose(student.trainable_variables[0].numpy(), kernel * (1 - 0.5 * 0.1), rtol=1e-5)
 
 
-def test_a_perfectly_fitted_clean_batch_gives_no_weight():
-    """Claim 5: the clean gradient is 0 up to rounding, the loss stays finite."""
-    method = methods.L2RW(linear_student(), max_steps=1)
-    weights, mean = method.weights(tf.zeros([5]))
-    assert np.all(weights.numpy() == 0)
-    assert float(mean) == 0
+@pytest.mark.parametrize(("scale", "expected"), [(5.0, 4.0), (1e6, 0.0)])
+def test_a_clean_batch_fitted_beyond_float32_gives_no_weight(scale, expected):
+    """Claim 5: where softmax rounds to the label the clean gradient is exactly 0; a smaller one is scaled up."""
+    student = linear_student(zero=True)
+    kernel = np.zeros((int(np.prod(FLAT)), CLASSES), np.float32)
+    kernel[0, 1] = scale
+    student.trainable_variables[0].assign(kernel)
+    image = np.random.default_rng(0).normal(size=(4, *FLAT)).astype(np.float32)
+    image.reshape(4, -1)[:, 0] = 1
+    label = np.full(4, 1, np.int32)
+    batch = meta_batch(shape=FLAT, n=4, m=4) | {
+        "image": image,
+        "label": label,
+        "clean_image": image,
+        "clean_label": label,
+    }
+    log = fit(methods.L2RW(student, max_steps=10), batch, optimizer=MomentumSGD(0.1, 0.9))[0]
+    assert log["weight_sum"] == pytest.approx(expected)
+    assert np.isfinite(log["weighted_loss"])
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
 
 from mentornet import methods
 from mentornet.methods.class_weights import class_weights
 from mentornet.training.optimizers import MomentumSGD
 from tests.meta_oracles import fit
-from tests.spade_oracles import BATCH, linear_student, make_batch
+from tests.spade_oracles import BATCH, CLASSES, linear_student, make_batch
 
 
 def make(name: str, **options) -> methods.NoisyLabelMethod:
@@ -135,13 +136,46 @@ def test_clean_only_refuses_batches_without_clean_samples():
     ("name", "options", "complaint"),
     [
         ("hard_mining", {"kept_share": 0.0}, "kept_share"),
-        ("class_weights", {"class_weights": [0.0, 0.0]}, "not all 0"),
-        ("class_weights", {"class_weights": [-1.0, 1.0]}, "negative"),
+        ("class_weights", {"class_weights": [0.0] * CLASSES}, "not all 0"),
+        ("class_weights", {"class_weights": [-1.0, *[1.0] * (CLASSES - 1)]}, "negative"),
+        ("class_weights", {"class_weights": [np.inf, *[1.0] * (CLASSES - 1)]}, "finite"),
+        ("class_weights", {"class_weights": [1.0, 1.0]}, f"one for each of the {CLASSES} classes"),
+        ("standard", {"weight_decay": np.nan}, "weight_decay=nan must be finite"),
     ],
 )
 def test_wrong_settings_are_refused(name, options, complaint):
     with pytest.raises(ValueError, match=complaint):
         make(name, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("s_model", {}),
+        ("hard_mining", {"positive_label": 0}),
+        ("class_weights", {"class_weights": [1.0] * CLASSES}),
+        ("forward_correction", {"transition_matrix": np.eye(CLASSES)}),
+        ("hard_mining", None),
+        ("standard", None),
+    ],
+)
+def test_a_student_of_unknown_shape_gets_a_sentence_only_where_the_classes_are_needed(name, options):
+    class Subclassed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = linear_student()
+
+        def call(self, inputs, training=None):
+            return self.inner(inputs, training=training)
+
+    student = Subclassed()
+    student(make_batch()["image"])
+    if options is None:
+        method = methods.get(name)(student, max_steps=10)
+        assert np.isfinite(fit(method, make_batch(), optimizer=MomentumSGD(0.1, 0.9))[0]["weighted_loss"])
+        return
+    with pytest.raises(ValueError, match="does not tell its output shape: build it from"):
+        methods.get(name)(student, max_steps=10, **options)
 
 
 def test_unknown_rules_and_unknown_truth_are_refused():

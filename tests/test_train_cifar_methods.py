@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -153,6 +154,11 @@ def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from
         ),
         (["--method=hard_mining", "--positive_label=11"], "positive_label=11, but the classes are 0 to 9"),
         (["--method=backward_correction", "--transition_matrix={tmp}/flat.csv"], "can't be inverted: use forward"),
+        (
+            ["--curriculum=self_paced", "--explicit_curriculum", "--balanced_batches"],
+            "--balanced_batches may draw a sample twice, but the curriculum 'self_paced' keeps values",
+        ),
+        (["--curriculum=prediction_variance", "--balanced_batches"], "--balanced_batches may draw a sample twice"),
         (["--noise_type=background", "--noise_class=10"], "The background class is 10, but the classes are 0 to 9"),
     ],
 )
@@ -178,7 +184,28 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
     assert stopped.value.code == 1
     assert sentence in error
     assert error.count("\n") == 1
-    assert not (tmp_path / "run" / "metrics.csv").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_replicas_share_clean_batches_equally():
+    """By default as many as can be shared; another number is refused before a folder is claimed."""
+    from flags import build, train_flags
+    from mentornet.training.distribution import Distribution
+
+    def clean_batch(replicas: int, *flags: str) -> int:
+        config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, "--method=l2rw", "--train_log_dir=t", *flags])
+        loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
+        place = Distribution("mirrored", SimpleNamespace(num_replicas_in_sync=replicas))
+        batches = build.training_inputs(loaded, config, place).batches(0, 1)
+        return batches.element_spec["clean_image"].shape[0]
+
+    assert [clean_batch(replicas, "--clean_examples_per_class=3") for replicas in (1, 2, 4)] == [30, 30, 28]
+    assert clean_batch(2, "--clean_examples=50") == 32  # the batch size
+    assert clean_batch(2, "--clean_examples=50", "--clean_batch_size=16") == 16
+    with pytest.raises(ValueError, match="--clean_batch_size=15 cannot be shared equally by 2 replicas"):
+        clean_batch(2, "--clean_examples=50", "--clean_batch_size=15")
+    with pytest.raises(ValueError, match="10 clean samples are fewer than the 16 replicas"):
+        clean_batch(16, "--clean_examples_per_class=1")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ bool [b].
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,13 +32,11 @@ class Weighting(NamedTuple):
     Attributes:
         weights: float32 [b], used in the update.
         curriculum_weights: float32 [b], before example dropout.
-        mean: float32 scalar, mean weight of the global batch.
         drop_rate: float32 scalar in [0, 1].
     """
 
     weights: tf.Tensor
     curriculum_weights: tf.Tensor
-    mean: tf.Tensor
     drop_rate: tf.Tensor
 
 
@@ -49,6 +48,21 @@ def per_sample_cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def kernels(student: keras.Model) -> list[tf.Variable]:
     """The variables weight decay applies to: convolution and dense kernels, no biases, no batch norm."""
     return [v for v in student.trainable_variables if v.name.split("/")[-1].split(":")[0].endswith("kernel")]
+
+
+def num_classes(student: keras.Model) -> int:
+    """The classes C that a student tells apart, for methods that need to know before they see its outputs.
+
+    Raises:
+        ValueError: a student whose output shape is not known, such as a subclassed model.
+    """
+    try:
+        return int(student.output_shape[-1])
+    except AttributeError:
+        raise ValueError(
+            f"the student {student.name!r} does not tell its output shape: build it from keras.Input, or wrap it in "
+            "such a model"
+        ) from None
 
 
 class NoisyLabelMethod(keras.Model):
@@ -96,8 +110,8 @@ class NoisyLabelMethod(keras.Model):
         super().__init__(name=name)
         if max_steps < 1:
             raise ValueError(f"max_steps={max_steps}: training needs at least one step")
-        if weight_decay < 0:
-            raise ValueError(f"weight_decay={weight_decay:g} must not be negative")
+        if not 0 <= weight_decay < math.inf:
+            raise ValueError(f"weight_decay={weight_decay:g} must be finite and not negative")
         last = student.layers[-1] if getattr(student, "layers", None) else None
         if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
             raise ValueError(f"the student {student.name!r} ends in a softmax; methods need its logits: leave it out")

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import Weighting
+from mentornet.methods.base import Weighting, num_classes
 from mentornet.methods.replicas import gather, own_part
 from mentornet.methods.reweighting import normalised
 from mentornet.methods.standard import Standard
@@ -26,13 +26,13 @@ class ClassWeights(Standard):
     """Cross-entropy times a fixed weight of the sample's given class.
 
     Args:
-        student: any Keras model, images -> logits.
+        student: a Keras model with a known output shape, images -> logits.
         class_weights: one weight a class, not negative, not all 0; see ``class_weights``.
         normalise_batch: divide by the sum of the weights of the batch instead of by its size.
         **shared: see ``NoisyLabelMethod``.
 
     Raises:
-        ValueError: a negative weight, or only zeros.
+        ValueError: another number of weights than classes, one that is negative or infinite, or only zeros.
     """
 
     largest_weight = 16.0
@@ -42,8 +42,11 @@ class ClassWeights(Standard):
     ):
         super().__init__(student, **shared)
         values = np.asarray(class_weights, np.float32)
-        if not (np.all(values >= 0) and np.any(values > 0)):
-            raise ValueError(f"class weights {list(class_weights)} must not be negative, and not all 0")
+        classes = num_classes(student)
+        if values.shape != (classes,):
+            raise ValueError(f"class weights {list(class_weights)} must be one for each of the {classes} classes")
+        if not (np.all(np.isfinite(values)) and np.all(values >= 0) and np.any(values > 0)):
+            raise ValueError(f"class weights {list(class_weights)} must be finite, not negative, and not all 0")
         self._class_weights, self._normalise = tf.constant(values), normalise_batch
 
     def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
@@ -52,7 +55,7 @@ class ClassWeights(Standard):
             size = tf.cast(tf.shape(weights)[0], tf.float32)
             weights = size * normalised(weights, tf.reduce_sum(weights))
         own = own_part(weights, losses)
-        return Weighting(own, own, tf.reduce_mean(weights), tf.constant(0.0))
+        return Weighting(own, own, tf.constant(0.0))
 
 
 def class_weights(

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import transition
+from mentornet.methods.base import num_classes
 from mentornet.methods.standard import Standard
 
 _LOG_OF_ZERO = -1e9
@@ -27,7 +28,7 @@ class _LossCorrection(Standard):
 
     def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
         super().__init__(student, **shared)
-        self._matrix = transition.checked(transition_matrix, student.output_shape[-1])
+        self._matrix = transition.checked(transition_matrix, num_classes(student))
 
     def transition_matrix(self) -> np.ndarray:
         return self._matrix
@@ -37,7 +38,7 @@ class ForwardCorrection(_LossCorrection):
     """Cross-entropy through T.
 
     Args:
-        student: any Keras model, images -> logits.
+        student: a Keras model with a known output shape, images -> logits.
         transition_matrix: float [C, C], row-stochastic.
         **shared: see ``NoisyLabelMethod``.
 
@@ -60,7 +61,7 @@ class BackwardCorrection(_LossCorrection):
     """Cross-entropy times the inverse of T; the loss of a sample can be negative.
 
     Args:
-        student: any Keras model, images -> logits.
+        student: a Keras model with a known output shape, images -> logits.
         transition_matrix: float [C, C], row-stochastic and invertible.
         **shared: see ``NoisyLabelMethod``.
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import transition
+from mentornet.methods.base import num_classes
 from mentornet.methods.standard import Standard
 
 
@@ -22,7 +23,7 @@ class SModel(Standard):
     """Training through a noise adaptation layer.
 
     Args:
-        student: any Keras model, images -> logits.
+        student: a Keras model with a known output shape, images -> logits.
         initial_transition: float [C, C], row-stochastic; None is the identity.
         smoothing: s in (0, 1): the layer starts at (1 - s) matrix + s / C. The nearer to 0, the slower it learns.
         **shared: see ``NoisyLabelMethod``.
@@ -40,7 +41,7 @@ class SModel(Standard):
         **shared: Any,
     ):
         super().__init__(student, **shared)
-        classes = student.output_shape[-1]
+        classes = num_classes(student)
         start = np.eye(classes) if initial_transition is None else transition.checked(initial_transition, classes)
         logarithms = np.log(transition.smoothed(start, smoothing))
         self.noise_logits = tf.Variable(logarithms, dtype=tf.float32, name="noise_logits")

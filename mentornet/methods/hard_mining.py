@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import Batch, Weighting
+from mentornet.methods.base import Batch, Weighting, num_classes
 from mentornet.methods.meta_gradient import random_layer
 from mentornet.methods.replicas import gather, own_part, replicas
 from mentornet.methods.standard import Standard
@@ -50,9 +50,8 @@ class HardMining(Standard):
         super().__init__(student, **shared)
         if not 0.0 < kept_share <= 1.0:
             raise ValueError(f"kept_share={kept_share:g} must lie in (0, 1]")
-        classes = student.output_shape[-1]
-        if positive_label is not None and not 0 <= positive_label < classes:
-            raise ValueError(f"positive_label={positive_label}, but the classes are 0 to {classes - 1}")
+        if positive_label is not None and not 0 <= positive_label < num_classes(student):
+            raise ValueError(f"positive_label={positive_label}, but the classes are 0 to {num_classes(student) - 1}")
         if choose_first and (student.non_trainable_variables or random_layer(student) is not None):
             raise ValueError(
                 f"choose_first runs chosen samples alone, but the outputs of {student.name!r} depend on the batch or "
@@ -89,7 +88,7 @@ class HardMining(Standard):
         chosen = tf.cast(kept, tf.float32)
         weights = chosen * size / tf.reduce_sum(chosen)  # a mean over the kept ones
         own = own_part(weights, losses)
-        return Weighting(own, own, tf.reduce_mean(weights), 1.0 - tf.reduce_mean(chosen))
+        return Weighting(own, own, 1.0 - tf.reduce_mean(chosen))
 
     @staticmethod
     def _hardest(losses: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

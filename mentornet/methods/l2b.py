@@ -18,6 +18,7 @@ import tf_keras as keras
 
 from mentornet.methods.base import Batch, Weighting, kernels, per_sample_cross_entropy
 from mentornet.methods.loss_mixture import clean_samples
+from mentornet.methods.meta_gradient import with_decay
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
 from mentornet.methods.reweighting import MetaReweighting, check_choice, normalised
 from mentornet.methods.statistics import PseudoLabelStatistics, given_share
@@ -95,6 +96,8 @@ class L2B(MetaReweighting):
             raise ValueError(f"clip_norm={clip_norm:g} must be above 0 and finite; leave it out to clip nothing")
         if not 0 < temperature < math.inf:
             raise ValueError(f"temperature={temperature:g} must be above 0 and finite")
+        if temperature != 1.0 and normalisation != "softmax":
+            raise ValueError(f"temperature={temperature:g} belongs to normalisation=softmax, not to {normalisation}")
         if ablation == "alpha_plus_beta_one" and (normalisation != "rectified" or scope != "joint"):
             raise ValueError("ablation=alpha_plus_beta_one fixes the normalisation: leave normalisation and scope out")
         if mixture_steps is not None:
@@ -106,6 +109,8 @@ class L2B(MetaReweighting):
                     "samples to choose from: use a smaller clean batch"
                 )
             self.supposed_clean = mirrored_variable(tf.ones([self.num_examples]), "supposed_clean")
+        elif clean_batch_size != 1:
+            raise ValueError(f"clean_batch_size={clean_batch_size} is for the mixture: give mixture_steps with it")
         self.chooses_clean_samples = mixture_steps is not None
         self._mixture_steps, self._clean_batch_size = mixture_steps or 0, clean_batch_size
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
@@ -129,7 +134,7 @@ class L2B(MetaReweighting):
             logits, products = self.logits_and_products(batch["image"], lambda z: label_pair(label, z), direction)
             pseudo = tf.argmax(logits, axis=-1, output_type=tf.int32)
             losses = tf.stack([per_sample_cross_entropy(label, logits), per_sample_cross_entropy(pseudo, logits)])
-            weights, mean = self.weights(products * self.learning_rate())
+            weights = self.weights(products * self.learning_rate())
             objective = tf.reduce_sum(weights * losses)
             scaled = objective
             if hasattr(self.optimizer, "get_scaled_loss"):
@@ -140,10 +145,10 @@ class L2B(MetaReweighting):
         shown, of_pseudo = size * weights[0], size * weights[1]
         self.pseudo_statistics.clean_known = self.statistics.clean_known and "is_clean" in batch
         self.pseudo_statistics.update_state(shown, of_pseudo, batch.get("is_clean", tf.ones_like(label, tf.bool)))
-        return self.finish_step(batch, logits, losses[0], Weighting(shown, shown, mean, tf.constant(0.0)))
+        return self.finish_step(batch, logits, losses[0], Weighting(shown, shown, tf.constant(0.0)))
 
-    def weights(self, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores float32 [2, n] of this replica -> (alpha, beta) float32 [2, n], and n times alpha's mean.
+    def weights(self, scores: tf.Tensor) -> tf.Tensor:
+        """Scores float32 [2, n] of this replica -> (alpha, beta) float32 [2, n].
 
         Normalised over the global batch; during the warm-up alpha is 1/n and beta 0.
         """
@@ -153,7 +158,7 @@ class L2B(MetaReweighting):
         plain = tf.stack([tf.ones_like(found[0]), tf.zeros_like(found[0])]) / size
         found = tf.where(self.step < self._warmup_steps, plain, found)
         own = tf.transpose(own_part(tf.transpose(found), tf.transpose(scores)))
-        return tf.stop_gradient(own), tf.reduce_sum(found[0])
+        return tf.stop_gradient(own)
 
     def _normalised(self, scores: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
         kept = tf.constant({"alpha_zero": [[0.0], [1.0]], "beta_zero": [[1.0], [0.0]]}.get(self._ablation, [[1.0]] * 2))
@@ -207,12 +212,7 @@ class L2B(MetaReweighting):
             gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         if self._clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        if self.weight_decay:
-            decayed = {id(variable) for variable in self.decayed_variables()}
-            gradients = [
-                gradient + self.weight_decay * variable if id(variable) in decayed else gradient
-                for gradient, variable in zip(gradients, variables, strict=True)
-            ]
+        gradients = with_decay(gradients, variables, self.decayed_variables(), self.weight_decay)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True), skip_gradients_aggregation=True)
 
 

@@ -47,15 +47,16 @@ class L2RW(MetaReweighting):
                 batch["image"], lambda z: tf.one_hot(batch["label"], z.shape[-1])[tf.newaxis], direction
             )
             losses = per_sample_cross_entropy(batch["label"], logits)
-            weights, mean = self.weights(products[0])
+            weights = self.weights(products[0])
             objective = self.weighted_mean(losses, weights) + self.decay_term()
         self.descend(tape, objective)
-        return self.finish_step(batch, logits, losses, Weighting(weights, weights, mean, tf.constant(0.0)))
+        return self.finish_step(batch, logits, losses, Weighting(weights, weights, tf.constant(0.0)))
 
-    def weights(self, products: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Eqs. 8 and 9, times the global batch size: products float32 [n] -> weights [n] of mean 1 or 0, and that mean.
+    def weights(self, products: tf.Tensor) -> tf.Tensor:
+        """Eqs. 8 and 9, times the global batch size: products float32 [n] -> weights [n], whose mean is 1 or 0.
 
-        The normalisation is over the global batch.
+        The normalisation is over the global batch. It makes products of any size to full weights, however well the
+        clean batch is fitted; they are 0 only where no product is positive in float32.
         """
         everyone = tf.nn.relu(gather(products))
         size = tf.cast(tf.shape(everyone)[0], tf.float32)
@@ -63,4 +64,4 @@ class L2RW(MetaReweighting):
         everyone = size * normalised(everyone, total)
         if self._uniform_when_zero:
             everyone = tf.where(tf.equal(total, 0.0), tf.ones_like(everyone), everyone)
-        return own_part(everyone, products), tf.reduce_mean(everyone)
+        return own_part(everyone, products)

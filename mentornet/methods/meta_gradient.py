@@ -60,13 +60,20 @@ def clean_gradient(
     gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
     if replicas() > 1:
         gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
-    if weight_decay:
-        with_decay = {id(variable) for variable in decayed}
-        gradients = [
-            gradient + weight_decay * variable if id(variable) in with_decay else gradient
-            for gradient, variable in zip(gradients, variables, strict=True)
-        ]
-    return gradients
+    return with_decay(gradients, variables, decayed, weight_decay)
+
+
+def with_decay(
+    values: Sequence[tf.Tensor], variables: Sequence[tf.Variable], decayed: Sequence[tf.Variable], weight_decay: float
+) -> list[tf.Tensor]:
+    """The values, one a variable, with ``weight_decay`` times the variable added for those among ``decayed``."""
+    if not weight_decay:
+        return list(values)
+    chosen = {id(variable) for variable in decayed}
+    return [
+        value + weight_decay * variable if id(variable) in chosen else value
+        for value, variable in zip(values, variables, strict=True)
+    ]
 
 
 def logits_along(student: keras.Model, image: tf.Tensor, direction: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -247,11 +254,5 @@ def momentum_lookahead(
     """
     inner, velocities = velocities_of(optimizer)
     rate = inner.present_rate()
-    with_decay = {id(variable) for variable in decayed}
-    points = []
-    for variable, velocity in zip(variables, velocities, strict=True):
-        change = inner.momentum * velocity
-        if weight_decay and id(variable) in with_decay:
-            change = change + weight_decay * variable
-        points.append(variable - rate * change)
-    return points
+    changes = with_decay([inner.momentum * velocity for velocity in velocities], variables, decayed, weight_decay)
+    return [variable - rate * change for variable, change in zip(variables, changes, strict=True)]

@@ -24,4 +24,4 @@ class RandomWeights(Standard):
         drawn = tf.nn.relu(tf.random.stateless_normal([size], random_seed(self.seed, "random_weights", self.step)))
         weights = tf.cast(size, tf.float32) * normalised(drawn, tf.reduce_sum(drawn))
         own = own_part(weights, losses)
-        return Weighting(own, own, tf.reduce_mean(weights), tf.constant(0.0))
+        return Weighting(own, own, tf.constant(0.0))

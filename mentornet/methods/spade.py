@@ -120,6 +120,11 @@ class Spade(NoisyLabelMethod):
         self.loss_percentile = mirrored_variable(tf.constant(0.0), "loss_percentile")
         self._create_tables()
 
+    @property
+    def keeps_values_per_sample(self) -> bool:
+        """Whether a batch may hold a sample once only, because each of them updates its own row of a table."""
+        return self._explicit or self.curriculum.history > 1
+
     def _activation_reader(self) -> StudentWithActivation | None:
         """What answers with the activation that the curriculum reads; None if it reads none."""
         size = self.curriculum.activation_size
@@ -160,7 +165,8 @@ class Spade(NoisyLabelMethod):
             descended = with_auxiliary_loss(
                 losses, auxiliary, lambda second: per_sample_cross_entropy(batch["label"], second)
             )
-            objective = self.weighted_mean(descended, weighting.weights) + self.decay_term(weighting.mean)
+            decay = self.decay_term(self.global_mean(weighting.weights))
+            objective = self.weighted_mean(descended, weighting.weights) + decay
         self.descend(tape, objective)
         return self.finish_step(batch, logits, losses, weighting)
 
@@ -194,7 +200,7 @@ class Spade(NoisyLabelMethod):
             curriculum_weights = self.curriculum(*inputs, label, shown_epoch, **shown)
         weights, curriculum_weights = self._sample(curriculum_weights, epoch, drop_rate)
         weights, curriculum_weights = tf.stop_gradient(weights), tf.stop_gradient(curriculum_weights)
-        return Weighting(own_part(weights, own), own_part(curriculum_weights, own), tf.reduce_mean(weights), drop_rate)
+        return Weighting(own_part(weights, own), own_part(curriculum_weights, own), drop_rate)
 
     def _sample(self, weights: tf.Tensor, epoch: tf.Tensor, drop_rate: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Burn-in and example dropout: curriculum weights -> (weights used, curriculum weights in force)."""

@@ -38,4 +38,4 @@ class Standard(NoisyLabelMethod):
     def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
         """The weight of every sample, here 1: losses float32 [b], label int [b] -> weights [b]."""
         ones = tf.ones_like(losses)
-        return Weighting(ones, ones, tf.constant(1.0), tf.constant(0.0))
+        return Weighting(ones, ones, tf.constant(0.0))
