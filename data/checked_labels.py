@@ -49,6 +49,8 @@ def read(path: str | os.PathLike[str], split: Split, class_names: Sequence[str])
         name = PurePath(image).as_posix() if by_path else image.lstrip("0") or "0"
         if name not in positions:
             known = f"such as {next(iter(positions))}" if by_path else f"{split.ids.min()} to {split.ids.max()}"
+            if not by_path and np.ptp(split.ids) >= len(split):
+                known += ", not all of these: samples.csv of a run has them in the column index"
             raise ValueError(
                 f"Line {number} of {file} names {image!r}, which is none of the training images ({known})."
             )

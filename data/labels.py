@@ -131,7 +131,20 @@ class NoisyLabels:
     @property
     def facts(self) -> dict[str, str | int | float]:
         """Where the labels come from, as it is saved beside them."""
-        return {"noise_type": self.noise_type, "noise_fraction": self.noise_fraction, "noise_seed": self.seed}
+        known: dict[str, str | int | float] = {
+            "noise_type": self.noise_type,
+            "noise_fraction": self.noise_fraction,
+            "noise_seed": self.seed,
+        }
+        return known if self.noise_class is None else {**known, "noise_class": self.noise_class}
+
+    @property
+    def noise_class(self) -> int | None:
+        """The class that background noise gave, None for other noise or where it changed no label."""
+        if self.noise_type != "background" or self.clean is None:
+            return None
+        given = np.unique(self.given[~self.is_clean])
+        return int(given[0]) if given.size == 1 else None
 
     @property
     def actual_noise_rate(self) -> float | None:

@@ -13,7 +13,7 @@ _DATASET = flags.DEFINE_string(
     "dataset_name",
     "cifar10",
     "cifar10, cifar100, mnist, fashion_mnist, digits (embedded, 8x8), tfds:<builder> for any image classification "
-    "set of tensorflow-datasets, or folder (data_dir holds train/<class>/ and test/<class>/ with jpg or png files, and "
+    "set of tensorflow-datasets, or folder (data_dir holds train/<class>/ and test/<class>/ with images, and "
     "clean/<class>/ for images that were checked).",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets are (or are downloaded to), or the folder.")
@@ -21,7 +21,7 @@ _DOWNLOAD = flags.DEFINE_boolean("download", True, "Download a data set that is 
 _IMAGE_SIZE = flags.DEFINE_integer(
     "image_size",
     None,
-    "Resize images to this many pixels a side (folder, where it is 32 by default, and tfds: data sets).",
+    "Resize images to this many pixels a side (folder: 32 by default; data sets of tensorflow-datasets).",
     lower_bound=4,
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Samples in a mini-batch.", lower_bound=1)

@@ -16,7 +16,7 @@ from data.labels import NoisyLabels
 from flags import baseline_runs
 from mentornet import transition
 from mentornet.methods import class_weights
-from mentornet.training import files
+from mentornet.training import checkpoints, files
 from mentornet.training.evaluation import sample_outputs
 from mentornet.training.workdir import Workdir
 
@@ -97,7 +97,7 @@ def derived(method: str, sources: dict[str, Any], own: OwnData, workdir: Workdir
         if method == "forward_correction":
             transition.check_labels(transition.checked(matrix, own.num_classes), own.labels.given)
         return Derived({_MATRIX_ARGUMENTS[method]: matrix})
-    if workdir is not None and tf.train.latest_checkpoint(str(workdir.checkpoints)) is not None:
+    if workdir is not None and checkpoints.written(workdir.checkpoints):
         return Derived()
     own.check_first_run(sources["baseline_run"])
     return Derived(start_from=sources["baseline_run"])

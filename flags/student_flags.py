@@ -106,6 +106,9 @@ def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = 
     if schedule == "cosine" and lowered:
         raise ValueError(f"--learning_rate_schedule=cosine has no boundaries: leave --{lowered[0].name} out")
     decay = _WEIGHT_DECAY.value
+    auxiliary = takes_auxiliary_head and "auxiliary_head" in student_nets.options(name)
+    if _AUXILIARY.value and _AUXILIARY.present and not auxiliary:
+        raise ValueError(f"--auxiliary_head: --studentnet={name} has none, or --method can't train it: leave it out")
     return StudentConfig(
         name=name,
         dropout_keep_probability=keep,
@@ -115,7 +118,7 @@ def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = 
         num_epochs_per_decay=_EPOCHS_PER_DECAY.value,
         learning_rate_boundaries=() if schedule == "cosine" else _boundaries(name, max_steps),
         momentum=_MOMENTUM.value,
-        auxiliary_head=_AUXILIARY.value and takes_auxiliary_head and "auxiliary_head" in student_nets.options(name),
+        auxiliary_head=_AUXILIARY.value and auxiliary,
         learning_rate_schedule=schedule,
     )
 

@@ -15,7 +15,7 @@ from absl import logging
 from flags import build as in_memory
 from flags import data_driven, method_sources, train_flags
 from flags.train_flags import Config
-from mentornet.training import determinism, evaluate, run, serving
+from mentornet.training import checkpoints, determinism, evaluate, run, serving
 from mentornet.training import distribution as distributions
 from mentornet.training.distribution import Distribution
 from mentornet.training.workdir import Workdir
@@ -81,6 +81,7 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
         "dataset": config.data.dataset_name,
         "noise_type": loaded.labels.noise_type,
         "noise_fraction": loaded.labels.noise_fraction,
+        **({} if loaded.labels.noise_class is None else {"noise_class": loaded.labels.noise_class}),
         "seed": config.run.seed,
         "preset": config.run.preset,
         "distribution": distribution.describe(),
@@ -123,6 +124,7 @@ def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
     """Evaluates the newest checkpoint of a run on a split; writes evaluation.json and, if asked, a csv."""
     folder, run_folder = _run_folders(config)
     config = _as_trained(config, run_folder)
+    checkpoints.newest(folder)
     loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
     network = build.student(config.student, loaded, config.run.seed)
     if config.run.split == "train":
@@ -146,6 +148,7 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
     """Writes the csv data-driven learning needs, of the run's training samples with the labels it used."""
     folder, run_folder = _run_folders(config)
     config = _as_trained(config, run_folder)
+    checkpoints.newest(folder)
     loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
     if config.run.split == "test":
         raise ValueError("dump_losses needs noisy and clean labels: use --split_name=train, or leave it out")
@@ -217,11 +220,18 @@ def _labels_of(run_folder: Path) -> Path | None:
 
 
 def _as_trained(config: Config, run_folder: Path) -> Config:
-    """The configuration with the student, length and, where no flag says otherwise, data of the run, if it is known."""
+    """The configuration with the student, length and, where no flag says otherwise, data of the run, if it is known.
+
+    Raises:
+        ValueError: a flag names another student or method than the run has.
+    """
     workdir = Workdir(run_folder)
     if not workdir.is_run_folder():
         return config
     trained = workdir.read_run()["identity"]
+    for name, value in (("studentnet", config.student.name), ("method", config.method.name)):
+        if train_flags.is_given(name) and trained.get(name, value) != value:
+            raise ValueError(f"--{name}={value}, but the run in {run_folder} has {trained[name]}: leave the flag out")
     student = dataclasses.replace(
         config.student,
         name=trained.get("studentnet", config.student.name),

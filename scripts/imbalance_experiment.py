@@ -20,6 +20,7 @@ at a time.
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import os
 import signal
@@ -44,7 +45,7 @@ import tf_keras as keras  # noqa: E402
 
 from data import datasets, imbalance  # noqa: E402
 from data.image_dataset import ImageDataset  # noqa: E402
-from mentornet.training import determinism  # noqa: E402
+from mentornet.training import determinism, files  # noqa: E402
 from mentornet.training.progress import duration  # noqa: E402
 from scripts.imbalance_results import append_row, key, read_rows, short, write_summary  # noqa: E402
 from scripts.imbalance_training import METHODS, Cell, run_cell  # noqa: E402
@@ -163,11 +164,11 @@ def multiplies_bfloat16() -> bool:
     return CPUINFO.exists() and not {"avx512_bf16", "amx_bf16"}.isdisjoint(CPUINFO.read_text(encoding="utf-8").split())
 
 
-def run_all(options: argparse.Namespace) -> None:
-    """Does what the options ask for.
+def wanted_cells(options: argparse.Namespace) -> list[Cell]:
+    """The cells that the options ask for.
 
     Raises:
-        ValueError, OSError: unknown methods, impossible numbers, missing data.
+        ValueError: unknown methods, impossible numbers.
     """
     options.methods = options.methods.split(",")
     unknown = sorted(set(options.methods) - set(METHODS))
@@ -182,23 +183,38 @@ def run_all(options: argparse.Namespace) -> None:
         options.ratios = [float(text) for text in options.ratios.split(",")]
     except ValueError:
         raise ValueError(f"--ratios={options.ratios}: expected numbers such as 9,49,199") from None
+    for ratio in options.ratios:
+        if not 0 < ratio < math.inf:
+            raise ValueError(f"--ratios={short(ratio)}: expected positive numbers such as 9,49,199")
     wanted = list(cells(options))
     for cell in wanted:
         try:
             imbalance.class_sizes(cell.examples, cell.majority_share, cell.clean_per_class)
         except ValueError as error:
             raise ValueError(f"{cell.method} at {short(cell.ratio)}:1 can't be trained: {error}") from None
-    folder = options.output_dir
+    return wanted
+
+
+def run_all(options: argparse.Namespace) -> None:
+    """Does what the options ask for.
+
+    Raises:
+        ValueError, OSError: see ``wanted_cells``; missing data, or a folder that is damaged or in use.
+    """
+    wanted, folder = wanted_cells(options), options.output_dir
     file = folder / "imbalance.csv"
-    done = {key(row) for row in read_rows(file)}
-    missing = [cell for cell in wanted if key(asdict(cell)) not in done]
+    if (not folder.is_dir() and folder.exists()) or file.is_dir():
+        raise ValueError(f"--output_dir={folder}: there is something else of this name, or of imbalance.csv inside")
     folder.mkdir(parents=True, exist_ok=True)
+    files.lock(folder)
+    found = {key(row) for row in read_rows(file)}
+    missing = [cell for cell in wanted if key(asdict(cell)) not in found]
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
-    same = {key(asdict(cell))[3:] for cell in wanted}
+    shown = {key(asdict(cell)) for cell in wanted}
     summary, started = "", time.monotonic()
     for number, row in enumerate(trained(missing, options), start=1):
         append_row(file, row)
-        summary = write_summary(folder, same)
+        summary = write_summary(folder, shown)
         done = number + min(options.processes - 1, len(missing) - number) / 2  # the others' are half done on average
         left = (time.monotonic() - started) / done * (len(missing) - done)
         print(
@@ -206,7 +222,7 @@ def run_all(options: argparse.Namespace) -> None:
             f"({row['seconds']} s), about {duration(left)} left",
             flush=True,
         )
-    print(summary or write_summary(folder, same), end="")
+    print(summary or write_summary(folder, shown), end="")
 
 
 if __name__ == "__main__":

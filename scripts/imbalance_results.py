@@ -34,18 +34,27 @@ def read_rows(file: Path) -> list[dict[str, str]]:
     """The finished cells; a line that was cut off by a kill is left out, and taken out of the file.
 
     Raises:
-        ValueError: another kind of csv.
+        ValueError: another kind of csv, or a line of other values.
     """
     if not file.exists():
         return []
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8", errors="replace")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         file.write_text(whole, encoding="utf-8")
     reader = csv.DictReader(whole.splitlines())
     if whole and tuple(reader.fieldnames or ()) != COLUMNS:
         raise ValueError(f"{file} does not have the columns {','.join(COLUMNS)}: use another --output_dir")
-    return list(reader)
+    rows = list(reader)
+    for number, row in enumerate(rows, start=2):
+        try:
+            key(row)
+            complete = None not in row and None not in row.values() and 0 <= float(row["error"]) <= 1
+        except (TypeError, ValueError):
+            complete = False
+        if not complete:
+            raise ValueError(f"{file} is damaged in line {number}: take that line out, and its cell is trained again")
+    return rows
 
 
 def append_row(file: Path, row: dict[str, Any]) -> None:
@@ -55,14 +64,14 @@ def append_row(file: Path, row: dict[str, Any]) -> None:
         stream.write(head + ",".join(str(row[name]) for name in COLUMNS) + "\n")
 
 
-def write_summary(folder: Path, same: Collection[tuple[Any, ...]]) -> str:
+def write_summary(folder: Path, wanted: Collection[tuple[Any, ...]]) -> str:
     """Writes imbalance.md and imbalance.png for the finished cells of imbalance.csv; returns the table.
 
     Args:
         folder: where they are.
-        same: steps and examples (``key``'s end) of the rows to take.
+        wanted: the ``key`` of the cells to take.
     """
-    rows = list({key(row): row for row in read_rows(folder / "imbalance.csv") if key(row)[3:] in same}.values())
+    rows = list({key(row): row for row in read_rows(folder / "imbalance.csv") if key(row) in wanted}.values())
     draw_figure(rows, folder / "imbalance.png")
     (folder / "imbalance.md").write_text(table(rows), encoding="utf-8")
     return table(rows)

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import operator
 import os
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -142,13 +143,18 @@ def load(path: str | os.PathLike[str]) -> "keras.Model":
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: it is no saved student, or a damaged one.
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no saved student {os.fspath(path)!r}.")
     import tf_keras as keras
 
     importlib.import_module(f"{__name__}.layers")
-    return keras.models.load_model(path, compile=False)
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{os.fspath(path)} is no saved student, or a damaged one: {reason}") from None
 
 
 def _checked_shape(name: str, input_shape: Sequence[int], minimum_side: int) -> tuple[int, int, int]:

@@ -51,6 +51,11 @@ def test_an_index_is_the_position_in_the_source(tmp_path):
     assert (found.ids.tolist(), found.images[0, 0, 0, 0]) == ([1003], 3)
 
 
+def test_positions_that_a_subset_leaves_out_are_explained(tmp_path):
+    with pytest.raises(ValueError, match=r"names '1', .* \(0 to 22, not all of these: samples.csv of a run has them"):
+        read(tmp_path, "index,label\n2,ant\n1,ant\n", split(paths=False, ids=np.arange(0, 2 * N, 2)))
+
+
 def test_classes_named_by_numbers_go_by_their_names(tmp_path):
     """Folders 1, 2 and 3: the label 1 is the first class, and 0 is none."""
     assert read(tmp_path, "0,1\n1,3\n", names=("1", "2", "3")).true_labels.tolist() == [0, 2]

@@ -23,6 +23,7 @@ BAD = {
     ),
     "cluster flags": (["--ps_tasks=2"], "TF_CONFIG"),
     "boolean with a space": (["--jit_compile", "False"], "unexpected argument 'False'"),
+    "auxiliary head of a student without one": (["--auxiliary_head", "--studentnet=lenet"], "lenet has none"),
     "negative noise seed": (["--noise_seed=-1"], "--noise_seed"),
     "no folder": (["--train_log_dir="], "needs --train_log_dir"),
     "dump without csv": (["--mode=dump_losses", "--checkpoint_dir=x"], "needs --output_csv_file"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -107,7 +109,8 @@ def test_the_command_continues_with_the_missing_cells(mnist, tmp_path, monkeypat
         lambda file, row: (seen.append(sorted(entry.name for entry in tmp_path.iterdir())), append(file, row)),
     )
     first = run("plain")
-    assert seen == [[], ["imbalance.csv", "imbalance.md", "imbalance.png"]]  # table and figure follow each cell
+    # Table and figure follow each cell.
+    assert seen == [[".lock"], [".lock", "imbalance.csv", "imbalance.md", "imbalance.png"]]
     printed = capsys.readouterr().out
     assert re.search(r"1/2 plain 9:1 run 0: error \S+ \(\S+ s\), about \d:\d\d:\d\d left", printed)
     assert re.search(r"2/2 plain 19:1 .*, about 0:00:00 left", printed)
@@ -170,6 +173,8 @@ def test_summary_by_hand():
     [
         ("--methods=magic", "--methods=magic: use some of"),
         ("--ratios=many", "expected numbers"),
+        ("--ratios=9,-3", "--ratios=-3: expected positive numbers"),
+        ("--ratios=inf", "--ratios=inf: expected positive numbers"),
         ("--ratios=10000", "l2rw at 10000:1 can't be trained: 5000 images with a common share of 0.9999 leave none"),
         ("--ratios=900", "l2rw at 900:1 can't be trained: There are 5 images of the rare class, and 5 of them would"),
         ("--runs=0", "must be at least 1"),
@@ -208,3 +213,45 @@ def test_a_finished_cell_counts_in_either_precision_and_once(mnist, tmp_path, mo
     assert "1 of 1 cells are there" in printed
     assert "| plain | 10.0 |" in printed
     assert "Runs of each cell: 1. Trainings by precision: bfloat16 1." in printed
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["plain,9", "plain,9,x,0,2,300,float32,0.1,0.2,0.0,3.0", "plain,9,0,0,2,300,float32,nan,0.2,0.0,3.0", "\xff,1"],
+)
+def test_a_damaged_line_is_named(line, tmp_path, capsys):
+    good = "plain,9,0,0,2,300,float32,0.1,0.2,0.0,3.0"
+    table = "\n".join([",".join(results.COLUMNS), good, line, ""])
+    (tmp_path / "imbalance.csv").write_bytes(table.encode("latin-1"))
+    with pytest.raises(SystemExit):
+        experiment.main([f"--output_dir={tmp_path}", "--steps=2", "--runs=1", "--ratios=9"])
+    error = capsys.readouterr().err
+    assert "imbalance.csv is damaged in line 3: take that line out" in error
+    assert error.count("\n") == 1
+    assert (tmp_path / "imbalance.csv").read_bytes() == table.encode("latin-1")
+
+
+def test_a_folder_in_use_or_of_another_kind_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit):
+        experiment.main([f"--output_dir={tmp_path / 'file'}"])
+    assert "there is something else of this name" in capsys.readouterr().err
+    held = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    command = [sys.executable, "-c", held, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline()
+        with pytest.raises(SystemExit):
+            experiment.main([f"--output_dir={tmp_path}"])
+        other.stdin.close()
+    assert "Another process is writing to" in capsys.readouterr().err
+
+
+def test_table_and_figure_are_of_the_cells_that_were_asked_for(mnist, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(experiment.datasets, "load", lambda name, data_dir: mnist)
+    rows = [f"plain,{ratio},{run},0,2,300,float32,0.{run + 1},0.2,0.0,3.0" for ratio in (9, 19) for run in range(3)]
+    (tmp_path / "imbalance.csv").write_text("\n".join([",".join(results.COLUMNS), *rows, ""]))
+    options = ["--steps=2", "--runs=2", "--ratios=9", "--train_examples=300", "--methods=plain"]
+    experiment.main([f"--output_dir={tmp_path}", *options])
+    assert "| test error in % | 9:1 |\n| --- | ---: |\n| plain | 15.0 ± 7.1 |\n\nRuns of each cell: 2." in (
+        capsys.readouterr().out
+    )

@@ -76,6 +76,15 @@ def test_loading_a_missing_file_says_so(tmp_path):
         student_nets.load(tmp_path / "student.keras")
 
 
+def test_a_damaged_file_is_named(tmp_path):
+    file = tmp_path / "student.keras"
+    small_student("cifarnet").save(file)
+    for content in (file.read_bytes()[:3000], b"", b"text"):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=r"student\.keras is no saved student, or a damaged one: ."):
+            student_nets.load(file)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

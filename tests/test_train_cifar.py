@@ -119,6 +119,14 @@ def test_evaluate_and_dump_losses_read_the_run_folder(finished, tmp_path):
     assert done.returncode == 0, done.stderr
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["accuracy"] == pytest.approx(float(rows(folder)[-1]["eval_accuracy"]), abs=1e-6)
+    for flags, sentence in (
+        ((f"--checkpoint_dir={tmp_path / 'absent'}", "--dataset_name=cifar10"), "there is no checkpoint in"),
+        ((f"--checkpoint_dir={folder}", "--studentnet=lenet"), "has small_cnn: leave the flag out"),
+    ):
+        refused = run("--mode=evaluate", *flags)
+        assert refused.returncode == 1
+        assert sentence in refused.stderr
+        assert refused.stderr.count("\n") == 1
     dump = tmp_path / "dump.csv"
     done = run("--mode=dump_losses", f"--checkpoint_dir={folder}", f"--output_csv_file={dump}")
     assert done.returncode == 0, done.stderr

@@ -238,10 +238,13 @@ def test_background_noise_and_the_authors_variant_come_through():
     """Claims 10 and 11 of L2RW: one class for all changed labels; the author's uniform noise never gives the last."""
     from flags import build, train_flags
 
+    classes = []
+
     def given(*flags: str) -> tuple[np.ndarray, np.ndarray]:
         config = train_flags.parse(["train_cifar.py", "--dataset_name=digits", "--train_log_dir=t", *flags])
         labels = build.load_data(config.data).labels
         assert labels.clean is not None
+        classes.append(labels.facts.get("noise_class"))
         return labels.given, labels.clean.reveal()
 
     found, true = given("--noise_type=background", "--noise_fraction=0.4", "--noise_class=7")
@@ -252,6 +255,8 @@ def test_background_noise_and_the_authors_variant_come_through():
     assert 9 not in found[found != true]
     assert set(found[found != true]) == set(range(9))
     assert (found != true).mean() == pytest.approx(0.36, abs=0.04)
+    found, true = given("--noise_type=background", "--noise_fraction=0.4")
+    assert classes == [7, None, int(found[found != true][0])]  # the drawn class is recorded, too
 
 
 def test_every_method_has_a_resume_case():

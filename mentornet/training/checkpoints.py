@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import textwrap
 from pathlib import Path
@@ -13,6 +14,9 @@ from mentornet.methods.base import NoisyLabelMethod
 from mentornet.training.distribution import Distribution
 from mentornet.training.files import RunFolderError
 from mentornet.training.serving import is_peer_lost
+
+_UNREADABLE = (tf.errors.OpError, IndexError)
+"""What TensorFlow raises for a checkpoint whose files are cut off or changed."""
 
 
 class Checkpoints:
@@ -34,26 +38,37 @@ class Checkpoints:
         self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds)
         # Made by the first save, inside a strategy, its counter would be broadcast to processes that don't expect it.
         self._checkpoint.save_counter.assign(0)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
+        if self._distribution.is_chief:
+            _mend_list(folder)
+            self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
         # Variables on parameter servers come to this process to be written; else each server wrote on its own disk.
         device = "/job:chief" if self._distribution.asynchronous else None
         self._options = tf.train.CheckpointOptions(experimental_io_device=device)
 
     def restore(self) -> int:
-        """Continues from the newest checkpoint. Returns the step reached, 0 for a new run.
+        """Continues from the newest checkpoint that is whole. Returns the step reached, 0 for a new run.
 
         Raises:
-            RunFolderError: the checkpoint does not fit this student or method, or is damaged.
+            RunFolderError: the checkpoint does not fit this student or method, or all of them are damaged.
             ClusterError: processes found different checkpoints.
         """
-        latest = tf.train.latest_checkpoint(str(self._folder))
-        if latest is not None:
+        damaged: list[str] = []
+        for path in written(self._folder):
             try:
-                self._checkpoint.restore(latest, self._options).assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                self._checkpoint.restore(path, self._options).assert_existing_objects_matched()
+            except (AssertionError, ValueError) as error:
+                raise RunFolderError(f"the checkpoint {path} can't be restored: {_first_line(error)}") from None
+            except _UNREADABLE as error:
                 if is_peer_lost(error):
                     raise
-                raise RunFolderError(f"the checkpoint {latest} can't be restored: {_first_line(error)}") from None
+                damaged.append(f"the checkpoint {path} is damaged: {_first_line(error)}")
+                continue
+            if damaged and self._distribution.is_chief:
+                print(f"{damaged[0]}; the one before is whole", flush=True)
+            break
+        else:
+            if damaged:
+                raise RunFolderError(f"{damaged[0]}; there is no older one that is whole, so start in another folder")
         step = int(self.method.step.numpy())
         self._distribution.agree(step, "a checkpoint of step")
         return step
@@ -76,23 +91,60 @@ class Checkpoints:
             raise RunFolderError(f"no checkpoint could be written to {self._folder}: {_first_line(error)}") from None
 
 
+def written(folder: Path) -> list[str]:
+    """The checkpoints in a folder, newest first: as TensorFlow's list there says, or without it by their files."""
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except ValueError:
+        state = None
+    if state is not None:
+        return list(reversed(state.all_model_checkpoint_paths))
+    steps = [file.stem.removeprefix("ckpt-") for file in folder.glob("ckpt-*.index")]
+    return [str(folder / f"ckpt-{step}") for step in sorted(map(int, filter(str.isdecimal, steps)), reverse=True)]
+
+
+def newest(folder: Path) -> str:
+    """The newest checkpoint in a folder.
+
+    Raises:
+        RunFolderError: there is none.
+    """
+    found = written(folder)
+    if not found:
+        raise RunFolderError(f"there is no checkpoint in {str(folder)!r}: train first, or name another folder")
+    return found[0]
+
+
+def _mend_list(folder: Path) -> None:
+    """Writes TensorFlow's list of the checkpoints anew if there are some which it does not name."""
+    try:
+        known = tf.train.get_checkpoint_state(str(folder)) is not None
+    except ValueError:
+        known = False
+    if not known and (found := written(folder)):
+        times = [os.path.getmtime(f"{path}.index") for path in found]
+        tf.compat.v1.train.update_checkpoint_state(
+            str(folder), found[0], found[::-1], None, times[::-1], min(times) - 1
+        )
+
+
 def restore_student(student: keras.Model, folder: Path) -> int:
     """Loads the student of a run's newest checkpoint, for evaluation. Returns its step.
 
     Raises:
-        RunFolderError: there is no checkpoint, or it holds another student.
+        RunFolderError: there is no checkpoint, or it holds another student or is damaged.
     """
-    latest = tf.train.latest_checkpoint(str(folder))
-    if latest is None:
-        raise RunFolderError(f"there is no checkpoint in {str(folder)!r}: train first, or name another folder")
+    latest = newest(folder)
     step = tf.Variable(0, dtype=tf.int64)
     root = tf.train.Checkpoint(method=tf.train.Checkpoint(student=student, step=step))
     try:
         status = root.restore(latest)
         status.assert_existing_objects_matched()
         status.expect_partial()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
+    except (AssertionError, ValueError) as error:
         raise RunFolderError(f"the checkpoint {latest} holds another student: {_first_line(error)}") from None
+    except _UNREADABLE as error:
+        raise RunFolderError(f"the checkpoint {latest} can't be read: {_first_line(error)}") from None
     return int(step.numpy())
 
 

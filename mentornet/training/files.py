@@ -181,3 +181,26 @@ def _sync(path: Path, access: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def lock(folder: Path) -> None:
+    """Keeps a second process off a folder until this one ends, however it ends.
+
+    Raises:
+      RunFolderError: another process has it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return
+    # The descriptor stays open on purpose: the system drops the lock with the process, SIGKILL included.
+    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise RunFolderError(
+                f"Another process is writing to {folder} right now; wait for it or choose another folder."
+            ) from error
+        # Some network file systems have no locks; then the user must take care.

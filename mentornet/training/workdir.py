@@ -19,7 +19,6 @@ a run can be killed at any moment. Nothing here imports TensorFlow.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -81,7 +80,7 @@ class Workdir:
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.run_file.exists():
                 self._refuse_foreign_content()
-            self._lock()
+            files.lock(self.path)
         if not self.run_file.exists():
             files.write_json(self.run_file, {**run_record(), "identity": identity, "resumed": []})
             files.write_text(self.flags_file, flags_text)
@@ -201,24 +200,6 @@ class Workdir:
                 f"Folder {self.path} is not a run folder but has other content ({_some(foreign)}); "
                 "choose a new or an empty folder."
             )
-
-    def _lock(self) -> None:
-        """Keeps a second process off the folder until this one ends, however it ends."""
-        try:
-            import fcntl
-        except ImportError:  # not a POSIX system
-            return
-        # The descriptor stays open on purpose: the system drops the lock with the process, SIGKILL included.
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(descriptor)
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise RunFolderError(
-                    f"Another process is writing to {self.path} right now; wait for it or choose another folder."
-                ) from error
-            # Some network file systems have no locks; then the user must take care.
 
     def _check_labels(self, present: Mapping[str, np.ndarray]) -> None:
         stored = self.read_labels()
