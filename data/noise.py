@@ -22,8 +22,8 @@ Sources and how other papers relate:
   pair        Co-teaching (Han et al., 2018).
   background  L2RW, section 4.2: images already of that class stay correct.
   asymmetric  Patrini et al. (2017). DivideMix selects exactly int(p n) images before it applies the same
-              CIFAR-10 map. For CIFAR-100 the next class within the true superclass (Patrini's code: within
-              five consecutive labels, which are not superclasses).
+              CIFAR-10 map; MNIST has one, too. For CIFAR-100 the next class within the true superclass
+              (Patrini's code: within five consecutive labels, which are not superclasses).
 """
 
 from __future__ import annotations

@@ -179,19 +179,17 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
 
 
 def _clean_batch_size(config: Config, available: int, replicas: int) -> int:
-    """Clean samples beside each batch: as many as the flag says, or the most that replicas can share equally.
+    """Clean samples beside each batch; their number must not depend on the replicas, among which a run may move.
 
     Raises:
         ValueError: they can't be shared equally.
     """
-    asked = config.clean.clean_batch_size
-    size = asked or min(config.data.batch_size, available) // replicas * replicas
-    if asked and asked % replicas:
+    size = config.clean.clean_batch_size or min(config.data.batch_size, available)
+    if size % replicas:
         raise ValueError(
-            f"--clean_batch_size={asked} cannot be shared equally by {replicas} replicas: use a multiple of {replicas}"
+            f"{size} clean samples a step cannot be shared equally by {replicas} replicas: "
+            f"give --clean_batch_size, a multiple of {replicas}"
         )
-    if not size:
-        raise ValueError(f"{available} clean samples are fewer than the {replicas} replicas that share each batch")
     return size
 
 

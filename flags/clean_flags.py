@@ -29,10 +29,7 @@ _FILE = flags.DEFINE_string(
     "--dataset_name=folder, checked images in data_dir/clean/<class>/ do so without a flag.",
 )
 _BATCH = flags.DEFINE_integer(
-    "clean_batch_size",
-    None,
-    "Clean samples beside each batch; default: batch_size, or as many as there are and devices can share equally.",
-    lower_bound=1,
+    "clean_batch_size", None, "Clean samples beside each batch; default: batch_size, or all there are.", lower_bound=1
 )
 _SOURCE = flags.DEFINE_enum(
     "clean_source",

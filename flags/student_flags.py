@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from absl import flags
 
 import student_nets
+from flags import presets
 from flags.presets import Preset
 
 SCHEDULES = ("steps", "cosine")
@@ -71,6 +72,15 @@ class StudentConfig:
         every = self.num_epochs_per_decay * steps_per_epoch
         # Far more decays than any run needs; a rate below 1e-8 of the first changes nothing.
         return tuple(dict.fromkeys(max(1, round(every * k)) for k in range(1, 9)))
+
+
+def may_name(student: str) -> bool:
+    """Whether --studentnet, if it is given, means this network under some preset."""
+    given = _STUDENT.value
+    return not _STUDENT.present or student in {
+        given,
+        *(presets.get(name).students.get(given) for name in presets.PRESETS),
+    }
 
 
 def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = False) -> StudentConfig:

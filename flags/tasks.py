@@ -13,7 +13,7 @@ import tf_keras as keras
 from absl import logging
 
 from flags import build as in_memory
-from flags import data_driven, method_sources, train_flags
+from flags import data_driven, method_sources, student_flags, train_flags
 from flags.train_flags import Config
 from mentornet.training import checkpoints, determinism, evaluate, run, serving
 from mentornet.training import distribution as distributions
@@ -229,9 +229,10 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
     if not workdir.is_run_folder():
         return config
     trained = workdir.read_run()["identity"]
-    for name, value in (("studentnet", config.student.name), ("method", config.method.name)):
-        if train_flags.is_given(name) and trained.get(name, value) != value:
-            raise ValueError(f"--{name}={value}, but the run in {run_folder} has {trained[name]}: leave the flag out")
+    same_method = not train_flags.is_given("method") or trained.get("method") in (None, config.method.name)
+    for name, fits in (("studentnet", student_flags.may_name(trained.get("studentnet", ""))), ("method", same_method)):
+        if not fits:
+            raise ValueError(f"the run in {run_folder} has --{name}={trained[name]}: leave the flag out")
     student = dataclasses.replace(
         config.student,
         name=trained.get("studentnet", config.student.name),

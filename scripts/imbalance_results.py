@@ -38,22 +38,26 @@ def read_rows(file: Path) -> list[dict[str, str]]:
     """
     if not file.exists():
         return []
-    text = file.read_text(encoding="utf-8", errors="replace")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
+    content = file.read_bytes()
+    lines = content[: content.rfind(b"\n") + 1]
+    if lines != content:
+        file.write_bytes(lines)
+    whole = lines.decode("utf-8", errors="replace")
     reader = csv.DictReader(whole.splitlines())
     if whole and tuple(reader.fieldnames or ()) != COLUMNS:
         raise ValueError(f"{file} does not have the columns {','.join(COLUMNS)}: use another --output_dir")
-    rows = list(reader)
-    for number, row in enumerate(rows, start=2):
+    rows = []
+    for row in reader:
         try:
             key(row)
             complete = None not in row and None not in row.values() and 0 <= float(row["error"]) <= 1
         except (TypeError, ValueError):
             complete = False
         if not complete:
-            raise ValueError(f"{file} is damaged in line {number}: take that line out, and its cell is trained again")
+            raise ValueError(
+                f"{file} is damaged in line {reader.line_num}: take that line out, and its cell is trained again"
+            )
+        rows.append(row)
     return rows
 
 

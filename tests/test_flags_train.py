@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from absl import flags as absl_flags
 
-from flags import train_flags
+from flags import student_flags, train_flags
 
 BAD = {
     "unknown flag": (["--curiculum=mentornet_pd"], "Unknown command line flag 'curiculum'"),
@@ -92,6 +92,19 @@ def test_presets_choose_between_paper_and_release():
 def test_digits_are_not_mirrored_under_either_name(prefix):
     config = train_flags.parse(["train_cifar.py", f"--dataset_name={prefix}mnist", "--train_log_dir=t"])
     assert config.data.augmentation == "none"
+
+
+def test_the_releases_name_of_a_student_means_two_networks():
+    """An evaluation under either preset takes --studentnet=inception for a run of the slim network or of Inception."""
+    for flag, trained, fits in (
+        ("--studentnet=inception", "cifarnet", True),
+        ("--studentnet=inception", "inception", True),
+        ("--studentnet=inception", "lenet", False),
+        ("--batch_size=3", "lenet", True),
+    ):
+        for preset in ("paper", "release"):
+            command = ["train_cifar.py", "--mode=evaluate", "--checkpoint_dir=t", f"--preset={preset}", flag]
+            assert train_flags.parse(command, make=lambda t=trained: student_flags.may_name(t)) == fits
 
 
 def test_the_papers_learning_rate_schedules():

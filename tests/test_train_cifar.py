@@ -121,7 +121,8 @@ def test_evaluate_and_dump_losses_read_the_run_folder(finished, tmp_path):
     assert evaluation["accuracy"] == pytest.approx(float(rows(folder)[-1]["eval_accuracy"]), abs=1e-6)
     for flags, sentence in (
         ((f"--checkpoint_dir={tmp_path / 'absent'}", "--dataset_name=cifar10"), "there is no checkpoint in"),
-        ((f"--checkpoint_dir={folder}", "--studentnet=lenet"), "has small_cnn: leave the flag out"),
+        ((f"--checkpoint_dir={folder}", "--studentnet=lenet"), "has --studentnet=small_cnn: leave the flag out"),
+        ((f"--checkpoint_dir={folder}", "--method=reed"), "has --method=spade: leave the flag out"),
     ):
         refused = run("--mode=evaluate", *flags)
         assert refused.returncode == 1

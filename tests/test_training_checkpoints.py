@@ -62,8 +62,36 @@ def test_a_damaged_one_is_passed_over(folder, capsys, name, size):
     printed = capsys.readouterr().out
     assert "ckpt-60 is damaged" in printed
     assert "the one before is whole" in printed
-    with pytest.raises(RunFolderError, match=r"ckpt-60 can't be read: "):
+    with pytest.raises(RunFolderError, match="ckpt-60 is damaged: "):
         restore_student(method().student, folder)
+
+
+@pytest.mark.parametrize("step", [60, 45])
+def test_training_saves_on_from_the_one_before(folder, step):
+    """Over the damaged one, or beside it."""
+    cut(folder / "ckpt-60.data-00000-of-00001", 500)
+    found = method()
+    checkpoints = Checkpoints(folder, found)
+    assert checkpoints.restore() == 30
+    for at in (step, 75):
+        found.step.assign(at)
+        checkpoints.save()
+    assert restored(folder)[0] == 75
+    assert Path(written(folder)[1]).name == f"ckpt-{step}"
+
+
+def test_what_is_no_damage_passes_over_nothing(folder):
+    """Another student's shapes, for one: going on from an older checkpoint would not help."""
+    inputs = keras.Input((40,))
+    other = methods.Standard(keras.Model(inputs, keras.layers.Dense(11)(inputs)), max_steps=200)
+    other.compile(optimizer=MomentumSGD(0.1))
+    with pytest.raises(RunFolderError, match="ckpt-60 can't be restored: "):
+        Checkpoints(folder, other).restore()
+
+
+def test_an_unreadable_list_without_checkpoints_is_no_hindrance(tmp_path):
+    (tmp_path / "checkpoint").write_text("")
+    assert Checkpoints(tmp_path, method()).restore() == 0
 
 
 def test_if_all_are_damaged_one_sentence_says_so(folder):

@@ -165,7 +165,8 @@ class Spade(NoisyLabelMethod):
             descended = with_auxiliary_loss(
                 losses, auxiliary, lambda second: per_sample_cross_entropy(batch["label"], second)
             )
-            decay = self.decay_term(self.global_mean(weighting.weights))
+            # Replicas have equal parts of the batch, so that their shares of the decay add up to the mean of it all.
+            decay = self.decay_term(tf.reduce_mean(weighting.weights))
             objective = self.weighted_mean(descended, weighting.weights) + decay
         self.descend(tape, objective)
         return self.finish_step(batch, logits, losses, weighting)

@@ -15,9 +15,6 @@ from mentornet.training.distribution import Distribution
 from mentornet.training.files import RunFolderError
 from mentornet.training.serving import is_peer_lost
 
-_UNREADABLE = (tf.errors.OpError, IndexError)
-"""What TensorFlow raises for a checkpoint whose files are cut off or changed."""
-
 
 class Checkpoints:
     """The checkpoints of one run folder.
@@ -56,11 +53,11 @@ class Checkpoints:
         for path in written(self._folder):
             try:
                 self._checkpoint.restore(path, self._options).assert_existing_objects_matched()
-            except (AssertionError, ValueError) as error:
-                raise RunFolderError(f"the checkpoint {path} can't be restored: {_first_line(error)}") from None
-            except _UNREADABLE as error:
+            except (tf.errors.OpError, IndexError, AssertionError, ValueError) as error:
                 if is_peer_lost(error):
                     raise
+                if not _is_damage(error):
+                    raise RunFolderError(f"the checkpoint {path} can't be restored: {_first_line(error)}") from None
                 damaged.append(f"the checkpoint {path} is damaged: {_first_line(error)}")
                 continue
             if damaged and self._distribution.is_chief:
@@ -116,10 +113,11 @@ def newest(folder: Path) -> str:
 
 
 def _mend_list(folder: Path) -> None:
-    """Writes TensorFlow's list of the checkpoints anew if there are some which it does not name."""
+    """Writes TensorFlow's list of the checkpoints anew if it is gone or can't be read."""
     try:
         known = tf.train.get_checkpoint_state(str(folder)) is not None
     except ValueError:
+        (folder / "checkpoint").unlink()
         known = False
     if not known and (found := written(folder)):
         times = [os.path.getmtime(f"{path}.index") for path in found]
@@ -141,11 +139,16 @@ def restore_student(student: keras.Model, folder: Path) -> int:
         status = root.restore(latest)
         status.assert_existing_objects_matched()
         status.expect_partial()
-    except (AssertionError, ValueError) as error:
-        raise RunFolderError(f"the checkpoint {latest} holds another student: {_first_line(error)}") from None
-    except _UNREADABLE as error:
-        raise RunFolderError(f"the checkpoint {latest} can't be read: {_first_line(error)}") from None
+    except (tf.errors.OpError, IndexError, AssertionError, ValueError) as error:
+        reason = "is damaged" if _is_damage(error) else "holds another student"
+        raise RunFolderError(f"the checkpoint {latest} {reason}: {_first_line(error)}") from None
     return int(step.numpy())
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether TensorFlow says so that the files of a checkpoint are cut off, changed or gone."""
+    tf_says = (tf.errors.DataLossError, tf.errors.OutOfRangeError, tf.errors.NotFoundError)
+    return isinstance(error, (IndexError, *tf_says)) or type(error) is tf.errors.OpError  # the last of a cut-off index
 
 
 def _first_line(error: BaseException) -> str:
