@@ -12,9 +12,8 @@ constant rate of 0.001, 8,000 steps for every method (the released code stops L2
 the training part, not from 55,000.
 
 Run by run: a stop leaves whole runs of the figure. All of it takes a day of one core (docs/methods.md says why), with
---bfloat16 two thirds of that where the processor multiplies bfloat16 itself. A finished cell counts in either
-precision; imbalance.csv has it, and the table says how many there are of each. --processes=N --threads=1 trains N cells
-at a time.
+--bfloat16 two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
+apart. --processes=N --threads=1 trains N cells at a time.
 """
 
 from __future__ import annotations
@@ -177,8 +176,6 @@ def wanted_cells(options: argparse.Namespace) -> list[Cell]:
     for name, least in (("runs", 1), ("steps", 1), ("processes", 1), ("threads", 0)):
         if getattr(options, name) < least:
             raise ValueError(f"--{name}={getattr(options, name)} must be at least {least}")
-    if options.bfloat16 and not multiplies_bfloat16():
-        raise ValueError("--bfloat16: this processor has neither avx512_bf16 nor AMX, so TensorFlow would ignore it")
     try:
         options.ratios = [float(text) for text in options.ratios.split(",")]
     except ValueError:
@@ -209,6 +206,8 @@ def run_all(options: argparse.Namespace) -> None:
     files.lock(folder)
     found = {key(row) for row in read_rows(file)}
     missing = [cell for cell in wanted if key(asdict(cell)) not in found]
+    if missing and options.bfloat16 and not multiplies_bfloat16():
+        raise ValueError("--bfloat16: this processor has neither avx512_bf16 nor AMX, so TensorFlow would ignore it")
     print(f"{len(wanted) - len(missing)} of {len(wanted)} cells are there", flush=True)
     shown = {key(asdict(cell)) for cell in wanted}
     summary, started = "", time.monotonic()

@@ -17,11 +17,11 @@ COLUMNS = (
 )
 
 
-def key(cell: Mapping[str, Any]) -> tuple[str, float, int, int, int]:
+def key(cell: Mapping[str, Any]) -> tuple[str, float, int, int, int, str]:
     """What tells cells apart: method, ratio, run; and what a figure needs to have in common."""
     return (
         *(cell["method"], float(cell["ratio"]), int(cell["run"])),
-        *(int(cell["steps"]), int(cell["examples"])),
+        *(int(cell["steps"]), int(cell["examples"]), cell["precision"]),
     )
 
 
