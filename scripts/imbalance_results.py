@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,9 +105,8 @@ def table(rows: Sequence[dict[str, str]]) -> str:
         }
         lines.append(f"| {name} | {' | '.join(cells.get(ratio, '') for ratio in ratios)} |")
     least, most = _least_and_most_runs(found)
-    precisions = Counter(row["precision"] for row in rows)
-    computed = ", ".join(f"{precision} {count}" for precision, count in sorted(precisions.items()))
-    return "\n".join([*lines, "", f"Runs of each cell: {_range(least, most)}. Trainings by precision: {computed}.", ""])
+    precision = " and ".join(sorted({row["precision"] for row in rows}))
+    return "\n".join([*lines, "", f"Runs of each cell, in {precision}: {_range(least, most)}.", ""])
 
 
 def _least_and_most_runs(found: Mapping[str, Sequence[tuple[float, float, float, int]]]) -> tuple[int, int]:

@@ -163,7 +163,7 @@ def test_summary_by_hand():
         "| l2rw | 3.0 ± 1.4 | 10.0 |",
         "| plain |  | 25.0 |",
         "",
-        "Runs of each cell: 1 to 2. Trainings by precision: bfloat16 1, float32 3.",
+        "Runs of each cell, in bfloat16 and float32: 1 to 2.",
     ]
 
 
@@ -211,7 +211,7 @@ def test_finished_cells_in_bfloat16_are_shown_on_any_processor(tmp_path, monkeyp
     printed = capsys.readouterr().out
     assert "1 of 1 cells are there" in printed
     assert "| plain | 10.0 |" in printed
-    assert "Runs of each cell: 1. Trainings by precision: bfloat16 1." in printed
+    assert "Runs of each cell, in bfloat16: 1." in printed
 
 
 @pytest.mark.parametrize(
@@ -251,6 +251,6 @@ def test_table_and_figure_are_of_the_cells_that_were_asked_for(mnist, tmp_path, 
     (tmp_path / "imbalance.csv").write_text("\n".join([",".join(results.COLUMNS), *rows, ""]))
     options = ["--steps=2", "--runs=2", "--ratios=9", "--train_examples=300", "--methods=plain"]
     experiment.main([f"--output_dir={tmp_path}", *options])
-    assert "| test error in % | 9:1 |\n| --- | ---: |\n| plain | 15.0 ± 7.1 |\n\nRuns of each cell: 2." in (
+    assert "| test error in % | 9:1 |\n| --- | ---: |\n| plain | 15.0 ± 7.1 |\n\nRuns of each cell, in float32: 2." in (
         capsys.readouterr().out
     )

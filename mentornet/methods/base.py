@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.replicas import add_to_rows, gather, mirrored_variable, replicas, summed_variable, total
+from mentornet.methods.replicas import add_to_rows, mirrored_variable, replicas, summed_variable, total
 from mentornet.methods.statistics import WeightStatistics
 
 RECORDED_SHARE = 0.9
@@ -215,10 +215,6 @@ class NoisyLabelMethod(keras.Model):
         before = tf.maximum(self.max_steps * batch // self.num_examples - 1, 0) * self.num_examples // batch
         late = tf.cast(self.step, tf.float32) >= RECORDED_SHARE * self.max_steps
         return tf.logical_or(late, self.step >= before)
-
-    def global_mean(self, values: tf.Tensor) -> tf.Tensor:
-        """Mean of per-sample values over the global batch."""
-        return tf.reduce_mean(gather(values))
 
     def learning_rate(self) -> tf.Tensor:
         """The optimiser's rate: that of the coming step, if the optimiser can tell it (``MomentumSGD``)."""

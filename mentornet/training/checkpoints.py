@@ -61,7 +61,7 @@ class Checkpoints:
                 damaged.append(f"the checkpoint {path} is damaged: {_first_line(error)}")
                 continue
             if damaged and self._distribution.is_chief:
-                print(f"{damaged[0]}; the one before is whole", flush=True)
+                print(f"{'; '.join(damaged)}; the one before is whole", flush=True)
             break
         else:
             if damaged:
