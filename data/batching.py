@@ -33,4 +33,7 @@ def in_order(batches: tf.data.Dataset, ahead: int) -> tf.data.Dataset:
     options.deterministic = True
     # Workers take their own part of each batch themselves; TensorFlow must not divide it again.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # The thread that tunes sleeps twice as long every time, up to a minute, and may miss that its iterator ends
+    # (TensorFlow 2.21 wakes it before it sets the flag): every evaluation interval would then wait for it.
+    options.autotune.enabled = False
     return batches.prefetch(ahead).with_options(options)

@@ -10,6 +10,7 @@ the arrays passed here) and, in training, "is_clean" bool [b] for diagnostics.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import numpy as np
@@ -144,5 +145,5 @@ def _on_host(images: npt.NDArray[np.uint8], **others: npt.NDArray[np.generic]) -
 
 def _parallel(starts: tf.data.Dataset, make: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> tf.data.Dataset:
     """Makes batches ahead of their use on several threads, in order."""
-    made = starts.map(make, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return batching.in_order(made, tf.data.AUTOTUNE)
+    made = starts.map(make, num_parallel_calls=min(16, os.cpu_count() or 1), deterministic=True)
+    return batching.in_order(made, ahead=2)

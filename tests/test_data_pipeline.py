@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data import augmentation, pipeline
+from data import augmentation, clean_batches, pipeline
 from data.pipeline import AUGMENTATIONS, Augmentation, TrainingBatches, evaluation_batches
 
 UNTOUCHED = Augmentation(standardise="none")
@@ -294,3 +294,12 @@ def test_the_pipeline_runs_as_one_graph():
     source = batches_of(50, 8, augment=AUGMENTATIONS["cifar"])
     graph = tf.function(batch).get_concrete_function(source, tf.TensorSpec([], tf.int64)).graph
     assert not [op.type for op in graph.get_operations() if op.type in ("PyFunc", "EagerPyFunc", "PyFuncStateless")]
+
+
+def test_no_tuning_thread_that_an_iterator_would_wait_for():
+    source = batches_of(50, 8)
+    images, labels, _ = examples(50)
+    evaluation = evaluation_batches(images, labels, 8, UNTOUCHED)
+    clean = clean_batches.PairedBatches(source, images, labels, batch_size=5, seed=0, augmentation=UNTOUCHED)
+    for dataset in (source.dataset(), evaluation, clean.dataset()):
+        assert dataset.options().autotune.enabled is False

@@ -119,7 +119,9 @@ class Learner(keras.Model):
                 report(step, float(logs["objective"]), found)
 
         orders, counts = _blocks(learned, self.settings, seed)
-        blocks = tf.data.Dataset.from_tensor_slices((orders, counts))
+        options = tf.data.Options()
+        options.autotune.enabled = False  # see data/batching.py
+        blocks = tf.data.Dataset.from_tensor_slices((orders, counts)).with_options(options)
         # One block an "epoch" of fit, so that every block is reported.
         self.fit(
             blocks,

@@ -127,4 +127,5 @@ def _in_order() -> tf.data.Options:
     options.deterministic = True
     # Processes and replicas take their own part themselves; TensorFlow must not divide it again.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    options.autotune.enabled = False  # see data/batching.py
     return options
