@@ -187,6 +187,19 @@ def check_run(max_steps: int, weight_decay: float) -> None:
         raise ValueError("--clean_decay adds the weight decay, which is 0: give --weight_decay, or leave it out")
 
 
+def check_batches(method: str, balanced_batches: bool) -> None:
+    """Refuses to correct the sizes of the classes twice.
+
+    Raises:
+        ValueError: balanced batches for a method that weighs classes by their sizes.
+    """
+    if balanced_batches and method == "class_weights" and _RULE.value != "precision":
+        raise ValueError(
+            "--balanced_batches draws the classes equally often, and --method=class_weights weighs them as if it did "
+            "not: use one of them"
+        )
+
+
 def check_distribution(method: str, strategy: str) -> None:
     """Refuses what a distribution strategy can't do with a method.
 

@@ -149,6 +149,7 @@ def config() -> Config:
     clean = clean_flags.clean_config(method.name, data.dataset_name)
     clean_flags.check_distribution(clean, distribution.strategy)
     method_flags.check_distribution(method.name, distribution.strategy)
+    method_flags.check_batches(method.name, clean.balanced_batches)
     method_flags.check_run(run.max_steps, student.weight_decay)
     return Config(
         run=run,

@@ -80,6 +80,10 @@ BAD = {
         ["--method=clean_only", "--clean_examples=50", "--balanced_batches"],
         "--method=clean_only does not use",
     ),
+    "class sizes corrected twice": (
+        ["--method=class_weights", "--class_weights_rule=share", "--balanced_batches"],
+        "--balanced_batches draws the classes equally often, and --method=class_weights",
+    ),
     "criterion without a hold-out": (["--holdout_criterion=loss"], "give --holdout_examples"),
     "unknown method": (["--method=magic"], "unknown method 'magic'"),
     "look-ahead of asynchronous workers": (
