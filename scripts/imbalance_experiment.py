@@ -13,7 +13,7 @@ the training part, not from 55,000.
 
 Run by run: a stop leaves whole runs of the figure. All of it takes a day of one core (docs/methods.md says why), with
 --bfloat16 two thirds of that where the processor multiplies bfloat16 itself; cells of the two precisions are kept
-apart. --processes=N --threads=1 trains N cells at a time.
+apart, because hard mining at least is better in bfloat16. --processes=N --threads=1 trains N cells at a time.
 """
 
 from __future__ import annotations
