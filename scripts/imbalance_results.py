@@ -105,8 +105,11 @@ def table(rows: Sequence[dict[str, str]]) -> str:
         }
         lines.append(f"| {name} | {' | '.join(cells.get(ratio, '') for ratio in ratios)} |")
     least, most = _least_and_most_runs(found)
-    precision = " and ".join(sorted({row["precision"] for row in rows}))
-    return "\n".join([*lines, "", f"Runs of each cell, in {precision}: {_range(least, most)}.", ""])
+    return "\n".join([*lines, "", f"Runs of each cell, in {_precision(rows)}: {_range(least, most)}.", ""])
+
+
+def _precision(rows: Sequence[dict[str, str]]) -> str:
+    return " and ".join(sorted({row["precision"] for row in rows}))
 
 
 def _least_and_most_runs(found: Mapping[str, Sequence[tuple[float, float, float, int]]]) -> tuple[int, int]:
@@ -142,7 +145,7 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
     least, most = _least_and_most_runs(found)
     runs = "1 run" if most == 1 else f"mean and deviation of {_range(least, most)} runs"
     steps = " and ".join(f"{count:,}" for count in sorted({int(row["steps"]) for row in rows}))
-    axes.set_title(f"{steps} steps, {runs}", fontsize="medium")
+    axes.set_title(f"{steps} steps in {_precision(rows)}, {runs}", fontsize="medium")
     axes.set(xscale="log", xlabel="nines to one four among the MNIST images trained on", ylabel="test error (%)")
     ticks = sorted({point[0] for points in found.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}:1" for tick in ticks], minor=False)
