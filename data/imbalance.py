@@ -86,7 +86,9 @@ def draw(
     for digit, size in zip((RARE, COMMON), sizes, strict=True):
         available = np.flatnonzero(dataset.train.labels == digit)
         if len(available) < size:
-            raise ValueError(f"There are {len(available)} training images of the {digit}, but {size} are needed.")
+            raise ValueError(
+                f"There are {len(available)} training images of the {digit}, but {size} are needed for {total} in all."
+            )
         order = available[seeding.generator(seed, f"imbalance/{digit}").permutation(len(available))]
         held.append(order[:clean_per_class])
         chosen.append(order[clean_per_class:size])

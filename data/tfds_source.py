@@ -8,6 +8,7 @@ order of their records, which reading here does not depend on threads or shards.
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import urllib.request
@@ -50,7 +51,7 @@ def load(
 
     Raises:
       FileNotFoundError: it is not prepared and cannot, or may not, be downloaded.
-      ValueError: an unknown builder, or one that is no image classification.
+      ValueError: an unknown builder, one that is no image classification, or damaged records.
     """
     import tensorflow_datasets as tfds
 
@@ -66,13 +67,14 @@ def load(
         _prepare(name, builder, download, tfds)
         if "train" not in builder.info.splits:
             raise ValueError(f"The data set {name} has no split train, only {', '.join(builder.info.splits)}.")
-        train = _read(name, builder, "train", image_size, tfds)
-        test_name = _test_split(builder, tfds)
-        if test_name is not None:
-            test = _read(name, builder, test_name, image_size, tfds)
-        else:
-            kept, held_out = stratified_holdout(train.labels, _HOLDOUT_ONE_IN, seed=0)
-            train, test = train.take(kept), train.take(held_out)
+        with _damage_named(name, builder):
+            train = _read(name, builder, "train", image_size, tfds)
+            test_name = _test_split(builder, tfds)
+            if test_name is not None:
+                test = _read(name, builder, test_name, image_size, tfds)
+            else:
+                kept, held_out = stratified_holdout(train.labels, _HOLDOUT_ONE_IN, seed=0)
+                train, test = train.take(kept), train.take(held_out)
     return ImageDataset(name, train, test, classes)
 
 
@@ -136,6 +138,26 @@ def _test_split(builder: Any, tfds: Any) -> str | None:
             if first["label"] >= 0:
                 return candidate
     return None
+
+
+@contextmanager
+def _damage_named(name: str, builder: Any) -> Iterator[None]:
+    """Turns what TensorFlow says of damaged record files into one sentence."""
+    import tensorflow as tf
+
+    damage = (  # cut off, too few records, no image, and a file that is not there
+        *(tf.errors.DataLossError, tf.errors.FailedPreconditionError),
+        *(tf.errors.InvalidArgumentError, tf.errors.NotFoundError),
+    )
+    try:
+        yield
+    except damage as error:
+        plain = re.sub(r"^\{\{.*?\}\}|\[Op:.*", "", " ".join(error.message.split()))
+        reason = plain.strip(" .")[:200]
+        raise ValueError(
+            f"The prepared data set {name} in {builder.data_path} is damaged ({reason}): remove that folder and "
+            "prepare it again."
+        ) from error
 
 
 def _read(name: str, builder: Any, split: str, image_size: int | None, tfds: Any) -> Split:

@@ -1,5 +1,6 @@
 """Named data sets: sizes, order, splits, and what is said when data is missing."""
 
+import shutil
 import socket
 
 import numpy as np
@@ -133,6 +134,37 @@ def made_builder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tfds")
     VaryingSizes(data_dir=folder).download_and_prepare()
     return folder
+
+
+def cut_off(file):
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def empty(file):
+    file.write_bytes(b"")
+
+
+def remove(file):
+    file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (cut_off, "truncated record at .*"),
+        (empty, "expected to contain 20 .* only 0 elements"),
+        (remove, ".*No such file.*"),
+    ],
+)
+def test_damaged_records_are_one_sentence_with_their_folder(damage, reason, made_builder, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(made_builder, folder)
+    (file,) = folder.rglob("*-train.tfrecord*")
+    damage(file)
+    place = r"varying_sizes in \S+varying_sizes/1\.0\.0"
+    with pytest.raises(ValueError, match=rf"{place} is damaged \([^{{\[]*{reason}\): remove that folder") as caught:
+        datasets.load("tfds:varying_sizes", data_dir=folder, download=False)
+    assert "[Op" not in str(caught.value)
 
 
 def test_any_builder_with_varying_sizes_and_no_test_labels(made_builder):
