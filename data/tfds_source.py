@@ -145,15 +145,17 @@ def _damage_named(name: str, builder: Any) -> Iterator[None]:
     """Turns what TensorFlow says of damaged record files into one sentence."""
     import tensorflow as tf
 
-    damage = (  # cut off, too few records, no image, and a file that is not there
-        *(tf.errors.DataLossError, tf.errors.FailedPreconditionError),
-        *(tf.errors.InvalidArgumentError, tf.errors.NotFoundError),
+    damage = (
+        tf.errors.DataLossError,  # cut off
+        tf.errors.FailedPreconditionError,  # fewer records than the data set has
+        tf.errors.InvalidArgumentError,  # no image, or not of the shape it should have
+        tf.errors.NotFoundError,
     )
     try:
         yield
     except damage as error:
-        plain = re.sub(r"^\{\{.*?\}\}|\[Op:.*", "", " ".join(error.message.split()))
-        reason = plain.strip(" .")[:200]
+        # Without the names of the graph's node before it and of the operation after it.
+        reason = re.sub(r"^\{\{.*?\}\}|\[Op:.*", "", " ".join(error.message.split())).strip(" .")[:200]
         raise ValueError(
             f"The prepared data set {name} in {builder.data_path} is damaged ({reason}): remove that folder and "
             "prepare it again."
