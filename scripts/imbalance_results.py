@@ -130,10 +130,11 @@ def draw_figure(rows: Sequence[dict[str, str]], file: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
     found = summary(rows)
-    for (name, points), marker in zip(found.items(), itertools.cycle("osD^vX")):
+    beside = 1.03 ** (np.arange(len(found)) - (len(found) - 1) / 2)  # or the bars hide each other
+    for (name, points), marker, shift in zip(found.items(), itertools.cycle("osD^vX"), beside):
         ratio, mean, deviation, counts = np.array(points).T
         spread = np.where(counts > 1, 100 * deviation, np.nan)  # one run tells nothing of it
-        axes.errorbar(ratio, 100 * mean, spread, marker=marker, ms=5, alpha=0.8, capsize=3, label=name)
+        axes.errorbar(shift * ratio, 100 * mean, spread, marker=marker, ms=5, alpha=0.8, capsize=3, label=name)
     if "l2rw" in found:
         first, start = found["l2rw"][0][:2]
         axes.axhline(
