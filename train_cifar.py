@@ -17,15 +17,16 @@ quiet.start_tensorflow(sys.argv)
 
 from absl import app, flags  # noqa: E402
 
-from flags import tasks, train_flags  # noqa: E402
+from flags import configuration  # noqa: E402
+from flags.commands import tasks  # noqa: E402
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs what the parsed flags ask for; mistakes end with one sentence and exit code 1."""
-    tasks.run_script(argv[0], train_flags.config())
+    tasks.run_script(argv[0], configuration.config())
 
 
 if __name__ == "__main__":
-    for module in train_flags.MODULES:
+    for module in configuration.MODULES:
         flags.adopt_module_key_flags(module)
-    app.run(main, flags_parser=train_flags.parse_command_line)
+    app.run(main, flags_parser=configuration.parse_command_line)

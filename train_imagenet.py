@@ -17,12 +17,14 @@ quiet.start_tensorflow(sys.argv)
 
 from absl import app, flags  # noqa: E402
 
-from flags import imagenet_build, imagenet_flags, tasks  # noqa: E402
+from flags.build import imagenet  # noqa: E402
+from flags.commands import tasks  # noqa: E402
+from flags.define import imagenet_flags  # noqa: E402
 
 
 def main(argv: Sequence[str]) -> None:
     """Runs what the parsed flags ask for; mistakes end with one sentence and exit code 1."""
-    tasks.run_script(argv[0], imagenet_flags.config(), imagenet_build)
+    tasks.run_script(argv[0], imagenet_flags.config(), imagenet)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Every command line flag, one file a concern; each file turns its flags into a plain value."""
+"""Command line flags (define/), what they are turned into (build/), what the scripts do with it (commands/)."""

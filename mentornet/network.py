@@ -3,7 +3,7 @@
 [loss, difference] over T steps -> bidirectional LSTM; label -> embedding of 2; epoch percent -> embedding of 5; all
 concatenated -> fc1 (20, tanh) -> fc2 (1, sigmoid) = the sample's weight.
 
-``WeightNetwork`` is what g_m shares with the networks it is compared with (``mentornet.architectures``).
+``WeightNetwork`` is what g_m shares with the networks it is compared with (``mentornet.learning.architectures``).
 """
 
 from __future__ import annotations

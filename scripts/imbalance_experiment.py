@@ -44,7 +44,8 @@ import tf_keras as keras  # noqa: E402
 
 from data import datasets, imbalance  # noqa: E402
 from data.image_dataset import ImageDataset  # noqa: E402
-from mentornet.training import determinism, files  # noqa: E402
+from mentornet import files  # noqa: E402
+from mentornet.training import determinism  # noqa: E402
 from mentornet.training.progress import duration  # noqa: E402
 from scripts.imbalance_results import append_row, key, read_rows, short, write_summary  # noqa: E402
 from scripts.imbalance_training import METHODS, Cell, run_cell  # noqa: E402

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
-RESTART = 75  # mentornet.training.serving.PEER_LOST; importing that would import TensorFlow here
+RESTART = 75  # mentornet.training.distribution.serving.PEER_LOST; importing that would import TensorFlow here
 DIGITS = [
     "train_cifar.py", "--dataset_name=digits", "--noise_type=uniform", "--noise_fraction=0.4", "--studentnet=small_cnn",
     "--curriculum=mentornet_pd", "--loss_p_percentile=0.6", "--batch_size=32", "--learning_rate=0.02",

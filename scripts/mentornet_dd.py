@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mentornet.training import files  # noqa: E402
+from mentornet import files  # noqa: E402
 from scripts import commands  # noqa: E402
 
 DUMP_EPOCH = 18  # the epoch percent the MentorNet is learned at, and shown from the end of burn-in on
@@ -93,7 +93,7 @@ def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str
         ),
         (
             "mentornet",
-            ["-m", "mentornet.curricula.learning", f"--input_csv_filename={dump}", f"--train_dir={mentor}",
+            ["-m", "mentornet.learning.command", f"--input_csv_filename={dump}", f"--train_dir={mentor}",
              f"--seed={chosen.seed}", "--fixed_label=0", f"--max_step_train={chosen.mentor_steps}"],
         ),
     ]  # fmt: skip

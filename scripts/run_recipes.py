@@ -122,11 +122,11 @@ def _check_settings(folder: Path, script: Sequence[str]) -> int:
 
     from absl import flags as absl_flags
 
-    from flags import train_flags
-    from mentornet.training.workdir import Workdir
+    from flags import configuration
+    from mentornet.runs.workdir import Workdir
 
     try:
-        Workdir(folder).check_identity(train_flags.parse(script).identity())
+        Workdir(folder).check_identity(configuration.parse(script).identity())
     except (ValueError, absl_flags.Error) as error:
         print(f"run_recipes.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

@@ -3,9 +3,10 @@
     make simulate-async   # or: python scripts/simulate_async.py [--output docs/images/asynchronous]
 
 Handwritten digits with 40% wrong labels, momentum 0.9, batch 32, at several learning rates. Every virtual worker
-computes its gradient on the weights it fetched after its last update (mentornet.training.staleness). Writes
-<output>.csv and <output>.png, and checks that the mean age of a gradient is the number of workers less one. Finished
-trainings are kept in <output>.partial.csv until all are done: started again after a stop, it goes on from there.
+computes its gradient on the weights it fetched after its last update (mentornet.training.distribution.staleness).
+Writes <output>.csv and <output>.png, and checks that the mean age of a gradient is the number of workers less one.
+Finished trainings are kept in <output>.partial.csv until all are done: started again after a stop, it goes on from
+there.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ import tf_keras as keras  # noqa: E402
 
 import student_nets  # noqa: E402
 from data import datasets, noise, pipeline  # noqa: E402
-from mentornet.training import staleness  # noqa: E402
-from mentornet.training.files import replacing  # noqa: E402
+from mentornet.files import replacing  # noqa: E402
+from mentornet.training.distribution import staleness  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate  # noqa: E402
 
 BATCH, NOISE = 32, 0.4

@@ -42,7 +42,7 @@ def shared_dir() -> pathlib.Path:
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """The figures of a run by file name, kept instead of rendered."""
-    from mentornet.training import plots
+    from mentornet.reports import plots
 
     figures: dict[str, object] = {}
     monkeypatch.setattr(plots, "_save", lambda figure, path: figures.update({path.name: figure}))

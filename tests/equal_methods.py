@@ -19,7 +19,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import methods
-from mentornet.training import distributed_inputs, distribution
+from mentornet.training.distribution import inputs as distributed_inputs
+from mentornet.training.distribution import strategy
 from mentornet.training.inputs import TrainingInputs
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate
 
@@ -84,7 +85,7 @@ def inputs() -> TrainingInputs:
     )
 
 
-def train(place: distribution.Distribution, case: str) -> dict[str, np.ndarray]:
+def train(place: strategy.Distribution, case: str) -> dict[str, np.ndarray]:
     """What is left of a training: the student, the velocities, the booked weights, and the method's own state."""
     with place.scope():
         method = methods.get(case.split()[0])(
@@ -108,7 +109,7 @@ def main() -> None:
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(0)
-    places = {"one": distribution.create("one_device"), "two": distribution.create("mirrored")}
+    places = {"one": strategy.create("one_device"), "two": strategy.create("mirrored")}
     assert places["two"].replicas == 2
     held = {}
     for case in cases or CASES:

@@ -20,9 +20,10 @@ import tf_keras as keras
 import student_nets
 from data import pipeline
 from mentornet import curricula, methods
+from mentornet.curricula.experts import SparseMixture
 from mentornet.curricula.learned import LearnedCurriculum
-from mentornet.curricula.mixture import SparseMixture
-from mentornet.training import distributed_inputs, distribution
+from mentornet.training.distribution import inputs as distributed_inputs
+from mentornet.training.distribution import strategy
 from mentornet.training.inputs import TrainingInputs
 from mentornet.training.optimizers import MomentumSGD
 
@@ -89,7 +90,7 @@ def mixture() -> LearnedCurriculum:
     return LearnedCurriculum(network, name="mixture")
 
 
-def train(place: distribution.Distribution, *, curriculum: str, synchronized: bool = True, **settings: Any) -> dict:
+def train(place: strategy.Distribution, *, curriculum: str, synchronized: bool = True, **settings: Any) -> dict:
     """What each replica of this process holds after training, as "replica/name" -> array."""
     with place.scope():
         student = smooth_student(synchronized)
@@ -124,13 +125,13 @@ def train(place: distribution.Distribution, *, curriculum: str, synchronized: bo
 
 
 def main() -> None:
-    strategy, output, *variants = sys.argv[1:]
-    if strategy == "mirrored":
+    kind, output, *variants = sys.argv[1:]
+    if kind == "mirrored":
         two = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(0)
-    place = distribution.create(strategy)
+    place = strategy.create(kind)
     held = {f"{v}/{name}": value for v in variants for name, value in train(place, **VARIANTS[v]).items()}
     np.savez(output, **held)
 

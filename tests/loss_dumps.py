@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mentornet.curricula.dump import LossDump
+from mentornet.learning.dump import LossDump
 
 
 def make_dump(rows: int = 200, wrong: float = 0.4, seed: int = 0) -> LossDump:

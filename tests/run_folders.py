@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mentornet.training.samples import write_samples_csv
-from mentornet.training.workdir import Workdir
+from mentornet.runs.samples import write_samples_csv
+from mentornet.runs.workdir import Workdir
 
 SETTINGS = {
     "method": "spade",

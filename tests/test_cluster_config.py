@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mentornet.training import cluster
+from mentornet.training.distribution import cluster
 
 HOSTS = {"chief": ["a:1"], "worker": ["b:2", "b:3"], "ps": ["c:4", "c:5"]}
 

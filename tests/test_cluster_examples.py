@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flags import train_flags
-from mentornet.training import cluster
+from flags import configuration
+from mentornet.training.distribution import cluster
 from tests.processes import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,11 +46,11 @@ def sandbox(tmp_path):
     return tmp_path, environment, read
 
 
-def parse_flags(arguments: list[str], monkeypatch) -> train_flags.Config:
+def parse_flags(arguments: list[str], monkeypatch) -> configuration.Config:
     if arguments[0] != "train_cifar.py":
         pytest.importorskip("flags.imagenet_flags")
     monkeypatch.chdir(ROOT)
-    return train_flags.parse(arguments)
+    return configuration.parse(arguments)
 
 
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.s*")), ids=lambda path: path.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mentornet.training import cluster, serving
+from mentornet.training.distribution import cluster, serving
 from scripts import local_cluster
 from scripts.local_cluster import LocalCluster
 from tests.processes import PATIENCE

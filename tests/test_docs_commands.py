@@ -90,9 +90,10 @@ def missing_files(markdown: str, names_in_repository: set[str]) -> list[str]:
 
 def parse(arguments: list[str]) -> None:
     """Raises ValueError or absl's Error if the script of that name would refuse the arguments."""
-    from flags import imagenet_flags, train_flags
+    from flags import configuration
+    from flags.define import imagenet_flags
 
-    script = imagenet_flags if arguments[0] == "train_imagenet.py" else train_flags
+    script = imagenet_flags if arguments[0] == "train_imagenet.py" else configuration
     script.parse(arguments)
 
 

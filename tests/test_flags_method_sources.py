@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flags import baseline_runs, build, method_sources, train_flags
+from flags import configuration
+from flags.build import first_run, preparation
+from flags.build import in_memory as build
 from mentornet import transition
 from tests.script_runs import Stopped, assert_same_training, stop_after
 from tests.test_train_cifar_methods import train
@@ -55,25 +57,25 @@ def test_a_run_goes_on_and_stays_finished_without_its_first_run(method, first, t
         train(*flags, "--learning_rate=0.5", f"--train_log_dir={whole}")
 
 
-def loaded_with(*flags: str) -> tuple[train_flags.Config, build.LoadedData]:
-    config = train_flags.parse(["train_cifar.py", *FLAGS, "--train_log_dir=never", *flags])
+def loaded_with(*flags: str) -> tuple[configuration.Config, build.LoadedData]:
+    config = configuration.parse(["train_cifar.py", *FLAGS, "--train_log_dir=never", *flags])
     return config, build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
 
 
 def test_the_matrix_is_kept_with_all_its_digits(tmp_path):
-    from mentornet.training.workdir import Workdir
+    from mentornet.runs.workdir import Workdir
 
     matrix = np.random.default_rng(0).dirichlet(np.ones(10), 10)
     workdir = Workdir(tmp_path / "run")
     workdir.claim("", {})
-    method_sources.keep(workdir, method_sources.Derived({"transition_matrix": matrix}))
+    preparation.keep(workdir, preparation.Derived({"transition_matrix": matrix}))
     config, loaded = loaded_with("--method=forward_correction", f"--baseline_run={tmp_path / 'gone'}")
     found = build.derived(config, loaded, workdir).arguments["transition_matrix"]
     np.testing.assert_array_equal(found, matrix)
     file = workdir.path / "transition_matrix.csv"
-    np.testing.assert_array_equal(method_sources.read_matrix(str(file)), matrix)
-    method_sources.keep(workdir, method_sources.Derived({"transition_matrix": 0 * matrix}))  # what is there stays
-    np.testing.assert_array_equal(method_sources.read_matrix(str(file)), matrix)
+    np.testing.assert_array_equal(preparation.read_matrix(str(file)), matrix)
+    preparation.keep(workdir, preparation.Derived({"transition_matrix": 0 * matrix}))  # what is there stays
+    np.testing.assert_array_equal(preparation.read_matrix(str(file)), matrix)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -120,7 +122,7 @@ def test_an_unfinished_first_run_is_refused_though_it_has_a_student(tmp_path, mo
     with pytest.raises(FileNotFoundError, match=r"has no result\.json: finish that training first"):
         build.derived(config, loaded)
     with pytest.raises(FileNotFoundError, match="finish that training first"):
-        baseline_runs.student_of(str(tmp_path))
+        first_run.student_of(str(tmp_path))
 
 
 def test_own_images_are_those_of_one_folder_however_it_is_written(first, tmp_path, monkeypatch):
@@ -133,7 +135,7 @@ def test_own_images_are_those_of_one_folder_however_it_is_written(first, tmp_pat
 
     def check(data_dir: str) -> None:
         settings = {**identity, "data_dir": data_dir}
-        baseline_runs.check_data(str(tmp_path / "first"), settings, loaded.labels.given, loaded.train.ids)
+        first_run.check_data(str(tmp_path / "first"), settings, loaded.labels.given, loaded.train.ids)
 
     check(str(tmp_path / "photos"))
     monkeypatch.chdir(tmp_path / "first")
@@ -147,9 +149,9 @@ def test_first_runs_on_parts_of_the_same_data_are_taken(first):
     config, loaded = loaded_with("--method=clean_only", *CLEAN, f"--baseline_run={first}")
     assert build.derived(config, loaded).start_from == str(first)
     settings = {**config.identity(), "dataset_name": "tfds:digits"}
-    baseline_runs.check_data(str(first), settings, loaded.labels.given, loaded.train.ids)
+    first_run.check_data(str(first), settings, loaded.labels.given, loaded.train.ids)
     with pytest.raises(ValueError, match="other labels"):
-        baseline_runs.check_data(str(first), settings, loaded.labels.given, loaded.train.ids + 5000)
+        first_run.check_data(str(first), settings, loaded.labels.given, loaded.train.ids + 5000)
 
 
 @pytest.mark.parametrize(
@@ -163,14 +165,14 @@ def test_first_runs_on_parts_of_the_same_data_are_taken(first):
 )
 def test_outliers_are_passed_over_but_on_cifar100(data_set, given, expected, first, monkeypatch):
     p = np.random.default_rng(0).dirichlet(np.ones(10), 200)
-    monkeypatch.setattr(method_sources, "probabilities", lambda student, batches: p)
-    monkeypatch.setattr(baseline_runs, "check_data", lambda *_: None)
+    monkeypatch.setattr(preparation, "probabilities", lambda student, batches: p)
+    monkeypatch.setattr(first_run, "check_data", lambda *_: None)
     _, loaded = loaded_with()
-    own = method_sources.OwnData(
+    own = preparation.OwnData(
         {"dataset_name": data_set}, loaded.labels, loaded.train.ids, lambda: None, 10, lambda: None
     )
     sources = {"baseline_run": str(first), **given}
-    found = method_sources.derived("backward_correction", sources, own).arguments["transition_matrix"]
+    found = preparation.derived("backward_correction", sources, own).arguments["transition_matrix"]
     np.testing.assert_array_equal(found, transition.estimated(p, expected))
     assert not np.array_equal(found, transition.estimated(p, 0.5))
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from flags import train_flags
+from flags import configuration
 from tests.test_train_cifar_methods import DATA
 
 L2B = ["--method=l2b", "--clean_examples=50"]
@@ -106,13 +106,13 @@ BAD = {
 def test_bad_flags_are_refused_before_any_work(case, tmp_path):
     flags, sentence = BAD[case]
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        train_flags.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path / 'never'}", *flags])
+        configuration.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path / 'never'}", *flags])
     assert not (tmp_path / "never").exists()
 
 
 def test_the_method_is_part_of_what_a_folder_was_made_with(tmp_path):
     def identity(*flags: str) -> dict:
-        return train_flags.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path}", *flags]).identity()
+        return configuration.parse(["train_cifar.py", *DATA, f"--train_log_dir={tmp_path}", *flags]).identity()
 
     plain = identity()
     assert json.loads(json.dumps(plain)) == json.loads(json.dumps(identity("--method=standard")))
@@ -136,7 +136,7 @@ def test_a_criterion_other_than_the_younger_default_leaves_the_identity_as_it_wa
     """Folders made before there was a choice went by the accuracy."""
 
     def identity(*flags: str) -> dict:
-        return train_flags.parse(["train_cifar.py", *DATA, "--train_log_dir=never", *flags]).identity()
+        return configuration.parse(["train_cifar.py", *DATA, "--train_log_dir=never", *flags]).identity()
 
     assert "holdout_criterion" not in identity()
     assert "holdout_criterion" not in identity("--holdout_examples=10", "--holdout_criterion=accuracy")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from absl import flags as absl_flags
 
-from flags import student_flags, train_flags
+from flags import configuration
+from flags.define import student_flags
 
 BAD = {
     "unknown flag": (["--curiculum=mentornet_pd"], "Unknown command line flag 'curiculum'"),
@@ -36,7 +37,7 @@ def test_bad_flags_are_refused_before_any_work(case, tmp_path):
     flags, sentence = BAD[case]
     base = ["--dataset_name=digits", f"--train_log_dir={tmp_path / 'never'}"]
     with pytest.raises((ValueError, absl_flags.Error)) as refused:
-        train_flags.parse(["train_cifar.py", *base, *flags])
+        configuration.parse(["train_cifar.py", *base, *flags])
     assert sentence in str(refused.value)
     assert not (tmp_path / "never").exists()
 
@@ -57,7 +58,7 @@ PUBLISHED = [
 
 @pytest.mark.parametrize("line", PUBLISHED)
 def test_the_releases_published_commands_parse(line):
-    config = train_flags.parse(["train_cifar.py", *line.split()])
+    config = configuration.parse(["train_cifar.py", *line.split()])
     assert config.data.data_dir == "d"
     if "--trained_mentornet_dir" in line:
         assert config.method.name == "spade"
@@ -73,7 +74,7 @@ def test_the_releases_published_commands_parse(line):
 
 def test_presets_choose_between_paper_and_release():
     def parsed(*flags):
-        return train_flags.parse(
+        return configuration.parse(
             ["train_cifar.py", "--train_log_dir=t", "--curriculum=mentornet_pd", "--studentnet=inception", *flags]
         )
 
@@ -90,7 +91,7 @@ def test_presets_choose_between_paper_and_release():
 
 @pytest.mark.parametrize("prefix", ["", "tfds:"])
 def test_digits_are_not_mirrored_under_either_name(prefix):
-    config = train_flags.parse(["train_cifar.py", f"--dataset_name={prefix}mnist", "--train_log_dir=t"])
+    config = configuration.parse(["train_cifar.py", f"--dataset_name={prefix}mnist", "--train_log_dir=t"])
     assert config.data.augmentation == "none"
 
 
@@ -104,12 +105,12 @@ def test_the_releases_name_of_a_student_means_two_networks():
     ):
         for preset in ("paper", "release"):
             command = ["train_cifar.py", "--mode=evaluate", "--checkpoint_dir=t", f"--preset={preset}", flag]
-            assert train_flags.parse(command, make=lambda t=trained: student_flags.may_name(t)) == fits
+            assert configuration.parse(command, make=lambda t=trained: student_flags.may_name(t)) == fits
 
 
 def test_the_papers_learning_rate_schedules():
     def boundaries(*flags):
-        return train_flags.parse(["train_cifar.py", "--train_log_dir=t", *flags]).student.boundaries(390.625)
+        return configuration.parse(["train_cifar.py", "--train_log_dir=t", *flags]).student.boundaries(390.625)
 
     assert boundaries("--studentnet=resnet101") == (19_531, 25_000, 30_000)
     assert boundaries("--studentnet=inception", "--max_number_of_steps=120000") == (78_000,)
@@ -118,9 +119,9 @@ def test_the_papers_learning_rate_schedules():
 
 
 def test_the_cosine_schedule_ends_at_zero():
-    from flags import build
+    from flags.build import in_memory as build
 
-    config = train_flags.parse(
+    config = configuration.parse(
         ["train_cifar.py", "--train_log_dir=t", "--learning_rate=0.2", "--max_number_of_steps=100",
          "--learning_rate_schedule=cosine"]
     )  # fmt: skip

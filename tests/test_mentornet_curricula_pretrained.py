@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from mentornet import curricula
-from mentornet.curricula import pretraining
-from mentornet.curricula.dump import LossDump
+from mentornet.learning import make_pretrained
+from mentornet.learning.dump import LossDump
 
 FOLDER = Path(curricula.__file__).parent / "pretrained"
 
@@ -44,7 +44,7 @@ LOOSEST = 1e-4
 
 
 def test_all_are_there():
-    assert set(FORMULAS) == set(pretraining.CURRICULA)
+    assert set(FORMULAS) == set(make_pretrained.CURRICULA)
     assert set(FORMULAS) <= set(curricula.pretrained_names())
 
 
@@ -70,12 +70,10 @@ def test_weights_are_close_to_the_closed_form(name):
 def test_cards_say_where_they_come_from(name):
     card = json.loads((FOLDER / name / "card.json").read_text())
     assert card["name"] == name
-    assert card["source"]["curriculum"] == pretraining.CURRICULA[name]
+    assert card["source"]["curriculum"] == make_pretrained.CURRICULA[name]
     assert card["settings"]["steps"] == 30_000
-    assert card["command"].startswith(
-        f"python -m mentornet.curricula.learning --vstar_fn={pretraining.CURRICULA[name]} "
-    )
-    assert card["mse_bound"] == pretraining.mse_bound(card["held_out"]["mse"])
+    assert card["command"].startswith(f"python -m mentornet.learning --vstar_fn={make_pretrained.CURRICULA[name]} ")
+    assert card["mse_bound"] == make_pretrained.mse_bound(card["held_out"]["mse"])
     assert (FOLDER / name / "mentornet.weights.h5").stat().st_size < 50_000
 
 
@@ -83,7 +81,7 @@ def test_cards_say_where_they_come_from(name):
     ("error", "bound"), [(0.0, 1e-6), (4.9e-7, 1e-6), (1.36e-3, 3e-3), (4.5e-5, 9e-5), (1.5e-6, 3e-6), (5.1e-4, 2e-3)]
 )
 def test_bounds_are_twice_the_error_rounded_up(error, bound):
-    assert pretraining.mse_bound(error) == pytest.approx(bound)
+    assert make_pretrained.mse_bound(error) == pytest.approx(bound)
 
 
 @pytest.mark.parametrize("fraction", [0.2, 0.4, 0.8])
@@ -112,7 +110,7 @@ def test_data_driven_ones_answer_with_the_share_of_right_labels(fraction):
 def test_a_posterior_by_hand():
     loss, noisy = np.array([3.0, 0.0, 1.0, 2.0, 5.0, 4.0]), np.array([1, 1, 0, 1, 1, 0])
     dump = LossDump(np.arange(6), np.full(6, 18), noisy, np.array([1, 1, 0, 0, 0, 1]), loss)
-    assert pretraining.posterior(dump, 2.0, bins=3) == [
+    assert make_pretrained.posterior(dump, 2.0, bins=3) == [
         {"loss": 0.5, "difference": -1.5, "right": 1.0, "rows": 2},
         {"loss": 2.5, "difference": 0.5, "right": 0.5, "rows": 2},
         {"loss": 4.5, "difference": 2.5, "right": 0.0, "rows": 2},
@@ -129,13 +127,13 @@ def test_taking_over_one_that_was_learned_from_a_dump(tmp_path, capsys):
     lines = [f"{i},18,{int(w)},0,{rng.exponential(4 if w else 0.5):.4f}" for i, w in enumerate(wrong)]
     (run / "dump.csv").write_text("\n".join(lines))
     learn = [f"--input_csv_filename={run / 'dump.csv'}", "--max_step_train=200", "--no_jit_compile", "--no_pictures"]
-    assert pretraining.learning.main([*learn, f"--train_dir={run / 'mentornet'}", "--percentiles=60"]) == 0
-    assert pretraining.main(["mine", f"--from_run={run}", f"--output={library}"]) == 0
+    assert make_pretrained.learning.main([*learn, f"--train_dir={run / 'mentornet'}", "--percentiles=60"]) == 0
+    assert make_pretrained.main(["mine", f"--from_run={run}", f"--output={library}"]) == 0
     assert [path.name for path in library.iterdir()] == ["mine"]
     card = json.loads((library / "mine" / "card.json").read_text())
     assert card["name"] == "mine"
     assert card["source"]["student"] == {"dataset": "digits", "studentnet": "lenet"}
-    assert card["mse_bound"] == pretraining.mse_bound(card["posterior_mse"])
+    assert card["mse_bound"] == make_pretrained.mse_bound(card["posterior_mse"])
     assert np.isclose(np.mean([part["right"] for part in card["posterior"]]), 1 - wrong.mean())
     for refused, message in (
         (["mine", "yours"], "give one NAME"),
@@ -143,18 +141,18 @@ def test_taking_over_one_that_was_learned_from_a_dump(tmp_path, capsys):
     ):
         folder = run if "yours" in refused else tmp_path / "none"
         with pytest.raises(SystemExit):
-            pretraining.main([*refused, f"--from_run={folder}"])
+            make_pretrained.main([*refused, f"--from_run={folder}"])
         assert message in capsys.readouterr().err
 
 
 def test_learning_one_anew_replaces_it(tmp_path, monkeypatch):
     few = ["--max_step_train=20", "--sample_size=200", "--no_jit_compile"]
-    real = pretraining.learning.main
-    monkeypatch.setattr(pretraining.learning, "main", lambda arguments: real([*arguments, *few]))
+    real = make_pretrained.learning.main
+    monkeypatch.setattr(make_pretrained.learning, "main", lambda arguments: real([*arguments, *few]))
     for _ in range(2):
-        assert pretraining.main(["focal_loss", f"--output={tmp_path}", "--starts=1"]) == 0
+        assert make_pretrained.main(["focal_loss", f"--output={tmp_path}", "--starts=1"]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["focal_loss"]
     card = json.loads((tmp_path / "focal_loss" / "card.json").read_text())
     assert card["command"].endswith("--vstar_fn=focal_loss --learning_rate=0.01 --starts=1 --train_dir=focal_loss")
     with pytest.raises(SystemExit):
-        pretraining.main(["magic"])
+        make_pretrained.main(["magic"])

@@ -8,8 +8,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import curricula, methods
+from mentornet.curricula.experts import SparseMixture
 from mentornet.curricula.learned import LearnedCurriculum
-from mentornet.curricula.mixture import SparseMixture
 from mentornet.network import NetworkConfig, build
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.optimizers import MomentumSGD

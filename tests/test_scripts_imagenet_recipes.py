@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flags import imagenet_flags
+from flags.define import imagenet_flags
 from scripts import imagenet_recipes
 
 ROOT = Path(__file__).resolve().parents[1]

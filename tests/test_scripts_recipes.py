@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flags import train_flags
-from mentornet.training.workdir import Workdir
+from flags import configuration
+from mentornet.runs.workdir import Workdir
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "flags/recipes").rglob("*.flags"))
@@ -36,7 +36,7 @@ def test_recipes_in_the_tree_are_what_the_script_writes():
 
 def test_a_full_scale_recipe_has_the_papers_settings():
     recipe = ROOT / "flags/recipes/icml_table2/inception_cifar100_0.8_mentornet_pd.flags"
-    config = train_flags.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
+    config = configuration.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
     assert (config.data.dataset_name, config.data.noise_type, config.data.noise_fraction) == (
         "cifar100",
         "uniform",
@@ -79,7 +79,7 @@ def started(monkeypatch):
     def run(command: list[str], root: Path) -> int:
         found.append({part.split("=")[0]: part.partition("=")[2] for part in command[2:]})
         workdir = Workdir(found[-1]["--train_log_dir"])
-        workdir.claim("", train_flags.parse(command[1:]).identity())
+        workdir.claim("", configuration.parse(command[1:]).identity())
         workdir.write_result({"seconds": 60})
         return 0
 
@@ -152,9 +152,9 @@ def test_recipes_of_one_name_in_two_tables_are_two_runs(started, tmp_path):
     assert names == ["recipe", "l2rw_table1/cifar10_baseline", "l2rw_table2/cifar10_baseline"]
 
 
-def settings(path: str) -> train_flags.Config:
+def settings(path: str) -> configuration.Config:
     recipe = ROOT / "flags/recipes" / path
-    return train_flags.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
+    return configuration.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
 
 
 def test_recipes_of_l2rw_have_its_settings():

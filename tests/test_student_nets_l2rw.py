@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from flags import build, train_flags
+from flags import configuration
+from flags.build import in_memory as build
 from student_nets.layers import ParameterFreeShortcut, SeededDropout
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "flags" / "recipes"
@@ -25,8 +26,8 @@ def recipes(table: int) -> list[pathlib.Path]:
     return sorted((FOLDER / f"l2rw_table{table}").glob("*.flags"))
 
 
-def parse(recipe: pathlib.Path) -> train_flags.Config:
-    return train_flags.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
+def parse(recipe: pathlib.Path) -> configuration.Config:
+    return configuration.parse(["train_cifar.py", f"--flagfile={recipe}", "--train_log_dir=t"])
 
 
 def closed_form(widths: tuple[int, ...], units: int, classes: int) -> tuple[int, int]:

@@ -13,7 +13,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
-from flags import build, train_flags
+from flags import configuration
+from flags.build import in_memory as build
 from student_nets import resnet101, resnet_cifar, wrn
 from student_nets.layers import SeededDropout
 
@@ -217,7 +218,7 @@ def test_exactly_the_students_with_batch_norm_take_its_options(name):
 @pytest.mark.parametrize(("name", "norms"), [("s2e_mlp", 0), ("s2e_model1", 0), ("s2e_model2", 6)])
 def test_several_replicas_get_students_without_batch_norm_too(name, norms):
     """What a run on several replicas asks for: batch norm over all of them, where there is any."""
-    config = train_flags.parse(["train_cifar.py", f"--studentnet={name}", "--train_log_dir=t"]).student
+    config = configuration.parse(["train_cifar.py", f"--studentnet={name}", "--train_log_dir=t"]).student
     loaded = types.SimpleNamespace(dataset=types.SimpleNamespace(num_classes=10, image_shape=(16, 16, 1)))
     model = build.student(config, loaded, seed=0, synchronized_batch_norm=True)
     found = [layer.synchronized for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -158,10 +158,11 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(finished, tmp_pa
 
 def run_in_process(*flags: str) -> str:
     """The sentence on stderr of a run that is refused, by the script's own code without a new process."""
-    from flags import tasks, train_flags
+    from flags import configuration
+    from flags.commands import tasks
 
     with pytest.raises(SystemExit) as stopped:
-        tasks.run_script("train_cifar.py", train_flags.parse(["train_cifar.py", *flags]))
+        tasks.run_script("train_cifar.py", configuration.parse(["train_cifar.py", *flags]))
     assert stopped.value.code == 1
     return ""
 

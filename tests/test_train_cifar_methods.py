@@ -44,9 +44,10 @@ TABLES = {
 
 def train(*flags: str) -> dict:
     """Trains in this process; the content of result.json."""
-    from flags import tasks, train_flags
+    from flags import configuration
+    from flags.commands import tasks
 
-    config = train_flags.parse(["train_cifar.py", *flags])
+    config = configuration.parse(["train_cifar.py", *flags])
     tasks._prepare_tensorflow(config)
     return tasks.train(config)
 
@@ -110,7 +111,9 @@ def test_clean_samples_and_holdout_stay_out_of_the_run(tmp_path):
 
 
 def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from(tmp_path):
-    from flags import baseline_runs, build, train_flags
+    from flags import configuration
+    from flags.build import first_run
+    from flags.build import in_memory as build
     from mentornet import transition
 
     first = tmp_path / "first"
@@ -118,12 +121,12 @@ def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from
     baseline = [f"--baseline_run={first}"]
 
     def built(*flags: str):
-        config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'x'}", *flags])
+        config = configuration.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'x'}", *flags])
         loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
         network = build.student(config.student, loaded, 0)
         return build.method(config, network, loaded), loaded, build.ordered_batches
 
-    student = baseline_runs.student_of(str(first))
+    student = first_run.student_of(str(first))
     method, loaded, _ = built("--method=forward_correction", *baseline)
     images = (loaded.train.images / 255.0).astype(np.float32)
     std = np.maximum(images.std(axis=(1, 2, 3)), 1 / np.sqrt(images[0].size))
@@ -181,7 +184,8 @@ def test_a_first_run_gives_transition_matrix_confusion_and_weights_to_start_from
 def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
     import tensorflow as tf
 
-    from flags import tasks, train_flags
+    from flags import configuration
+    from flags.commands import tasks
 
     tf.constant(0)
     capfd.readouterr()  # what TensorFlow has to say about the machine before its first operation
@@ -193,7 +197,7 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
     (tmp_path / "ragged.csv").write_text("1,0\n1\n")
     np.save(tmp_path / "vector.npy", np.ones(10))
     flags = [flag.format(tmp=tmp_path) for flag in flags]
-    config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'run'}", *flags])
+    config = configuration.parse(["train_cifar.py", *DATA, *SHORT, f"--train_log_dir={tmp_path / 'run'}", *flags])
     with pytest.raises(SystemExit) as stopped:
         tasks.run_script("train_cifar.py", config)
     error = capfd.readouterr().err
@@ -205,11 +209,12 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
 
 def test_replicas_share_clean_batches_equally():
     """Another number is refused before a folder is claimed, whether it was asked for or is that of the samples."""
-    from flags import build, train_flags
-    from mentornet.training.distribution import Distribution
+    from flags import configuration
+    from flags.build import in_memory as build
+    from mentornet.training.distribution.strategy import Distribution
 
     def clean_batch(replicas: int, *flags: str) -> int:
-        config = train_flags.parse(["train_cifar.py", *DATA, *SHORT, "--method=l2rw", "--train_log_dir=t", *flags])
+        config = configuration.parse(["train_cifar.py", *DATA, *SHORT, "--method=l2rw", "--train_log_dir=t", *flags])
         loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
         place = Distribution("mirrored", SimpleNamespace(num_replicas_in_sync=replicas))
         batches = build.training_inputs(loaded, config, place).batches(0, 1)
@@ -235,7 +240,8 @@ def test_replicas_share_clean_batches_equally():
 def test_photos_without_known_labels_are_refused_by_methods_that_need_them(flags, sentence, tmp_path):
     from PIL import Image
 
-    from flags import tasks, train_flags
+    from flags import configuration
+    from flags.commands import tasks
 
     for k, name in enumerate(["train/a", "train/b", "test/a", "test/b"]):
         folder = tmp_path / "photos" / name
@@ -244,7 +250,7 @@ def test_photos_without_known_labels_are_refused_by_methods_that_need_them(flags
             Image.new("RGB", (8, 8), (60 * k, 40 * number, 0)).save(folder / f"{number}.png")
     own = ["--dataset_name=folder", f"--data_dir={tmp_path / 'photos'}", "--image_size=8", "--batch_size=4"]
     own += ["--studentnet=small_cnn"]
-    config = train_flags.parse(["train_cifar.py", *own, f"--train_log_dir={tmp_path / 'run'}", *flags])
+    config = configuration.parse(["train_cifar.py", *own, f"--train_log_dir={tmp_path / 'run'}", *flags])
     with pytest.raises(ValueError, match=sentence):
         tasks.train(config)
     assert not (tmp_path / "run").exists()
@@ -252,12 +258,13 @@ def test_photos_without_known_labels_are_refused_by_methods_that_need_them(flags
 
 def test_background_noise_and_the_authors_variant_come_through():
     """Claims 10 and 11 of L2RW: one class for all changed labels; the author's uniform noise never gives the last."""
-    from flags import build, train_flags
+    from flags import configuration
+    from flags.build import in_memory as build
 
     classes = []
 
     def given(*flags: str) -> tuple[np.ndarray, np.ndarray]:
-        config = train_flags.parse(["train_cifar.py", "--dataset_name=digits", "--train_log_dir=t", *flags])
+        config = configuration.parse(["train_cifar.py", "--dataset_name=digits", "--train_log_dir=t", *flags])
         labels = build.load_data(config.data).labels
         assert labels.clean is not None
         classes.append(labels.facts.get("noise_class"))

@@ -60,9 +60,10 @@ def samples(folder: Path) -> list[dict[str, str]]:
 
 
 def test_checked_images_of_a_file_resume_records_and_names(photos, checked, tmp_path, monkeypatch):
-    from flags import tasks, train_flags
-    from mentornet.training.metrics_table import MetricsTable
-    from mentornet.training.workdir import RunFolderError
+    from flags import configuration
+    from flags.commands import tasks
+    from mentornet.runs.metrics_table import MetricsTable
+    from mentornet.runs.workdir import RunFolderError
 
     file, paths = checked
     flags = own(photos, "--method=l2rw", f"--clean_labels_file={file}")
@@ -108,7 +109,7 @@ def test_checked_images_of_a_file_resume_records_and_names(photos, checked, tmp_
     # An evaluation of the training images is of those the run trained on.
     answers = tmp_path / "answers.csv"
     tasks.evaluate_run(
-        train_flags.parse(
+        configuration.parse(
             [
                 "train_cifar.py",
                 "--mode=evaluate",
@@ -166,15 +167,16 @@ def test_own_noisy_labels_of_a_known_data_set_and_checked_ones_of_some(tmp_path)
     """--labels_file and --clean_labels_file together: digits with everybody's label moved on by one."""
     from sklearn.datasets import load_digits
 
-    from flags import build, train_flags
+    from flags import configuration
+    from flags.build import in_memory as build
 
-    digits = train_flags.parse(["train_cifar.py", "--dataset_name=digits", "--train_log_dir=t"])
+    digits = configuration.parse(["train_cifar.py", "--dataset_name=digits", "--train_log_dir=t"])
     ids = build.load_data(digits.data).train.ids
     target = load_digits().target
     moved, right = tmp_path / "moved.csv", tmp_path / "right.csv"
     moved.write_text("index,label\n" + "".join(f"{i},{(target[i] + 1) % 10}\n" for i in ids))
     right.write_text("index,label\n" + "".join(f"{i},{target[i]}\n" for i in ids[:200]))
-    config = train_flags.parse(
+    config = configuration.parse(
         [
             "train_cifar.py",
             "--dataset_name=digits",
@@ -205,7 +207,8 @@ def test_own_noisy_labels_of_a_known_data_set_and_checked_ones_of_some(tmp_path)
 def test_what_does_not_fit_gets_one_sentence_before_any_work(flags, sentence, photos, checked, tmp_path, capfd):
     import tensorflow as tf
 
-    from flags import tasks, train_flags
+    from flags import configuration
+    from flags.commands import tasks
 
     tf.constant(0)
     file, _ = checked
@@ -215,7 +218,7 @@ def test_what_does_not_fit_gets_one_sentence_before_any_work(flags, sentence, ph
     capfd.readouterr()  # what TensorFlow has to say about the machine before its first operation
 
     def start() -> None:
-        config = train_flags.parse(["train_cifar.py", *(flag.format(tmp=tmp_path) for flag in arguments)])
+        config = configuration.parse(["train_cifar.py", *(flag.format(tmp=tmp_path) for flag in arguments)])
         tasks.run_script("train_cifar.py", config)
 
     with pytest.raises((SystemExit, ValueError)) as stopped:

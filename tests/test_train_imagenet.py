@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from flags import imagenet_flags, train_flags
+from flags import configuration
+from flags.define import imagenet_flags
 from scripts import make_fake_imagenet as fake
 from scripts.local_cluster import LocalCluster
 from tests import processes, script_runs
@@ -141,7 +142,7 @@ def test_defaults_are_those_of_the_paper():
 
 def test_the_defaults_of_the_other_script_are_left_alone():
     parse()
-    config = train_flags.parse(["train_cifar.py", "--train_log_dir=t"])
+    config = configuration.parse(["train_cifar.py", "--train_log_dir=t"])
     assert (config.data.dataset_name, config.data.batch_size, config.student.name) == ("cifar10", 128, "resnet101")
     assert config.metric_columns()[-1] == "eval_accuracy"
 

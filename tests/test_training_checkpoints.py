@@ -11,8 +11,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import methods
+from mentornet.files import RunFolderError
 from mentornet.training.checkpoints import Checkpoints, restore_student, written
-from mentornet.training.files import RunFolderError
 from mentornet.training.optimizers import MomentumSGD
 
 

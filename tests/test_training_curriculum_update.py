@@ -14,12 +14,12 @@ import tf_keras as keras
 from data import pipeline
 from data.image_dataset import Split
 from data.labels import DiagnosticLabels, NoisyLabels
-from flags import data_driven
-from flags.curriculum_flags import MethodConfig
+from flags.build import curricula as data_driven
+from flags.define.spade_flags import MethodConfig
 from mentornet import methods
+from mentornet.curricula.experts import SparseMixture
 from mentornet.curricula.learned import LearnedCurriculum, load, save
-from mentornet.curricula.learner import LearningSettings
-from mentornet.curricula.mixture import SparseMixture
+from mentornet.learning.trainer import LearningSettings
 from mentornet.network import NetworkConfig, build
 from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
 from tests import processes, script_runs

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 import pytest
 import tensorflow as tf
 
-from flags import train_flags
-from mentornet.training import cluster, distribution, serving
-from mentornet.training.distribution import Distribution
+from flags import configuration
+from mentornet.training.distribution import cluster, serving, strategy
+from mentornet.training.distribution.strategy import Distribution
 
 TWO = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}})
 ASYNCHRONOUS = {"chief": ["a:1"], "worker": ["b:1", "b:2"], "ps": ["c:1"]}
 
 
 def test_one_device_is_the_default_and_changes_nothing():
-    place = distribution.create(environment={})
+    place = strategy.create(environment={})
     assert (place.kind, place.strategy, place.replicas, place.input_shard) == ("one_device", None, 1, (0, 1))
     assert place.is_chief
     assert not place.serves
@@ -40,7 +40,7 @@ def test_one_device_is_the_default_and_changes_nothing():
 )
 def test_wrong_settings_get_one_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=r".") as raised:
-        distribution.create(**({"environment": {}} | arguments))
+        strategy.create(**({"environment": {}} | arguments))
     assert sentence in str(raised.value)
     assert "\n" not in str(raised.value)
 
@@ -48,7 +48,7 @@ def test_wrong_settings_get_one_sentence(arguments, sentence):
 @pytest.mark.parametrize("kind", ["worker", "ps"])
 def test_workers_and_parameter_servers_only_serve(kind):
     config = json.dumps({"cluster": ASYNCHRONOUS, "task": {"type": kind, "index": 0}})
-    place = distribution.create("parameter_server", environment={"TF_CONFIG": config})
+    place = strategy.create("parameter_server", environment={"TF_CONFIG": config})
     assert place.serves
     assert not place.is_chief
     assert place.strategy is None
@@ -80,7 +80,7 @@ def test_asynchronous_workers_cannot_scale_the_loss():
 
 def test_a_tpu_that_is_not_there_is_said_so():
     with pytest.raises(ValueError, match="TPU 'no-such-tpu' can't be used"):
-        distribution.create("tpu", environment={}, tpu="no-such-tpu")
+        strategy.create("tpu", environment={}, tpu="no-such-tpu")
 
 
 def test_result_json_names_the_workers():
@@ -109,13 +109,13 @@ def test_lost_peers_are_told_from_mistakes():
 )
 def test_flags_that_contradict_each_other(flags, sentence):
     with pytest.raises(ValueError, match=r".") as raised:
-        train_flags.parse(["train_cifar.py", "--train_log_dir=x", *flags])
+        configuration.parse(["train_cifar.py", "--train_log_dir=x", *flags])
     assert sentence in str(raised.value)
 
 
 def test_a_run_can_move_between_synchronous_strategies_but_not_to_asynchronous_training():
     def identity(*flags: str) -> dict:
-        return train_flags.parse(["train_cifar.py", "--train_log_dir=x", *flags]).identity()
+        return configuration.parse(["train_cifar.py", "--train_log_dir=x", *flags]).identity()
 
     alone = identity()
     assert identity("--distribution_strategy=mirrored", "--logical_cpus=2") == alone
@@ -129,5 +129,5 @@ def test_a_run_can_move_between_synchronous_strategies_but_not_to_asynchronous_t
 def test_settings_are_refused_before_anybody_is_waited_for(setting, message):
     settings = {"jit_compile": False, "loss_scaling": False, setting: True}
     with pytest.raises(ValueError, match=message):
-        distribution.check_settings("parameter_server", **settings)
-    distribution.check_settings("one_device", **settings)
+        strategy.check_settings("parameter_server", **settings)
+    strategy.check_settings("one_device", **settings)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import student_nets
+from mentornet.files import RunFolderError
+from mentornet.runs.metrics_table import MetricsTable
 from mentornet.training import evaluation
 from mentornet.training.early_stopping import COLUMNS, HoldoutSelector, best_step, early_stopped_figures
-from mentornet.training.files import RunFolderError
-from mentornet.training.metrics_table import MetricsTable
 from tests.run_folders import make_run
 from tests.script_runs import Stopped, assert_same_training, stop_after
 from tests.test_train_cifar_methods import train

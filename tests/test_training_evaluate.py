@@ -11,9 +11,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import methods
+from mentornet.files import RunFolderError
 from mentornet.training import evaluate
 from mentornet.training.checkpoints import Checkpoints, restore_student
-from mentornet.training.files import RunFolderError
 from mentornet.training.optimizers import MomentumSGD
 
 IMAGES = np.array([[2.0], [-1.0], [0.5], [-3.0], [1.0]], np.float32)

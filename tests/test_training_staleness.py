@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.training import staleness
+from mentornet.training.distribution import staleness
 from mentornet.training.optimizers import MomentumSGD
 
 DOCUMENT = (Path(__file__).resolve().parents[1] / "docs" / "clusters" / "README.md").read_text("utf-8")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mentornet import transition
+from mentornet import files, transition
 from mentornet.methods import NoisyLabelMethod
-from mentornet.training import files, plots, report
-from mentornet.training.run_data import RunData
+from mentornet.reports import plots, report
+from mentornet.runs.run_data import RunData
 from tests.run_folders import make_run
 from tests.test_flags_method_sources import FLAGS, Stopped, stop_after
 from tests.test_train_cifar_methods import train

@@ -13,10 +13,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from mentornet import files
 from mentornet.curricula.base import Curriculum
-from mentornet.curricula.mixture import MixtureConfig, SparseMixture, build_mixture
+from mentornet.curricula.experts import MixtureConfig, SparseMixture, build_mixture
 from mentornet.network import MentorNetwork, NetworkConfig, build
-from mentornet.training import files
 
 WEIGHTS_FILE = "mentornet.weights.h5"
 CARD_FILE = "card.json"

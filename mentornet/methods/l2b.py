@@ -17,7 +17,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.methods.base import Batch, Weighting, kernels, per_sample_cross_entropy
-from mentornet.methods.loss_mixture import clean_samples
+from mentornet.methods.loss_split import clean_samples
 from mentornet.methods.meta_gradient import with_decay
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
 from mentornet.methods.reweighting import MetaReweighting, check_choice, normalised

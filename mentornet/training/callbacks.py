@@ -13,14 +13,14 @@ import tf_keras as keras
 
 from mentornet.features import epoch_percent
 from mentornet.methods.base import LARGEST_LOSS
+from mentornet.runs.workdir import Workdir
 from mentornet.training.checkpoints import Checkpoints
-from mentornet.training.distributed_inputs import evaluation_batches
-from mentornet.training.distribution import Distribution
+from mentornet.training.distribution.inputs import evaluation_batches
+from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.early_stopping import HoldoutSelector
 from mentornet.training.evaluation import plain_copy, sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.progress import ProgressLine
-from mentornet.training.workdir import Workdir
 
 _SHOWN = ("raw_loss", "train_accuracy")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet.files import RunFolderError
 from mentornet.methods.base import NoisyLabelMethod
-from mentornet.training.distribution import Distribution
-from mentornet.training.files import RunFolderError
-from mentornet.training.serving import is_peer_lost
+from mentornet.training.distribution.serving import is_peer_lost
+from mentornet.training.distribution.strategy import Distribution
 
 
 class Checkpoints:

@@ -17,12 +17,12 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.curricula import learned
-from mentornet.curricula.dump import LossDump
-from mentornet.curricula.learn import PERCENTILES, learn_from_dump
-from mentornet.curricula.learner import LearningSettings
+from mentornet.learning.dump import LossDump
+from mentornet.learning.fitting import PERCENTILES, learn_from_dump
+from mentornet.learning.trainer import LearningSettings
 from mentornet.methods.spade import Spade
+from mentornet.runs.workdir import Workdir
 from mentornet.training.evaluation import sample_outputs
-from mentornet.training.workdir import Workdir
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
-from mentornet.training.distribution import Distribution
+from mentornet.runs.metrics_table import MetricsTable
+from mentornet.runs.workdir import Workdir
+from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.evaluation import plain_copy, sample_outputs, save_student
 from mentornet.training.inputs import TrainingInputs
-from mentornet.training.metrics_table import MetricsTable
-from mentornet.training.workdir import Workdir
 
 CRITERIA = ("loss", "accuracy")
 COLUMNS = ("step", "holdout_accuracy", "holdout_loss")

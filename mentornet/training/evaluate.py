@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.curricula.dump import write_activations
+from mentornet import files
 from mentornet.features import epoch_percent
-from mentornet.training import files
+from mentornet.learning.dump import write_activations
+from mentornet.runs.metrics_table import format_row
 from mentornet.training.checkpoints import restore_student
 from mentornet.training.evaluation import SampleOutputs, sample_outputs
-from mentornet.training.metrics_table import format_row
 
 DUMP_COLUMNS = ("id", "epoch_percent", "noisy_label", "clean_label", "loss")
 

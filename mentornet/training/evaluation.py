@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet import files
 from mentornet.methods.activation import StudentWithActivation
 from mentornet.methods.base import per_sample_cross_entropy
-from mentornet.training import files
 
 
 @dataclass(frozen=True)

@@ -13,22 +13,23 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet import transition
+from mentornet import files, transition
 from mentornet.methods.base import NoisyLabelMethod
-from mentornet.training import files, plots, samples
+from mentornet.reports import plots
+from mentornet.reports.suspects import suspect_sheet
+from mentornet.runs import samples
+from mentornet.runs.metrics_table import METRIC_COLUMNS, last_known, summarise
+from mentornet.runs.run_data import RunData
+from mentornet.runs.run_record import package_versions
+from mentornet.runs.workdir import Workdir
 from mentornet.training.callbacks import IntervalRecorder, NanGuard
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.curriculum_update import CurriculumUpdates
-from mentornet.training.distributed_inputs import training_batches
-from mentornet.training.distribution import Distribution
+from mentornet.training.distribution.inputs import training_batches
+from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.early_stopping import HoldoutSelector, early_stopped_figures
 from mentornet.training.evaluation import plain_copy, sample_outputs, save_student
 from mentornet.training.inputs import RunSettings, TrainingInputs
-from mentornet.training.metrics_table import METRIC_COLUMNS, last_known, summarise
-from mentornet.training.run_data import RunData
-from mentornet.training.run_record import package_versions
-from mentornet.training.suspects import suspect_sheet
-from mentornet.training.workdir import Workdir
 
 SHOWN_SUSPECTS = 48
 

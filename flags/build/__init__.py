@@ -1,0 +1,1 @@
+"""From plain configurations to objects: data, student, method, optimiser."""

@@ -1,0 +1,200 @@
+"""From the data flags to what a run trains on: images held in memory, their labels, clean set, hold-out, batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data import balanced, clean_batches, clean_set, datasets, labels, pipeline
+from data.image_dataset import CleanSet, ImageDataset, Split
+from data.labels import NoisyLabels
+from flags.configuration import Config
+from flags.define.clean_flags import CleanConfig
+from flags.define.data_flags import DataConfig
+from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.inputs import TrainingInputs
+
+EVALUATION_BATCH = 500
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """A data set with the labels to train on.
+
+    Attributes:
+        dataset: as loaded.
+        train: the training samples used (all, or the subset).
+        labels: their given labels, and the true ones for diagnostics.
+        clean_set: samples with true labels, none of ``train``, for methods that need them.
+        holdout: noisy samples that were set apart to choose the best step.
+        holdout_labels: their given labels.
+    """
+
+    dataset: ImageDataset
+    train: Split
+    labels: NoisyLabels
+    clean_set: CleanSet | None = None
+    holdout: Split | None = None
+    holdout_labels: NoisyLabels | None = None
+
+
+def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
+    """Loads the images and decides the labels.
+
+    Args:
+        config: the data flags.
+        run_labels: labels.npz of an earlier run: use exactly its samples and labels, whatever the noise flags say.
+
+    Raises:
+        ValueError, FileNotFoundError: missing or unreadable data, labels that do not fit.
+    """
+    dataset = datasets.load(
+        config.dataset_name, data_dir=config.data_dir, image_size=config.image_size, download=config.download
+    )
+    train = training_samples(dataset.train, config, run_labels)
+    if file := run_labels or config.labels_file:
+        return LoadedData(dataset, train, labels.from_file(file, train, dataset.num_classes))
+    noisy = labels.corrupt(
+        train,
+        config.noise_type,
+        config.noise_fraction,
+        dataset.num_classes,
+        seed=config.noise_seed,
+        dataset_name=config.dataset_name,
+        data_dir=config.data_dir,
+        human_labels_file=config.human_labels_file,
+        variant=config.noise_variant,
+        background_class=config.noise_class,
+    )
+    return LoadedData(dataset, train, noisy)
+
+
+def training_samples(train: Any, config: DataConfig, run_labels: Path | None) -> Any:
+    """The samples (``Split`` or ``ImageIndex``) of an earlier run, or the subset that the flags ask for, or all."""
+    if run_labels is not None:
+        return train.take(labels.positions_of_run(run_labels, train.ids))
+    return labels.subset(train, config.train_examples, config.noise_seed) if config.train_examples else train
+
+
+def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
+    """Takes the clean set and the hold-out out of the noisy training data.
+
+    The noise is injected before, so that every method sees the same labels of the samples that stay.
+
+    Raises:
+        ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
+    """
+    train, noisy, clean = loaded.train, loaded.labels, None
+    if config.clean_source == "set":
+        clean, train, noisy = clean_set.chosen(
+            loaded.dataset,
+            train,
+            noisy,
+            seed=seed,
+            examples=config.clean_examples,
+            per_class=config.clean_examples_per_class,
+            checked_file=config.clean_labels_file,
+        )
+    if not config.holdout_examples:
+        return LoadedData(loaded.dataset, train, noisy, clean)
+    held, kept = clean_set.holdout_positions(len(train), config.holdout_examples, seed=seed)
+    return LoadedData(
+        loaded.dataset,
+        train.take(kept),
+        clean_set.taken(noisy, kept),
+        clean,
+        train.take(held),
+        clean_set.taken(noisy, held),
+    )
+
+
+def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> TrainingInputs:
+    """The batches of a run, and what its reports need.
+
+    Args:
+        loaded: images and labels.
+        config: the whole configuration.
+        place: what shares every batch, and the evaluation.
+
+    Raises:
+        ValueError: fewer samples than a batch, or a batch that can't be shared equally.
+    """
+    shard = place.input_shard
+    train, noisy = loaded.train, loaded.labels
+    augmentation = pipeline.AUGMENTATIONS[config.data.augmentation]
+    kind = balanced.BalancedBatches if config.clean.balanced_batches else pipeline.TrainingBatches
+    noisy_source = kind(
+        train.images,
+        noisy.given,
+        noisy.is_clean,
+        batch_size=config.data.batch_size,
+        seed=config.run.seed,
+        augmentation=augmentation,
+        shard=shard,
+    )
+
+    clean_size = _clean_batch_size(config, len(train if loaded.clean_set is None else loaded.clean_set), place.replicas)
+
+    def beside(images: np.ndarray, supposed: np.ndarray) -> clean_batches.PairedBatches:
+        return clean_batches.PairedBatches(
+            noisy_source,
+            images,
+            supposed,
+            batch_size=clean_size,
+            seed=config.run.seed,
+            augmentation=augmentation,
+            shard=shard,
+        )
+
+    source: pipeline.TrainingBatches | clean_batches.PairedBatches = noisy_source
+    if loaded.clean_set is not None:
+        source = beside(loaded.clean_set.images, loaded.clean_set.true_labels)
+    test = loaded.dataset.test
+    own_test = test if shard[1] == 1 else test.take(range(shard[0], len(test), shard[1]))
+    clean = None if noisy.clean is None else noisy.clean.reveal()
+    return TrainingInputs(
+        batches=lambda start, steps: source.dataset(start, steps),
+        evaluation=ordered_batches(own_test, own_test.labels, config.data),
+        training_in_order=ordered_batches(train, noisy.given, config.data),
+        given=noisy.given,
+        clean=clean,
+        original_index=train.ids,
+        class_names=loaded.dataset.class_names,
+        pictures=lambda positions: train.images[positions],
+        label_facts={**noisy.facts, "dataset_name": config.data.dataset_name},
+        clean_set=None if loaded.clean_set is None else (loaded.clean_set.ids, loaded.clean_set.true_labels),
+        paths=train.paths_at,
+        evaluation_examples=len(test),
+        worker_stream=lambda first_step: source.dataset(first_step),
+        batches_beside=lambda chosen: beside(train.images[chosen], noisy.given[chosen]).dataset,
+        holdout=None
+        if loaded.holdout is None or loaded.holdout_labels is None
+        else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),
+        holdout_criterion=config.clean.holdout_criterion,
+    )
+
+
+def _clean_batch_size(config: Config, available: int, replicas: int) -> int:
+    """Clean samples beside each batch; their number must not depend on the replicas, among which a run may move.
+
+    Raises:
+        ValueError: they can't be shared equally.
+    """
+    size = config.clean.clean_batch_size or min(config.data.batch_size, available)
+    if size % replicas:
+        raise ValueError(
+            f"{size} clean samples a step cannot be shared equally by {replicas} replicas: "
+            f"give --clean_batch_size, a multiple of {replicas}"
+        )
+    return size
+
+
+def ordered_batches(split: Split, given: np.ndarray, config: DataConfig) -> tf.data.Dataset:
+    """Samples in order, standardised but not augmented, with these labels."""
+    return pipeline.evaluation_batches(
+        split.images, given, EVALUATION_BATCH, pipeline.AUGMENTATIONS[config.augmentation]
+    )

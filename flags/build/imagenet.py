@@ -1,0 +1,179 @@
+"""From plain configurations to objects, for data sets whose images are read from the disk; see ``flags.build``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from data import labels
+from data.imagenet import batches, labelling, sources
+from data.imagenet.dataset import StreamedDataset
+from data.imagenet.index import ImageIndex
+from data.imagenet.preprocessing import Colour, Preprocessing
+from data.imagenet.unreadable import UnreadableLog, refuse_too_many
+from flags.build import data, preparation
+from flags.build import in_memory as build
+from flags.build.in_memory import optimizer, run_settings, student
+from flags.define.clean_flags import CleanConfig
+from flags.define.imagenet_flags import ImagenetConfig, ImagenetDataConfig
+from mentornet import methods
+from mentornet.runs.workdir import Workdir
+from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.inputs import TrainingInputs
+
+__all__ = [
+    "LoadedImages",
+    "curriculum_updates",
+    "derived",
+    "load_data",
+    "method",
+    "optimizer",
+    "ordered_batches",
+    "run_settings",
+    "set_apart",
+    "student",
+    "training_inputs",
+]
+
+EVALUATION_BATCH = 64
+UNREADABLE_FILE = "unreadable.txt"
+
+
+@dataclass(frozen=True)
+class LoadedImages:
+    """A data set with the labels to train on, attribute by attribute as ``build.LoadedData``."""
+
+    dataset: StreamedDataset
+    train: ImageIndex
+    labels: labels.NoisyLabels
+
+
+def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> LoadedImages:
+    """Finds the images, makes sure that most are there, and decides the labels.
+
+    Args:
+        config: the data flags.
+        run_labels: labels.npz of an earlier run: use exactly its samples and labels, whatever the noise flags say.
+
+    Raises:
+        ValueError, FileNotFoundError: missing data, more missing images than allowed, labels that do not fit.
+    """
+    dataset = sources.load(
+        config.dataset_name,
+        config.data_dir,
+        webvision_parts=config.webvision_parts or None,
+        ilsvrc_dir=config.ilsvrc_dir,
+        train_list=config.train_list,
+        test_list=config.test_list,
+        index_dir=config.index_dir,
+        background=config.background_class,
+        image_size=config.image_size or 299,
+    )
+    for index in (dataset.train, dataset.test, *dataset.more_tests.values()):
+        refuse_too_many(index.missing_files(), config.max_unreadable, "are not there")
+    train = data.training_samples(dataset.train, config, run_labels)
+    if file := run_labels or config.labels_file:
+        return LoadedImages(dataset, train, labelling.labels_from_file(dataset, train, file))
+    noisy = labelling.noisy_labels(
+        dataset,
+        train,
+        config.noise_type,
+        config.noise_fraction,
+        config.noise_seed,
+        variant=config.noise_variant,
+        noise_class=config.noise_class,
+    )
+    return LoadedImages(dataset, train, noisy)
+
+
+def set_apart(loaded: LoadedImages, config: CleanConfig, seed: int) -> LoadedImages:
+    """Nothing is set apart here: flags that would were refused."""
+    del config, seed
+    return loaded
+
+
+def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distribution) -> TrainingInputs:
+    """The batches of a run, and what its reports need; see ``build_data.training_inputs``.
+
+    Raises:
+        ValueError: fewer samples than a batch, or a batch that can't be shared equally.
+    """
+    shard = place.input_shard
+    assert config.run.train_log_dir is not None
+    train, noisy, data = loaded.train, loaded.labels, config.data
+    unreadable = UnreadableLog(Path(config.run.train_log_dir) / UNREADABLE_FILE, data.max_unreadable)
+    size = loaded.dataset.image_size
+    colour = cast(Colour, data.colour_distortion)
+    source = batches.StreamingBatches(
+        train,
+        noisy.given,
+        noisy.is_clean,
+        batch_size=data.batch_size,
+        seed=config.run.seed,
+        preprocessing=Preprocessing(size, data.augmentation == "slim", colour),
+        unreadable=unreadable,
+        shard=shard,
+    )
+
+    def evaluation(index: ImageIndex) -> tf.data.Dataset:
+        own = index if shard[1] == 1 else index.take(range(shard[0], len(index), shard[1]))
+        return batches.evaluation_batches(own, own.labels, EVALUATION_BATCH, size, unreadable)
+
+    return TrainingInputs(
+        batches=lambda start, steps: source.dataset(start, steps),
+        evaluation=evaluation(loaded.dataset.test),
+        training_in_order=batches.evaluation_batches(train, noisy.given, EVALUATION_BATCH, size, unreadable),
+        given=noisy.given,
+        clean=None if noisy.clean is None else noisy.clean.reveal(),
+        original_index=train.ids,
+        class_names=loaded.dataset.class_names,
+        pictures=train.pictures,
+        label_facts={**noisy.facts, "dataset_name": data.dataset_name},
+        evaluation_examples=len(loaded.dataset.test),
+        worker_stream=lambda first_step: source.dataset(first_step),
+        more_evaluations={name: (evaluation(index), len(index)) for name, index in loaded.dataset.more_tests.items()},
+        paths=train.paths_at,
+        check=unreadable.check,
+    )
+
+
+def ordered_batches(split: ImageIndex, given: np.ndarray, config: ImagenetDataConfig) -> tf.data.Dataset:
+    """Samples in order, not augmented, with these labels; names of unreadable images go to stderr."""
+    return batches.evaluation_batches(split, given, EVALUATION_BATCH, config.image_size or 299, UnreadableLog())
+
+
+def derived(config: ImagenetConfig, loaded: LoadedImages, workdir: Workdir | None = None) -> preparation.Derived:
+    """What the method is made from beyond its options; see ``method_sources.derived``.
+
+    Raises:
+        ValueError, FileNotFoundError: missing, unreadable or unfitting sources.
+    """
+    # Of the loaded data only what both kinds have is used there.
+    return build.derived(
+        config,
+        cast(build.LoadedData, loaded),
+        workdir,
+        lambda: ordered_batches(loaded.train, loaded.labels.given, config.data),
+    )
+
+
+def method(
+    config: ImagenetConfig, network: keras.Model, loaded: LoadedImages, made_from: preparation.Derived | None = None
+) -> methods.NoisyLabelMethod:
+    """The method around a student; see ``build.method``.
+
+    Raises:
+        ValueError, FileNotFoundError: settings that do not fit, or no such curriculum.
+    """
+    made_from = made_from or derived(config, loaded)
+    return build.method(config, network, cast(build.LoadedData, loaded), made_from)
+
+
+def curriculum_updates(config: ImagenetConfig, loaded: LoadedImages) -> Any:
+    """None: the flags that would have a MentorNet learned while training were refused."""
+    del config, loaded

@@ -1,0 +1,255 @@
+"""What the scripts do with a checked configuration: train, evaluate, dump losses."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tf_keras as keras
+from absl import logging
+
+from flags import configuration
+from flags.build import curricula as data_driven
+from flags.build import in_memory, preparation
+from flags.configuration import Config
+from flags.define import student_flags
+from mentornet.runs.workdir import Workdir
+from mentornet.training import checkpoints, determinism, evaluate, run
+from mentornet.training.distribution import serving
+from mentornet.training.distribution import strategy as distributions
+from mentornet.training.distribution.strategy import Distribution
+
+
+def run_script(script: str, config: Config, build: Any = in_memory) -> None:
+    """Does what ``config`` asks for; a user's mistake ends with one sentence and exit code 1.
+
+    ``build`` is the module that makes objects of the configuration: ``flags.build`` for data sets held in memory,
+    ``flags.imagenet_build`` for those read from the disk.
+    A process of a cluster that lost another one ends with ``serving.PEER_LOST``, and is to be started again.
+    """
+    clustered = config.distribution.strategy in ("multi_worker", "parameter_server")
+    with serving.leaving_at_once() if clustered else contextlib.nullcontext():
+        _run_task(os.path.basename(script), config, clustered, build)
+
+
+def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
+    try:
+        _prepare_tensorflow(config)
+        task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
+        task(config, build)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        if clustered and serving.is_peer_lost(error):
+            configuration.fail(name, serving.peer_lost(error), code=serving.PEER_LOST)
+        if config.run.tensorflow_logs:
+            raise
+        configuration.fail(name, determinism.explained(error), code=1)
+    except KeyboardInterrupt:
+        configuration.fail(name, ValueError("stopped; the same command continues from the last checkpoint"), code=130)
+
+
+def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
+    """Trains, or continues, or says that the run is finished. Returns result.json's content."""
+    assert config.run.train_log_dir is not None
+    workdir = Workdir(config.run.train_log_dir, config.metric_columns())
+    data_driven.check(config.method)
+    distribution = _distribution(config)
+    if distribution.serves:
+        return _serve(distribution, workdir)
+    if distribution.cluster is not None and not config.run.tensorflow_logs:
+        serving.shorten_reports()
+    # A finished run needs neither its data nor what its method was made from.
+    if distribution.from_chief(workdir.is_run_folder() and workdir.finished()):
+        return _say_finished(config, workdir) if distribution.is_chief else {}
+    loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
+    inputs = build.training_inputs(loaded, config, distribution)
+    made_from = build.derived(config, loaded, workdir)
+    synchronized = config.distribution.synchronized_batch_norm
+    with distribution.scope():
+        network = build.student(
+            config.student, loaded, config.run.seed, distribution.replicas > 1 if synchronized is None else synchronized
+        )
+        method = build.method(config, network, loaded, made_from)
+        optimizer = build.optimizer(config, len(loaded.train))
+    if distribution.is_chief:
+        workdir.claim(configuration.flagfile_text(config), config.identity())
+        preparation.keep(workdir, made_from)
+    facts = {
+        "method": config.method.name,
+        "curriculum": config.method.curriculum,
+        "studentnet": config.student.name,
+        "dataset": config.data.dataset_name,
+        "noise_type": loaded.labels.noise_type,
+        "noise_fraction": loaded.labels.noise_fraction,
+        **({} if loaded.labels.noise_class is None else {"noise_class": loaded.labels.noise_class}),
+        "seed": config.run.seed,
+        "preset": config.run.preset,
+        "distribution": distribution.describe(),
+    }
+    updates = build.curriculum_updates(config, loaded)
+    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution, updates)
+    distribution.part()
+    if distribution.is_chief:
+        print(f"finished: {_figures(result)}; see {workdir.path}")
+    return result
+
+
+def _say_finished(config: Config, workdir: Workdir) -> dict[str, Any]:
+    """result.json of a finished run, or a refusal if the folder is another run's."""
+    workdir.claim(configuration.flagfile_text(config), config.identity())
+    result = workdir.read_result()
+    print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
+    return result
+
+
+def _distribution(config: Config) -> Distribution:
+    """The strategy, before any operation, checked against the flags."""
+    settings = {"jit_compile": config.run.jit_compile, "loss_scaling": config.run.mixed_precision == "float16"}
+    distributions.check_settings(config.distribution.strategy, **settings)
+    distribution = distributions.create(config.distribution.strategy, tpu=config.distribution.tpu)
+    distribution.check(batch_size=config.data.batch_size, **settings)
+    return distribution
+
+
+def _serve(distribution: Distribution, workdir: Workdir) -> dict[str, Any]:
+    """Waits on the chief of an asynchronous run until its result is there."""
+    assert distribution.cluster is not None
+    print(f"{distribution.cluster.name} serves at {distribution.cluster.address}", flush=True)
+    serving.serve(distribution.cluster, workdir.finished)
+    print(f"{distribution.cluster.name} ends: the run in {workdir.path} is finished")
+    return {}
+
+
+def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
+    """Evaluates the newest checkpoint of a run on a split; writes evaluation.json and, if asked, a csv."""
+    folder, run_folder = _run_folders(config)
+    config = _as_trained(config, run_folder)
+    checkpoints.newest(folder)
+    loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
+    network = build.student(config.student, loaded, config.run.seed)
+    if config.run.split == "train":
+        split, given = loaded.train, loaded.labels.given
+    else:
+        split, given = loaded.dataset.test, loaded.dataset.test.labels
+    batches = build.ordered_batches(split, given, config.data)
+    output = Path(config.run.eval_dir) if config.run.eval_dir else run_folder
+    paths = split.paths_at(range(len(split))) if config.run.output_csv_file else None
+    facts = {"split": config.run.split, "dataset": config.data.dataset_name, "studentnet": config.student.name}
+
+    def once() -> dict[str, Any]:
+        return evaluate.evaluate_checkpoint(
+            network, folder, batches, split.ids, output, config.run.output_csv_file, facts, paths
+        )
+
+    return evaluate.follow(once, config.run.eval_interval_secs, run_folder)
+
+
+def dump_losses(config: Config, build: Any = in_memory) -> None:
+    """Writes the csv data-driven learning needs, of the run's training samples with the labels it used."""
+    folder, run_folder = _run_folders(config)
+    config = _as_trained(config, run_folder)
+    checkpoints.newest(folder)
+    loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
+    if config.run.split == "test":
+        raise ValueError("dump_losses needs noisy and clean labels: use --split_name=train, or leave it out")
+    if loaded.labels.clean is None:
+        raise ValueError("dump_losses needs the true labels, which this data set does not have")
+    network = build.student(config.student, loaded, config.run.seed)
+    split, given, clean = loaded.train, loaded.labels.given, loaded.labels.clean.reveal()
+    if config.run.dump_examples:
+        chosen = data_driven.trusted_positions(split, config.run.dump_examples, config.run.seed)
+        split, given, clean = split.take(chosen), given[chosen], clean[chosen]
+    batches = build.ordered_batches(split, given, config.data)
+    csv_file = config.run.output_csv_file
+    assert csv_file is not None
+    found = evaluate.dump_losses(
+        network,
+        folder,
+        batches,
+        split.ids,
+        clean,
+        config.run.max_steps,
+        csv_file,
+        config.run.dump_epoch,
+        config.run.activations_file,
+    )
+    print(f"{len(found.label):,} rows written to {csv_file}")
+    if found.activation is not None:
+        print(f"{found.activation.shape[1]:,} activations of each written to {config.run.activations_file}")
+
+
+def _prepare_tensorflow(config: Config) -> None:
+    """Process-wide settings, before the first operation."""
+    if not config.run.tensorflow_logs:
+        logging.set_verbosity(logging.WARNING)
+    keras.utils.set_random_seed(config.run.seed)
+    if config.run.deterministic and config.distribution.strategy != "parameter_server":  # whose order is chance
+        determinism.make_deterministic(config.run.jit_compile)
+    if config.run.mixed_precision != "none":
+        keras.mixed_precision.set_global_policy(f"mixed_{config.run.mixed_precision}")
+    if config.distribution.logical_cpus:
+        divided = [tf.config.LogicalDeviceConfiguration()] * config.distribution.logical_cpus
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], divided)
+    devices = tf.config.list_physical_devices("GPU")
+    if config.run.device_id is not None and devices:
+        try:
+            chosen = devices[int(config.run.device_id)]
+        except (ValueError, IndexError):
+            raise ValueError(f"--device_id={config.run.device_id}: use 0 to {len(devices) - 1}") from None
+        tf.config.set_visible_devices(chosen, "GPU")
+        devices = [chosen]
+    for device in devices:
+        tf.config.experimental.set_memory_growth(device, True)
+
+
+# What an evaluation takes over from the run; data_dir is in its folder only where it says which images these are.
+_DATA_OF_A_RUN = ("dataset_name", "data_dir", "image_size", "train_examples", "augmentation", "background_class")
+
+
+def _run_folders(config: Config) -> tuple[Path, Path]:
+    """(folder with the checkpoints, run folder) of an evaluation."""
+    given = Path(config.run.checkpoint_dir or config.run.train_log_dir or "")
+    folder = run.checkpoint_folder(given)
+    return folder, folder.parent if folder.name == "checkpoints" else given
+
+
+def _labels_of(run_folder: Path) -> Path | None:
+    """The labels a run trained on, if its folder is at hand."""
+    file = Workdir(run_folder).labels_file
+    return file if file.is_file() else None
+
+
+def _as_trained(config: Config, run_folder: Path) -> Config:
+    """The configuration with the student, length and, where no flag says otherwise, data of the run, if it is known.
+
+    Raises:
+        ValueError: a flag names another student or method than the run has.
+    """
+    workdir = Workdir(run_folder)
+    if not workdir.is_run_folder():
+        return config
+    trained = workdir.read_run()["identity"]
+    same_method = not configuration.is_given("method") or trained.get("method") in (None, config.method.name)
+    for name, fits in (("studentnet", student_flags.may_name(trained.get("studentnet", ""))), ("method", same_method)):
+        if not fits:
+            raise ValueError(f"the run in {run_folder} has --{name}={trained[name]}: leave the flag out")
+    student = dataclasses.replace(
+        config.student,
+        name=trained.get("studentnet", config.student.name),
+        dropout_keep_probability=trained.get("dropout_keep_probability", config.student.dropout_keep_probability),
+        auxiliary_head=trained.get("auxiliary_head", False),
+    )
+    run_config = dataclasses.replace(config.run, max_steps=trained.get("max_steps", config.run.max_steps))
+    data = {name: trained[name] for name in _DATA_OF_A_RUN if name in trained and not configuration.is_given(name)}
+    return dataclasses.replace(config, student=student, run=run_config, data=dataclasses.replace(config.data, **data))
+
+
+def _figures(result: dict[str, Any]) -> str:
+    accuracy = result.get("accuracy_last")
+    shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
+    if result.get("top5_last") is not None:
+        shown += f" (Hit@5 {result['top5_last']:.4f})"
+    return f"{result['steps']:,} steps, {shown}"

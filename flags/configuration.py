@@ -1,0 +1,224 @@
+"""All flags of a training script together: parsing, the checked configuration, the replayable record."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+from absl import flags
+from absl.testing import flagsaver
+
+from flags.define import (
+    clean_flags,
+    data_flags,
+    distribution_flags,
+    method_flags,
+    presets,
+    released_flags,
+    run_flags,
+    spade_flags,
+    student_flags,
+)
+from flags.define.clean_flags import CleanConfig
+from flags.define.data_flags import DataConfig
+from flags.define.distribution_flags import DistributionConfig
+from flags.define.run_flags import RunConfig
+from flags.define.spade_flags import MethodConfig
+from flags.define.student_flags import StudentConfig
+from mentornet import methods
+from mentornet.features import EPOCH_ROWS
+from mentornet.runs.metrics_table import METRIC_COLUMNS
+
+FLAGS = flags.FLAGS
+MODULES: tuple[ModuleType, ...] = (
+    run_flags,
+    data_flags,
+    student_flags,
+    spade_flags,
+    method_flags,
+    clean_flags,
+    distribution_flags,
+    released_flags,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run as plain values."""
+
+    run: RunConfig
+    data: DataConfig
+    student: StudentConfig
+    method: MethodConfig
+    distribution: DistributionConfig
+    clean: CleanConfig
+
+    def metric_columns(self) -> tuple[str, ...]:
+        """Columns of metrics.csv: those of all runs, then the method's own."""
+        return METRIC_COLUMNS + methods.get(self.method.name).report_columns
+
+    def flag_modules(self) -> tuple[ModuleType, ...]:
+        """Where the script's flags are defined."""
+        return MODULES
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the result: two runs with the same ones give the same numbers.
+
+        Synchronous strategies do what one device does, so a run can move between them; asynchronous training differs.
+        """
+        data = dataclasses.asdict(self.data)
+        for irrelevant in (
+            "download",
+            "human_labels_file",
+            *(() if data["dataset_name"] == "folder" else ("data_dir",)),
+        ):
+            del data[irrelevant]
+        _forget_defaults(data, noise_variant="paper", noise_class=None)
+        run = {
+            name: getattr(self.run, name)
+            for name in (
+                "mode",
+                "seed",
+                "max_steps",
+                "eval_every_steps",
+                "mixed_precision",
+                "jit_compile",
+                "deterministic",
+            )
+        }
+        student = dataclasses.asdict(self.student)
+        student["studentnet"] = student.pop("name")
+        _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps")
+        method = {
+            "method": self.method.name,
+            "curriculum": self.method.curriculum,
+            "fixed_label": self.method.fixed_label,
+        }
+        asynchronous = {"asynchronous": True} if self.distribution.strategy == "parameter_server" else {}
+        clean = {
+            name: value for name, value in dataclasses.asdict(self.clean).items() if value not in (None, 0, "none")
+        }
+        if not self.clean.holdout_examples or clean["holdout_criterion"] == "accuracy":
+            del clean["holdout_criterion"]  # folders made before it was a setting went by the accuracy
+        own = {name: _compact(value) for name, value in {**self.method.options, **self.method.sources}.items()}
+        if self.method.update_epochs:
+            own |= {
+                "curriculum_update_epochs": list(self.method.update_epochs),
+                "mentor_examples": self.method.mentor_examples,
+                "mentor_steps": self.method.mentor_steps,
+            }
+        return {**run, **data, **student, **method, **own, **clean, **asynchronous}
+
+
+def _forget_defaults(settings: dict[str, Any], **defaults: Any) -> None:
+    """Leaves out younger settings at their defaults, so that folders made before they existed stay what they are."""
+    for name, default in defaults.items():
+        if settings[name] == default:
+            del settings[name]
+
+
+def _compact(value: Any) -> Any:
+    """A table over the 100 epochs as value,epochs,... like the flags write it; anything else as it is."""
+    if not isinstance(value, tuple) or len(value) != EPOCH_ROWS:
+        return value
+    runs = [(number, len(list(group))) for number, group in itertools.groupby(value)]
+    return ",".join(f"{number:g},{epochs}" for number, epochs in runs)
+
+
+def config() -> Config:
+    """The configuration of the parsed flags.
+
+    Raises:
+        ValueError: values out of range or flags that contradict each other.
+    """
+    _check_numbers()
+    released_flags.check()
+    run = run_flags.run_config()
+    preset = presets.get(run.preset)
+    method = spade_flags.method_config(preset)
+    distribution = distribution_flags.distribution_config(run.mode, run.device_id)
+    student = student_flags.student_config(preset, run.max_steps, methods.get(method.name).takes_auxiliary_head)
+    data = data_flags.data_config(run.seed, preset.augmentation)
+    clean = clean_flags.clean_config(method.name, data.dataset_name)
+    clean_flags.check_distribution(clean, distribution.strategy)
+    method_flags.check_distribution(method.name, distribution.strategy)
+    method_flags.check_batches(method.name, clean.balanced_batches)
+    method_flags.check_run(run.max_steps, student.weight_decay)
+    return Config(
+        run=run,
+        data=data,
+        student=student,
+        method=method,
+        distribution=distribution,
+        clean=clean,
+    )
+
+
+def _check_numbers() -> None:
+    """Refuses NaN and infinity, which pass many a comparison with a limit."""
+    for name, value in FLAGS.flag_values_dict().items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"--{name}={value:g} must be a finite number")
+
+
+def parse_command_line(argv: Sequence[str], make: Callable[[], Config] = config) -> list[str]:
+    """absl's ``flags_parser`` for the scripts: parses, checks, and answers a mistake with one line and exit code 2."""
+    script = os.path.basename(argv[0])
+    try:
+        _parse(argv)
+        make()
+    except (flags.Error, ValueError) as error:
+        fail(script, error)
+    return [argv[0]]
+
+
+def fail(script: str, error: BaseException, code: int = 2) -> NoReturn:
+    """Ends the process with one sentence on stderr."""
+    print(f"{script}: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr, flush=True)
+    raise SystemExit(code)
+
+
+def parse(argv: Sequence[str], make: Callable[[], Config] = config, modules: Sequence[ModuleType] = MODULES) -> Config:
+    """The configuration of a command line (program name first), leaving the process' own flags as they are.
+
+    Raises:
+        ValueError, absl.flags.Error: the same as on the command line.
+    """
+    with flagsaver.flagsaver():
+        FLAGS.unparse_flags()
+        for module in modules:
+            for flag in FLAGS.get_flags_for_module(module):
+                flag.unparse()
+        _parse(argv)
+        return make()
+
+
+def _parse(argv: Sequence[str]) -> None:
+    leftover = FLAGS(list(argv))[1:]
+    if leftover:
+        raise ValueError(
+            f"unexpected argument {leftover[0]!r}: write flags as --name=value, booleans as --name or --noname"
+        )
+
+
+def flagfile_text(checked: Config) -> str:
+    """The flags that were given, as a flagfile that replays the run, and behind # the values everything resolved to."""
+    given = sorted(
+        (flag for module in checked.flag_modules() for flag in FLAGS.get_flags_for_module(module) if flag.present),
+        key=lambda flag: flag.name,
+    )
+    lines = [flag.serialize() for flag in given]
+    resolved = json.dumps(checked.identity(), sort_keys=True, indent=1)
+    return "\n".join([*(line for line in lines if line), *("# " + line for line in resolved.splitlines()), ""])
+
+
+def is_given(name: str) -> bool:
+    """Whether the command line or a flag file sets the flag."""
+    return name in FLAGS and bool(FLAGS[name].present)

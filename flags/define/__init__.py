@@ -1,0 +1,1 @@
+"""Every DEFINE_*, one file a concern, and the plain configurations they are read into."""

@@ -1,0 +1,1 @@
+"""What is made of run folders: tables, plots, the sheet of suspects. Nothing here imports TensorFlow."""

@@ -1,0 +1,140 @@
+"""What the files of a run folder say about a run, finished or not, for plots and reports.
+
+Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mentornet import files
+from mentornet.files import RunFolderError
+from mentornet.runs.metrics_table import summarise
+from mentornet.runs.samples import read_samples_csv
+from mentornet.runs.workdir import Workdir
+
+# A finished run states a fact in its result under the first name; before that it is looked up among the settings.
+_OTHER_NAMES = {
+    "dataset": ("dataset_name",),
+    "studentnet": ("student",),
+    "noise_fraction": ("noise_rate",),
+    "max_steps": ("max_number_of_steps",),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+    """One run as its folder tells it.
+
+    Attributes:
+      path: the folder.
+      finished: whether result.json is there.
+      identity: the settings that change the result, from run.json.
+      result: result.json, or what follows from metrics.csv so far.
+      metrics: columns of metrics.csv, float64 [rows], NaN where unknown.
+      samples: columns of samples.csv, None before it is written.
+      command: the command line of the first start.
+      flags: the flags that were given, name -> value, "" for what is switched on or off by name; {} if unknown.
+      transition_matrix: float64 [C, C], of a method with one: at the end, or before that what it was made with.
+    """
+
+    path: Path
+    finished: bool
+    identity: Mapping[str, Any]
+    result: Mapping[str, Any]
+    metrics: Mapping[str, np.ndarray]
+    samples: Mapping[str, np.ndarray] | None
+    command: str
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    transition_matrix: np.ndarray | None = None
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RunData:
+        """Reads a run folder.
+
+        Raises:
+          RunFolderError: (a ValueError) no such folder, not a run folder, or a damaged file in it.
+        """
+        workdir = Workdir(path)
+        if not workdir.path.is_dir():
+            raise RunFolderError(f"There is no folder {workdir.path}; give the --train_log_dir of a run.")
+        if not workdir.is_run_folder():
+            inner = sorted(entry.parent.name for entry in workdir.path.glob("*/run.json"))
+            hint = f"it contains run folders, such as {workdir.path / inner[0]}" if inner else "it has no run.json"
+            raise RunFolderError(f"Folder {workdir.path} is not a run folder: {hint}.")
+        record = workdir.read_run()
+        metrics = workdir.metrics.read()
+        missing = sorted(set(workdir.metrics.columns) - set(metrics))
+        if missing:
+            raise RunFolderError(f"{workdir.metrics.path} lacks the columns {missing}.")
+        stated = workdir.read_result() if workdir.finished() else {}
+        known = {name: value for name, value in stated.items() if value is not None}
+        samples = read_samples_csv(workdir.samples_file) if workdir.samples_file.exists() else None
+        matrices = (file for file in (workdir.final_matrix_file, workdir.matrix_file) if file.exists())
+        matrix = next((files.read_matrix(file) for file in matrices), None)
+        command = str(record.get("command", ""))
+        return cls(
+            path=workdir.path,
+            finished=workdir.finished(),
+            identity=record["identity"],
+            result=summarise(metrics) | known,
+            metrics=metrics,
+            samples=samples,
+            command=command,
+            flags=workdir.given_flags(),
+            transition_matrix=matrix,
+        )
+
+    def fact(self, name: str) -> Any:
+        """A fact by its name in result.json (method, dataset, seed, accuracy_last, ...); None if not known."""
+        for source in (self.result, self.identity):
+            for key in (name, *_OTHER_NAMES.get(name, ())):
+                if source.get(key) is not None:
+                    return source[key]
+        return None
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+    @property
+    def curriculum(self) -> str:
+        """Name of the curriculum, "-" for a method without one; of a learned MentorNet its folder's name."""
+        curriculum = str(self.fact("curriculum") or "").rstrip("/\\")
+        return "-" if curriculum in ("", "none") else curriculum.replace("\\", "/").rsplit("/", 1)[-1]
+
+    @property
+    def noise(self) -> str:
+        """Kind and fraction of the label noise in a few letters, such as "uniform 40%"."""
+        kind = str(self.fact("noise_type") or "none")
+        fraction = self.fact("noise_fraction")
+        if kind == "none" or kind.startswith("human") or fraction is None:
+            return kind
+        return f"{kind} {100 * float(fraction):g}%"
+
+    @property
+    def wrong_share(self) -> float | None:
+        """The share of training labels that are really wrong, None when clean labels are not known."""
+        share = self.fact("noise_rate_actual")
+        if share is None and self.samples is not None and "clean_label" in self.samples:
+            share = np.mean(self.samples["clean_label"] != self.samples["given_label"])
+        return None if share is None or not math.isfinite(share) else float(share)
+
+    @property
+    def title(self) -> str:
+        """One line for a plot: method, curriculum, student, data set, noise, seed, and whether it is finished."""
+        method = str(self.fact("method") or "unknown method")
+        rule = "" if self.curriculum == "-" else f" with {self.curriculum}"
+        noise = "no noise added" if self.noise == "none" else f"{self.noise} noise"
+        known = [self.fact("studentnet"), f"{self.fact('dataset') or 'unknown data'}, {noise}"]
+        seed = self.fact("seed")
+        parts = [method + rule, *(str(part) for part in known if part), *([] if seed is None else [f"seed {seed}"])]
+        return " · ".join(parts) + ("" if self.finished else f" · unfinished, step {self.fact('steps'):,}")

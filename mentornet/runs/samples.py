@@ -1,0 +1,174 @@
+"""samples.csv: which training labels are most likely wrong.
+
+A curriculum that works gives wrong labels low weights, so the samples of the lowest mean weight at the end of training
+(its last tenth, but a whole epoch at least) are the ones worth a person's look. Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mentornet import files
+from mentornet.runs.metrics_table import format_row
+
+SAMPLE_COLUMNS = ("index", "given_label", "predicted_label", "mean_weight", "loss", "suspect_rank")
+
+
+def rank_suspects(mean_weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
+    """Ranks samples by how suspect their labels are.
+
+    Args:
+      mean_weight: float [n]; NaN for a sample that was not visited, which is ranked as one of mean weight.
+      loss: float [n], decides between equal weights: the higher, the more suspect. NaN counts as lowest.
+
+    Returns:
+      int64 [n], a permutation of 1..n; 1 is the most suspect. What is still tied keeps the given order.
+    """
+    mean_weight, loss = np.asarray(mean_weight, np.float64), np.asarray(loss, np.float64)
+    if mean_weight.ndim != 1 or mean_weight.shape != loss.shape:
+        raise ValueError(f"Weights {mean_weight.shape} and losses {loss.shape} must be one value a sample.")
+    visited = np.isfinite(mean_weight)
+    typical = float(mean_weight[visited].mean()) if visited.any() else 0.0
+    weight = np.where(visited, mean_weight, typical)
+    order = np.lexsort((-np.where(np.isnan(loss), -np.inf, loss), weight))  # stable
+    rank = np.empty(order.size, np.int64)
+    rank[order] = np.arange(1, order.size + 1)
+    return rank
+
+
+def top_suspects(mean_weight: np.ndarray, loss: np.ndarray, count: int = 48) -> np.ndarray:
+    """Positions int64 [<= count] of the most suspect samples, the most suspect first."""
+    return np.argsort(rank_suspects(mean_weight, loss))[:count]
+
+
+def telling(mean_weight: np.ndarray) -> np.ndarray:
+    """The weights float [n] if they differ, else NaN [n]: equal ones, of plain training, say nothing of a sample."""
+    visited = mean_weight[np.isfinite(mean_weight)]
+    return mean_weight if visited.size and np.ptp(visited) > 0 else np.full(len(mean_weight), np.nan)
+
+
+def weights_auc(mean_weight: np.ndarray, is_clean: np.ndarray) -> float:
+    """How well weights separate clean from wrong labels: the area under the ROC curve.
+
+    That is the probability that a random clean sample has a higher weight than a random wrong one, ties counting
+    half: 0.5 for constant weights, 1 for perfect ones (the Mann-Whitney statistic, by mean ranks).
+
+    Args:
+      mean_weight: float [n]; samples with NaN are left out.
+      is_clean: bool [n].
+
+    Returns:
+      The area in [0, 1], NaN when all the samples left are clean or all are wrong.
+    """
+    weight, is_clean = np.asarray(mean_weight, np.float64), np.asarray(is_clean, bool)
+    if weight.ndim != 1 or weight.shape != is_clean.shape:
+        raise ValueError(f"Weights {weight.shape} and clean marks {is_clean.shape} must be one value a sample.")
+    known = ~np.isnan(weight)
+    weight, is_clean = weight[known], is_clean[known]
+    clean, wrong = int(is_clean.sum()), int((~is_clean).sum())
+    if not clean or not wrong:
+        return float("nan")
+    _, position, counts = np.unique(weight, return_inverse=True, return_counts=True)
+    mean_rank = np.cumsum(counts) - (counts - 1) / 2
+    rank_sum = float(mean_rank[position][is_clean].sum())
+    return (rank_sum - clean * (clean + 1) / 2) / (clean * wrong)
+
+
+def write_samples_csv(
+    path: str | os.PathLike[str],
+    *,
+    index: np.ndarray,
+    given: np.ndarray,
+    predicted: np.ndarray,
+    mean_weight: np.ndarray,
+    loss: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    clean: np.ndarray | None = None,
+    paths: Sequence[str] | None = None,
+) -> None:
+    """Writes one line a training sample, the most suspect first.
+
+    Columns: index, given_label, predicted_label, mean_weight, loss, suspect_rank, then given_name and predicted_name
+    if `class_names` are given, then clean_label if `clean` is, then path if `paths` are.
+
+    Args:
+      path: the CSV file; replaced all at once.
+      index: int [n], position in the data set.
+      given: int [n], the labels trained on.
+      predicted: int [n], the student's answer at the end.
+      mean_weight: float [n], mean weight at the end of training; NaN (an empty cell) if not visited then.
+      loss: float [n], at the end, against the given label.
+      class_names: name of every label.
+      clean: int [n], true labels.
+      paths: n names of files.
+
+    Raises:
+      ValueError: arrays of different lengths, or a label without a name.
+      RunFolderError: the file cannot be written.
+    """
+    columns: dict[str, Any] = {
+        "index": index,
+        "given_label": given,
+        "predicted_label": predicted,
+        "mean_weight": mean_weight,
+        "loss": np.asarray(loss) + 0.0,  # -0.0, the rounded loss of a certain answer, reads as a mistake
+        "suspect_rank": rank_suspects(mean_weight, loss),
+    }
+    if class_names is not None:
+        for name, labels in (("given_name", given), ("predicted_name", predicted)):
+            check_names(labels, class_names)
+            columns[name] = [class_names[label] for label in labels]
+    if clean is not None:
+        columns["clean_label"] = clean
+    if paths is not None:
+        columns["path"] = paths
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"All columns need one value a sample; the lengths are {lengths}.")
+    order = np.argsort(columns["suspect_rank"])
+    with files.replacing(path) as stream:
+        stream.write(format_row(list(columns)).encode())
+        for position in order:
+            stream.write(format_row([values[position] for values in columns.values()]).encode())
+
+
+def read_samples_csv(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Reads samples.csv into arrays [n] by column name: float64 weights and losses, str names, int64 the rest.
+
+    Raises:
+      RunFolderError: the file is missing or is not such a table.
+    """
+    with files.explained(path, "read"), open(path, newline="", encoding="utf-8") as stream:
+        rows = list(csv.reader(stream))
+    try:
+        header, body = rows[0], rows[1:]
+        cells = {name: [row[i] for row in body] for i, name in enumerate(header)}
+        table: dict[str, np.ndarray] = {}
+        for name, values in cells.items():
+            if name in ("mean_weight", "loss"):
+                table[name] = np.array([float(value or "nan") for value in values], np.float64)
+            elif name.endswith("_name") or name == "path":
+                table[name] = np.array(values, np.str_)
+            else:
+                table[name] = np.array([int(value) for value in values], np.int64)
+        missing = [name for name in SAMPLE_COLUMNS if name not in table]
+        if missing:
+            raise ValueError(f"columns {missing} are missing")
+    except (ValueError, IndexError) as error:
+        raise files.RunFolderError(f"{Path(path)} is not a table of samples: {error}.") from error
+    return table
+
+
+def check_names(labels: np.ndarray, class_names: Sequence[str]) -> None:
+    """Raises a ValueError when a label has no name."""
+    labels = np.asarray(labels)
+    if labels.size and not 0 <= labels.min() <= labels.max() < len(class_names):
+        raise ValueError(
+            f"Labels run from {labels.min()} to {labels.max()}, but {len(class_names)} class names are given."
+        )
