@@ -18,7 +18,7 @@ from data.labels import DiagnosticLabels, NoisyLabels
 
 _WAYS = (
     "name checked training images with --clean_labels_file, put checked images of a folder data set into "
-    "clean/<class>/ beside train/, or use --method=l2b with --clean_source=mixture, which needs none"
+    "clean/<class>/ beside train/, or use a method that takes --clean_source=mixture, which needs none"
 )
 
 

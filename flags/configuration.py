@@ -34,6 +34,7 @@ from flags.define.spade_flags import MethodConfig
 from flags.define.student_flags import StudentConfig
 from mentornet import methods
 from mentornet.features import EPOCH_ROWS
+from mentornet.options import RunFacts
 from mentornet.runs.metrics_table import METRIC_COLUMNS
 
 FLAGS = flags.FLAGS
@@ -62,7 +63,25 @@ class Config:
 
     def metric_columns(self) -> tuple[str, ...]:
         """Columns of metrics.csv: those of all runs, then the method's own."""
-        return METRIC_COLUMNS + methods.get(self.method.name).report_columns
+        return METRIC_COLUMNS + methods.get(self.method.name).metric_columns()
+
+    def steps_per_epoch(self, examples: int) -> int:
+        """Batches that make an epoch of so many training samples."""
+        return min(max(1, examples // self.data.batch_size), self.data.max_batches_per_epoch or examples)
+
+    def resolved(self, examples: int) -> Config:
+        """The same with its length in steps, which --num_epochs leaves to the number of training samples."""
+        if self.run.num_epochs is None:
+            return self
+        epoch = self.steps_per_epoch(examples)
+        steps, student = self.run.num_epochs * epoch, self.student
+        run = dataclasses.replace(
+            self.run, max_steps=steps, eval_every_steps=min(steps, self.run.eval_every_steps or epoch)
+        )
+        if student.learning_rate_boundaries is None:
+            boundaries = student_flags.default_boundaries(student.name, steps)
+            student = dataclasses.replace(student, learning_rate_boundaries=boundaries)
+        return dataclasses.replace(self, run=run, student=student)
 
     def flag_modules(self) -> tuple[ModuleType, ...]:
         """Where the script's flags are defined."""
@@ -80,7 +99,7 @@ class Config:
             *(() if data["dataset_name"] == "folder" else ("data_dir",)),
         ):
             del data[irrelevant]
-        _forget_defaults(data, noise_variant="paper", noise_class=None)
+        _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None)
         run = {
             name: getattr(self.run, name)
             for name in (
@@ -95,7 +114,12 @@ class Config:
         }
         student = dataclasses.asdict(self.student)
         student["studentnet"] = student.pop("name")
-        _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps")
+        _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps", optimizer="sgd")
+        _forget_defaults(student, linear_decay_epoch=None, adam_beta1=0.9, adam_beta1_after_decay=None)
+        if self.run.num_epochs is not None:
+            run["num_epochs"] = self.run.num_epochs
+            _forget_defaults(run, max_steps=None, eval_every_steps=0)
+            _forget_defaults(student, learning_rate_boundaries=None)
         method = {
             "method": self.method.name,
             "curriculum": self.method.curriculum,
@@ -107,7 +131,7 @@ class Config:
         }
         if not self.clean.holdout_examples or clean["holdout_criterion"] == "accuracy":
             del clean["holdout_criterion"]  # folders made before it was a setting went by the accuracy
-        own = {name: _compact(value) for name, value in {**self.method.options, **self.method.sources}.items()}
+        own = {name: _compact(value) for name, value in self.method.options.items()}
         if self.method.update_epochs:
             own |= {
                 "curriculum_update_epochs": list(self.method.update_epochs),
@@ -144,13 +168,23 @@ def config() -> Config:
     preset = presets.get(run.preset)
     method = spade_flags.method_config(preset)
     distribution = distribution_flags.distribution_config(run.mode, run.device_id)
-    student = student_flags.student_config(preset, run.max_steps, methods.get(method.name).takes_auxiliary_head)
+    kind = methods.get(method.name)
+    student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE)
     data = data_flags.data_config(run.seed, preset.augmentation)
     clean = clean_flags.clean_config(method.name, data.dataset_name)
-    clean_flags.check_distribution(clean, distribution.strategy)
-    method_flags.check_distribution(method.name, distribution.strategy)
-    method_flags.check_batches(method.name, clean.balanced_batches)
-    method_flags.check_run(run.max_steps, student.weight_decay)
+    asynchronous = distribution.strategy == "parameter_server"
+    if asynchronous and kind.peers > 1:
+        raise ValueError(
+            f"--method={method.name} trains {kind.peers} students that choose for each other, which workers that don't "
+            "wait for each other can't do: use another strategy than parameter_server"
+        )
+    if asynchronous and clean.clean_source == "mixture":
+        raise ValueError(
+            "--clean_source=mixture trains in several stages, which workers that don't wait for each other can't do: "
+            "give a clean set, or use another strategy than parameter_server"
+        )
+    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous)
+    method_flags.check(method.name, method.options, facts)
     return Config(
         run=run,
         data=data,

@@ -1,10 +1,13 @@
 """Batches of images that are read and decoded as they are needed, deterministic and resumable at any step.
 
-The same contract as `data.pipeline`: batch t is a function of (seed, t) alone, "image" float32 [b, size, size, 3] in
-[-1, 1], "label" int32 [b], "index" int32 [b] (position in the index passed here) and, in training, "is_clean" bool [b].
+The same contract as `data.streams`: batch t is a function of (seed, stage, t) alone, with images float32
+[b, size, size, 3] in [-1, 1] and "index" as the position in the index passed here.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,88 +18,139 @@ from data.imagenet.index import ImageIndex
 from data.imagenet.preprocessing import Preprocessing
 from data.imagenet.reader import Reader
 from data.imagenet.unreadable import UnreadableLog
-from data.order import GENERATOR, EpochOrder
+from data.order import GENERATOR, EpochOrder, step_numbers
+from data.streams import GIVEN, Orders, Source, Stream, chosen, named, stacked
 
 _CHUNK = 32  # at most so many images are decoded as one element; larger batches are put together from several
 _SPARE = 16  # images that are tried in place of one that fails; if they all fail too, the data is gone
 
 
-class StreamingBatches:
-    """Shuffled, augmented batches of images on the disk, in the order of `order.EpochOrder`."""
+class DiskStreams:
+    """Streams of images on the disk, with the orders of `data.streams`; an image is read once for each of its views."""
 
     def __init__(
         self,
-        index: ImageIndex,
-        labels: npt.ArrayLike,
-        is_clean: npt.ArrayLike,
+        sources: Mapping[str, Source],
         *,
-        batch_size: int,
         seed: int,
         preprocessing: Preprocessing,
         unreadable: UnreadableLog,
         shard: tuple[int, int] = (0, 1),
+        balanced: bool = False,
+        most_steps: int | None = None,
     ) -> None:
         """Keeps names, places and labels as tensors on the host.
 
         Args:
-          index: n training images.
-          labels: integers [n], the labels to train on.
-          is_clean: bool [n], for diagnostics.
-          batch_size: b, images in a global batch, 1 to n.
+          sources: by name, with an `ImageIndex` as their images; "training" is one of them.
           seed: 0 or more; of order, distortions and replacements.
-          preprocessing: what happens to the images.
+          preprocessing: what happens to the images of the view "weak".
           unreadable: where images that cannot be read are noted.
           shard: (i, k), i < k: this is worker i of k and gets rows i b/k to (i+1) b/k of every global batch.
+          balanced: see `data.streams.MemoryStreams`.
+          most_steps: likewise.
 
         Raises:
           ValueError: arrays of another length, more images in a batch than there are, or a batch that k workers
             cannot share equally.
         """
-        self._order = EpochOrder(len(index), batch_size, seed, shard)
-        self._reader = Reader(index, preprocessing, unreadable)
-        self._arrays = batching.on_host(
-            len(index), label=np.asarray(labels, np.int32), is_clean=np.asarray(is_clean, np.bool_)
-        )
-        self._keys = {purpose: seeding.key(seed, f"imagenet/{purpose}") for purpose in ("distort", "replace")}
+        self._orders = Orders(sources, seed=seed, shard=shard, balanced=balanced, most_steps=most_steps)
+        self._preprocessing, self._unreadable = preprocessing, unreadable
+        self._arrays = {
+            name: batching.on_host(
+                len(source.images),
+                label=np.asarray(source.labels, np.int32),
+                **({} if source.is_clean is None else {"is_clean": np.asarray(source.is_clean, np.bool_)}),
+            )
+            for name, source in sources.items()
+        }
 
-    @property
-    def num_examples(self) -> int:
-        return self._order.num_examples
+    def steps(self, stream: Stream) -> int:
+        """Returns how many batches one pass over a stream has."""
+        return self._orders.order(GIVEN, stream, None).steps_per_epoch
 
-    @property
-    def steps_per_epoch(self) -> int:
-        return self._order.steps_per_epoch
-
-    def dataset(self, start_step: int = 0, num_steps: int | None = None) -> tf.data.Dataset:
-        """Returns the batches of steps start_step, start_step + 1, ...
-
-        Args:
-          start_step: 0 or more; takes the same time whatever it is.
-          num_steps: how many batches; None never ends.
+    def dataset(
+        self,
+        streams: Mapping[str, Stream],
+        start_step: int | tf.Tensor = 0,
+        num_steps: int | None = None,
+        stage: int | None = None,
+    ) -> tf.data.Dataset:
+        """Returns the batches of steps start_step, start_step + 1, ...; see `data.streams.MemoryStreams.dataset`.
 
         Raises:
-          ValueError: a negative number.
+          ValueError: a negative number, or streams that cannot be made.
         """
+        parts = [self._batches(name, stream, start_step, num_steps, stage) for name, stream in streams.items()]
+        if len(parts) == 1:
+            return batching.in_order(parts[0], ahead=2)
+        together = tf.data.Dataset.zip(tuple(parts)).map(
+            lambda *batches: {name: value for batch in batches for name, value in batch.items()}
+        )
+        return batching.in_order(together, ahead=2)
+
+    def _batches(
+        self, name: str, stream: Stream, start_step: int | tf.Tensor, num_steps: int | None, stage: int | None
+    ) -> tf.data.Dataset:
+        """A stream's part of the batches."""
+        order, seed = self._orders.order(name, stream, stage), self._orders.seed(name, stage)
+        arrays = self._arrays[stream.source]
+        with tf.device("CPU:0"):
+            values = {key: tf.constant(array) for key, array in stream.values.items()}
+        views = []
+        for number, kind in enumerate(stream.views):
+            if kind == "strong":
+                raise ValueError("Strong views exist for images in memory, not for those read from the disk.")
+            how = self._preprocessing if kind == "weak" else replace(self._preprocessing, distort=False)
+            reader = Reader(self._orders.sources[stream.source].images, how, self._unreadable)
+            views.append(_View(reader, order, chosen(stream), seed, number).batches(start_step, num_steps))
+
+        def completed(*found: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
+            index = found[0][1]
+            gone = f"{_SPARE} images in a row cannot be read: is the folder with the images still there?"
+            with tf.control_dependencies([tf.debugging.assert_non_negative(index, gone)]):
+                index = tf.identity(index)
+            batch = {key: tf.gather(array, index) for key, array in (arrays | values).items()}
+            image = stacked([images for images, _ in found])
+            return named(name, {"image": image, "index": tf.cast(index, tf.int32), **batch})
+
+        return tf.data.Dataset.zip(tuple(views)).map(completed)
+
+
+class _View:
+    """One view of a stream's images, batch by batch."""
+
+    def __init__(
+        self, reader: Reader, order: EpochOrder, positions: npt.NDArray[np.int64] | None, seed: int, number: int
+    ) -> None:
+        self._reader, self._order = reader, order
+        with tf.device("CPU:0"):
+            self._where = None if positions is None else tf.constant(positions)
+        distort = f"imagenet/view {number}/distort" if number else "imagenet/distort"
+        # All views of an image that cannot be read show the same other image.
+        self._keys = {"distort": seeding.key(seed, distort), "replace": seeding.key(seed, "imagenet/replace")}
+        self._rows = order.rows.stop - order.rows.start
+
+    def batches(self, start_step: int | tf.Tensor, num_steps: int | None) -> tf.data.Dataset:
+        """Pairs of images [rows, size, size, 3] and their positions in the source, int64 [rows]."""
         rows = self._rows
         chunk = _largest_divisor(rows)
-        starts = self._order.steps(start_step, num_steps).flat_map(
+        starts = step_numbers(start_step, num_steps).flat_map(
             lambda step: tf.data.Dataset.range(step * rows, (step + 1) * rows, chunk)
         )
         chunks = self._reader.images(starts, chunk, self._positions, self._seeds, self._spare)
-        return batching.in_order(_joined(chunks, rows // chunk, whole=True).map(self._completed), ahead=2)
-
-    @property
-    def _rows(self) -> int:
-        """How many images of every global batch are this worker's."""
-        return self._order.rows.stop - self._order.rows.start
+        return _joined(chunks, rows // chunk, whole=True)
 
     def _row(self, numbers: tf.Tensor) -> tf.Tensor:
         """Numbers among this worker's images -> those among all workers'."""
         return numbers // self._rows * self._order.batch_size + self._order.rows.start + numbers % self._rows
 
+    def _chosen(self, index: tf.Tensor) -> tf.Tensor:
+        return index if self._where is None else tf.gather(self._where, index)
+
     def _positions(self, numbers: tf.Tensor) -> tf.Tensor:
-        """The numbers of images of one batch -> their positions in the index."""
-        return self._order.index(numbers[0] // self._rows, numbers % self._rows)
+        """The numbers of images of one batch -> their positions in the source."""
+        return self._chosen(self._order.index(numbers[0] // self._rows, numbers % self._rows))
 
     def _seeds(self, numbers: tf.Tensor) -> tf.Tensor:
         rows = self._row(numbers)
@@ -104,15 +158,8 @@ class StreamingBatches:
 
     def _spare(self, number: tf.Tensor) -> tf.Tensor:
         """int64 [_SPARE]: positions to try if the image of this number fails."""
-        seed = [self._keys["replace"], self._row(number)]
-        return tf.random.stateless_uniform([_SPARE], seed, 0, self.num_examples, tf.int64, alg=GENERATOR)
-
-    def _completed(self, image: tf.Tensor, index: tf.Tensor) -> dict[str, tf.Tensor]:
-        gone = f"{_SPARE} images in a row cannot be read: is the folder with the images still there?"
-        with tf.control_dependencies([tf.debugging.assert_non_negative(index, gone)]):
-            index = tf.identity(index)
-        values = {name: tf.gather(array, index) for name, array in self._arrays.items()}
-        return {"image": image, "index": tf.cast(index, tf.int32), **values}
+        seed, count = [self._keys["replace"], self._row(number)], self._order.num_examples
+        return self._chosen(tf.random.stateless_uniform([_SPARE], seed, 0, count, tf.int64, alg=GENERATOR))
 
 
 def evaluation_batches(

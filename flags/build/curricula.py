@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from data import labels, pipeline
+from data import labels
 from data.image_dataset import Split
 from data.labels import NoisyLabels
 from flags.define.spade_flags import DATA_DRIVEN, MethodConfig
@@ -15,10 +15,8 @@ from mentornet.curricula import learned
 from mentornet.curricula.base import Curriculum
 from mentornet.curricula.learned import LearnedCurriculum
 from mentornet.learning.trainer import LearningSettings
+from mentornet.learning.updates import CurriculumUpdates, TrustedSamples
 from mentornet.network import MentorNetwork, NetworkConfig, build
-from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
-
-_BATCH = 500
 
 
 def curriculum(config: MethodConfig, num_classes: int, seed: int) -> Curriculum:
@@ -67,9 +65,7 @@ def trusted_positions(train: Split, count: int, seed: int) -> np.ndarray:
     return np.flatnonzero(np.isin(train.ids, labels.subset(train, count, seed).ids))
 
 
-def updates(
-    config: MethodConfig, train: Split, noisy: NoisyLabels, augmentation: pipeline.Augmentation, seed: int
-) -> CurriculumUpdates | None:
+def updates(config: MethodConfig, train: Split, noisy: NoisyLabels, seed: int) -> CurriculumUpdates | None:
     """When the curriculum is learned anew, and from what; None for never.
 
     Only the true labels of the trusted samples leave their type here.
@@ -82,10 +78,6 @@ def updates(
     if noisy.clean is None:
         raise ValueError(f"--curriculum={config.curriculum} learns from true labels, which this data set does not have")
     chosen = trusted_positions(train, config.mentor_examples, seed)
-    trusted = TrustedSamples(
-        batches=pipeline.evaluation_batches(train.images[chosen], noisy.given[chosen], _BATCH, augmentation),
-        index=train.ids[chosen],
-        clean=noisy.clean.reveal()[chosen],
-    )
+    trusted = TrustedSamples(positions=chosen, index=train.ids[chosen], clean=noisy.clean.reveal()[chosen])
     learning = LearningSettings(objective="cross_entropy", steps=config.mentor_steps)
     return CurriculumUpdates(trusted, config.update_epochs, learning=learning, seed=seed)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data import balanced, clean_batches, clean_set, datasets, labels, pipeline
+from data import clean_set as clean_sets
+from data import datasets, labels, pipeline, streams
 from data.image_dataset import CleanSet, ImageDataset, Split
 from data.labels import NoisyLabels
+from data.streams import Source
 from flags.configuration import Config
 from flags.define.clean_flags import CleanConfig
 from flags.define.data_flags import DataConfig
@@ -90,7 +92,7 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
     """
     train, noisy, clean = loaded.train, loaded.labels, None
     if config.clean_source == "set":
-        clean, train, noisy = clean_set.chosen(
+        clean, train, noisy = clean_sets.chosen(
             loaded.dataset,
             train,
             noisy,
@@ -101,14 +103,14 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
         )
     if not config.holdout_examples:
         return LoadedData(loaded.dataset, train, noisy, clean)
-    held, kept = clean_set.holdout_positions(len(train), config.holdout_examples, seed=seed)
+    held, kept = clean_sets.holdout_positions(len(train), config.holdout_examples, seed=seed)
     return LoadedData(
         loaded.dataset,
         train.take(kept),
-        clean_set.taken(noisy, kept),
+        clean_sets.taken(noisy, kept),
         clean,
         train.take(held),
-        clean_set.taken(noisy, held),
+        clean_sets.taken(noisy, held),
     )
 
 
@@ -125,41 +127,31 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
     """
     shard = place.input_shard
     train, noisy = loaded.train, loaded.labels
-    augmentation = pipeline.AUGMENTATIONS[config.data.augmentation]
-    kind = balanced.BalancedBatches if config.clean.balanced_batches else pipeline.TrainingBatches
-    noisy_source = kind(
-        train.images,
-        noisy.given,
-        noisy.is_clean,
-        batch_size=config.data.batch_size,
-        seed=config.run.seed,
-        augmentation=augmentation,
-        shard=shard,
-    )
-
     clean_size = _clean_batch_size(config, len(train if loaded.clean_set is None else loaded.clean_set), place.replicas)
-
-    def beside(images: np.ndarray, supposed: np.ndarray) -> clean_batches.PairedBatches:
-        return clean_batches.PairedBatches(
-            noisy_source,
-            images,
-            supposed,
-            batch_size=clean_size,
-            seed=config.run.seed,
-            augmentation=augmentation,
-            shard=shard,
-        )
-
-    source: pipeline.TrainingBatches | clean_batches.PairedBatches = noisy_source
+    sources = {streams.TRAINING: Source(train.images, noisy.given, config.data.batch_size, noisy.is_clean)}
     if loaded.clean_set is not None:
-        source = beside(loaded.clean_set.images, loaded.clean_set.true_labels)
+        clean_set = loaded.clean_set
+        sources["clean"] = Source(clean_set.images, clean_set.true_labels, clean_size, what="clean images")
     test = loaded.dataset.test
     own_test = test if shard[1] == 1 else test.take(range(shard[0], len(test), shard[1]))
     clean = None if noisy.clean is None else noisy.clean.reveal()
+
+    def ordered(positions: np.ndarray | None) -> tf.data.Dataset:
+        if positions is None:
+            return ordered_batches(train, noisy.given, config.data)
+        return ordered_batches(train.take(positions), noisy.given[positions], config.data)
+
     return TrainingInputs(
-        batches=lambda start, steps: source.dataset(start, steps),
+        streams=streams.MemoryStreams(
+            sources,
+            seed=config.run.seed,
+            augmentation=pipeline.AUGMENTATIONS[config.data.augmentation],
+            shard=shard,
+            balanced=config.clean.balanced_batches,
+            most_steps=config.data.max_batches_per_epoch,
+        ),
         evaluation=ordered_batches(own_test, own_test.labels, config.data),
-        training_in_order=ordered_batches(train, noisy.given, config.data),
+        ordered=ordered,
         given=noisy.given,
         clean=clean,
         original_index=train.ids,
@@ -169,8 +161,6 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
         clean_set=None if loaded.clean_set is None else (loaded.clean_set.ids, loaded.clean_set.true_labels),
         paths=train.paths_at,
         evaluation_examples=len(test),
-        worker_stream=lambda first_step: source.dataset(first_step),
-        batches_beside=lambda chosen: beside(train.images[chosen], noisy.given[chosen]).dataset,
         holdout=None
         if loaded.holdout is None or loaded.holdout_labels is None
         else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),

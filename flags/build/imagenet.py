@@ -1,4 +1,4 @@
-"""From plain configurations to objects, for data sets whose images are read from the disk; see ``flags.build``."""
+"""From plain configurations to objects, for images that are read from the disk; see ``flags.build.in_memory``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex
 from data.imagenet.preprocessing import Colour, Preprocessing
 from data.imagenet.unreadable import UnreadableLog, refuse_too_many
-from flags.build import data, preparation
-from flags.build import in_memory as build
-from flags.build.in_memory import optimizer, run_settings, student
+from data.streams import TRAINING, Source
+from flags.build import data as data_of_flags
+from flags.build import in_memory
+from flags.build.in_memory import optimizer, predictor, run_settings, student
 from flags.define.clean_flags import CleanConfig
 from flags.define.imagenet_flags import ImagenetConfig, ImagenetDataConfig
 from mentornet import methods
@@ -28,12 +29,12 @@ from mentornet.training.inputs import TrainingInputs
 
 __all__ = [
     "LoadedImages",
-    "curriculum_updates",
-    "derived",
+    "arguments",
     "load_data",
     "method",
     "optimizer",
     "ordered_batches",
+    "predictor",
     "run_settings",
     "set_apart",
     "student",
@@ -46,7 +47,7 @@ UNREADABLE_FILE = "unreadable.txt"
 
 @dataclass(frozen=True)
 class LoadedImages:
-    """A data set with the labels to train on, attribute by attribute as ``build.LoadedData``."""
+    """A data set with the labels to train on, attribute by attribute as ``data.LoadedData``."""
 
     dataset: StreamedDataset
     train: ImageIndex
@@ -76,7 +77,7 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
     )
     for index in (dataset.train, dataset.test, *dataset.more_tests.values()):
         refuse_too_many(index.missing_files(), config.max_unreadable, "are not there")
-    train = data.training_samples(dataset.train, config, run_labels)
+    train = data_of_flags.training_samples(dataset.train, config, run_labels)
     if file := run_labels or config.labels_file:
         return LoadedImages(dataset, train, labelling.labels_from_file(dataset, train, file))
     noisy = labelling.noisy_labels(
@@ -98,7 +99,7 @@ def set_apart(loaded: LoadedImages, config: CleanConfig, seed: int) -> LoadedIma
 
 
 def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distribution) -> TrainingInputs:
-    """The batches of a run, and what its reports need; see ``build_data.training_inputs``.
+    """The batches of a run, and what its reports need; see ``data.training_inputs``.
 
     Raises:
         ValueError: fewer samples than a batch, or a batch that can't be shared equally.
@@ -109,25 +110,30 @@ def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distrib
     unreadable = UnreadableLog(Path(config.run.train_log_dir) / UNREADABLE_FILE, data.max_unreadable)
     size = loaded.dataset.image_size
     colour = cast(Colour, data.colour_distortion)
-    source = batches.StreamingBatches(
-        train,
-        noisy.given,
-        noisy.is_clean,
-        batch_size=data.batch_size,
+    source = batches.DiskStreams(
+        {TRAINING: Source(train, noisy.given, data.batch_size, noisy.is_clean)},
         seed=config.run.seed,
         preprocessing=Preprocessing(size, data.augmentation == "slim", colour),
         unreadable=unreadable,
         shard=shard,
+        balanced=config.clean.balanced_batches,
+        most_steps=data.max_batches_per_epoch,
     )
+
+    def ordered(positions: np.ndarray | None) -> tf.data.Dataset:
+        if positions is None:
+            return batches.evaluation_batches(train, noisy.given, EVALUATION_BATCH, size, unreadable)
+        chosen = train.take(positions)
+        return batches.evaluation_batches(chosen, noisy.given[positions], EVALUATION_BATCH, size, unreadable)
 
     def evaluation(index: ImageIndex) -> tf.data.Dataset:
         own = index if shard[1] == 1 else index.take(range(shard[0], len(index), shard[1]))
         return batches.evaluation_batches(own, own.labels, EVALUATION_BATCH, size, unreadable)
 
     return TrainingInputs(
-        batches=lambda start, steps: source.dataset(start, steps),
+        streams=source,
         evaluation=evaluation(loaded.dataset.test),
-        training_in_order=batches.evaluation_batches(train, noisy.given, EVALUATION_BATCH, size, unreadable),
+        ordered=ordered,
         given=noisy.given,
         clean=None if noisy.clean is None else noisy.clean.reveal(),
         original_index=train.ids,
@@ -135,7 +141,6 @@ def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distrib
         pictures=train.pictures,
         label_facts={**noisy.facts, "dataset_name": data.dataset_name},
         evaluation_examples=len(loaded.dataset.test),
-        worker_stream=lambda first_step: source.dataset(first_step),
         more_evaluations={name: (evaluation(index), len(index)) for name, index in loaded.dataset.more_tests.items()},
         paths=train.paths_at,
         check=unreadable.check,
@@ -147,33 +152,28 @@ def ordered_batches(split: ImageIndex, given: np.ndarray, config: ImagenetDataCo
     return batches.evaluation_batches(split, given, EVALUATION_BATCH, config.image_size or 299, UnreadableLog())
 
 
-def derived(config: ImagenetConfig, loaded: LoadedImages, workdir: Workdir | None = None) -> preparation.Derived:
-    """What the method is made from beyond its options; see ``method_sources.derived``.
+def arguments(config: ImagenetConfig, loaded: LoadedImages, workdir: Workdir | None = None) -> dict[str, Any]:
+    """The arguments of the method's class that follow from its options and the data; see ``in_memory.arguments``.
 
     Raises:
         ValueError, FileNotFoundError: missing, unreadable or unfitting sources.
     """
     # Of the loaded data only what both kinds have is used there.
-    return build.derived(
+    return in_memory.arguments(
         config,
-        cast(build.LoadedData, loaded),
+        cast(in_memory.LoadedData, loaded),
         workdir,
         lambda: ordered_batches(loaded.train, loaded.labels.given, config.data),
     )
 
 
 def method(
-    config: ImagenetConfig, network: keras.Model, loaded: LoadedImages, made_from: preparation.Derived | None = None
+    config: ImagenetConfig, network: keras.Model, loaded: LoadedImages, made_from: dict[str, Any] | None = None
 ) -> methods.NoisyLabelMethod:
-    """The method around a student; see ``build.method``.
+    """The method around a student; see ``in_memory.method``.
 
     Raises:
         ValueError, FileNotFoundError: settings that do not fit, or no such curriculum.
     """
-    made_from = made_from or derived(config, loaded)
-    return build.method(config, network, cast(build.LoadedData, loaded), made_from)
-
-
-def curriculum_updates(config: ImagenetConfig, loaded: LoadedImages) -> Any:
-    """None: the flags that would have a MentorNet learned while training were refused."""
-    del config, loaded
+    made_from = arguments(config, loaded) if made_from is None else made_from
+    return in_memory.method(config, network, cast(in_memory.LoadedData, loaded), made_from)

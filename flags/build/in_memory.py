@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,26 +13,24 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
-from data import pipeline
-from flags.build import curricula as data_driven
-from flags.build import first_run, preparation
+from flags.build import curricula, preparation
 from flags.build.data import LoadedData, load_data, ordered_batches, set_apart, training_inputs
 from flags.configuration import Config
 from flags.define.student_flags import StudentConfig
-from mentornet import methods
+from mentornet import methods, students
+from mentornet.methods.preparation import START_FROM
 from mentornet.runs.workdir import Workdir
-from mentornet.training.curriculum_update import CurriculumUpdates
 from mentornet.training.inputs import RunSettings
-from mentornet.training.optimizers import MomentumSGD, stepwise_rate
+from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, stepwise_rate
 
 __all__ = [
     "LoadedData",
-    "curriculum_updates",
-    "derived",
+    "arguments",
     "load_data",
     "method",
     "optimizer",
     "ordered_batches",
+    "predictor",
     "run_settings",
     "set_apart",
     "student",
@@ -57,16 +56,16 @@ def student(config: StudentConfig, loaded: LoadedData, seed: int, synchronized_b
     )
 
 
-def derived(
+def arguments(
     config: Config,
     loaded: LoadedData,
     workdir: Workdir | None = None,
     batches: Callable[[], tf.data.Dataset] | None = None,
-) -> preparation.Derived:
-    """What the method is made from beyond its options; see ``method_sources.derived``.
+) -> dict[str, Any]:
+    """The arguments of the method's class that follow from its options and the data; see its ``prepared``.
 
     Args:
-        config: the whole configuration.
+        config: the whole configuration, resolved.
         loaded: the data.
         workdir: the run folder, if the run may go on.
         batches: makes the training samples in order, not augmented; default: from ``loaded``.
@@ -74,78 +73,74 @@ def derived(
     Raises:
         ValueError, FileNotFoundError: missing, unreadable or unfitting sources.
     """
-    own = preparation.OwnData(
-        config.identity(),
-        loaded.labels,
-        loaded.train.ids,
-        lambda: loaded.train.paths_at(range(len(loaded.train))),
-        loaded.dataset.num_classes,
-        batches or (lambda: ordered_batches(loaded.train, loaded.labels.given, config.data)),
-    )
-    return preparation.derived(config.method.name, config.method.sources, own, workdir)
+    made = batches or (lambda: ordered_batches(loaded.train, loaded.labels.given, config.data))
+    data = preparation.preparation(config, loaded, made, workdir)
+    return methods.get(config.method.name).prepared(config.method.options, data)
 
 
 def method(
-    config: Config, network: keras.Model, loaded: LoadedData, made_from: preparation.Derived | None = None
+    config: Config, network: keras.Model, loaded: LoadedData, made_from: dict[str, Any] | None = None
 ) -> methods.NoisyLabelMethod:
     """The method around a student.
 
     Args:
-        config: the whole configuration.
+        config: the whole configuration, resolved.
         network: the student.
         loaded: the data.
-        made_from: see ``derived``, which is asked if nothing is given.
+        made_from: see ``arguments``, which is asked if nothing is given.
 
     Raises:
         ValueError, FileNotFoundError: settings that do not fit, or no such curriculum.
     """
-    shared: dict[str, Any] = {
+    made = dict(arguments(config, loaded) if made_from is None else made_from)
+    made |= {
         "max_steps": config.run.max_steps,
         "num_examples": len(loaded.train),
         "weight_decay": config.student.weight_decay,
         "seed": config.run.seed,
         "clean_known": loaded.labels.clean is not None,
     }
+    if START_FROM in made:
+        made.pop(START_FROM).start(network)
     kind: Any = methods.get(config.method.name)
     if config.method.curriculum is None:
-        if made_from is None:
-            made_from = derived(config, loaded)
-        if made_from.start_from is not None:
-            first_run.start_from(network, made_from.start_from)
-        made = dict(made_from.arguments)
-        if config.clean.clean_source == "mixture":
-            made["mixture_steps"] = max(1, len(loaded.train) // config.data.batch_size)
-            made["clean_batch_size"] = config.clean.clean_batch_size or config.data.batch_size
-        return kind(network, **shared, **config.method.options, **made)
-    curriculum = data_driven.curriculum(config.method, loaded.dataset.num_classes, config.run.seed)
-    made_spade = kind(network, curriculum, **shared, **config.method.options)
-    if config.clean.balanced_batches and made_spade.keeps_values_per_sample:
+        return kind(network, **made)
+    curriculum = curricula.curriculum(config.method, loaded.dataset.num_classes, config.run.seed)
+    updates = curricula.updates(config.method, loaded.train, loaded.labels, config.run.seed)
+    weighing = kind(network, curriculum, updates=updates, **made)
+    if config.clean.balanced_batches and weighing.keeps_values_per_sample:
         raise ValueError(
             f"--balanced_batches may draw a sample twice, but the curriculum {curriculum.name!r} keeps values of each "
             "sample: leave it out"
         )
-    return made_spade
+    return weighing
 
 
-def curriculum_updates(config: Config, loaded: LoadedData) -> CurriculumUpdates | None:
-    """When the curriculum is learned anew while the student trains, and from what; None for never.
-
-    Raises:
-        ValueError: there are no true labels to learn from.
-    """
-    augmentation = pipeline.AUGMENTATIONS[config.data.augmentation]
-    return data_driven.updates(config.method, loaded.train, loaded.labels, augmentation, config.run.seed)
+def predictor(config: Config, loaded: LoadedData, seed: int, synchronized_batch_norm: bool = False) -> keras.Model:
+    """The model a run's method predicts with: its student, or the ensemble of its peers; see ``student``."""
+    network = student(config.student, loaded, seed, synchronized_batch_norm)
+    return students.ensemble(students.peers(network, methods.get(config.method.name).peers))
 
 
 def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
-    """Momentum SGD with the configured schedule; loss scaling under float16."""
-    settings = config.student
+    """The configured optimiser with its schedule; loss scaling under float16."""
+    settings, steps = config.student, config.run.max_steps
+    assert steps is not None
+    epoch = config.steps_per_epoch(num_examples)
+    start = settings.linear_decay_epoch
     if settings.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, config.run.max_steps)
+        rate: Any = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    elif settings.learning_rate_schedule == "linear":
+        rate = LinearDecay(settings.learning_rate, epoch, math.ceil(steps / epoch), start)
     else:
         boundaries = settings.boundaries(num_examples / config.data.batch_size)
         rate = stepwise_rate(settings.learning_rate, boundaries, settings.learning_rate_decay_factor)
-    plain = MomentumSGD(rate, settings.momentum)
+    plain: keras.optimizers.Optimizer = MomentumSGD(rate, settings.momentum)
+    if settings.optimizer == "adam":
+        beta1: Any = settings.adam_beta1
+        if settings.adam_beta1_after_decay is not None:
+            beta1 = rate.switched(beta1, settings.adam_beta1_after_decay)
+        plain = Adam(rate, beta1)
     if config.run.mixed_precision == "float16":
         return keras.mixed_precision.LossScaleOptimizer(plain)
     return plain

@@ -13,8 +13,7 @@ import tf_keras as keras
 from absl import logging
 
 from flags import configuration
-from flags.build import curricula as data_driven
-from flags.build import in_memory, preparation
+from flags.build import curricula, in_memory, preparation
 from flags.configuration import Config
 from flags.define import student_flags
 from mentornet.runs.workdir import Workdir
@@ -27,8 +26,8 @@ from mentornet.training.distribution.strategy import Distribution
 def run_script(script: str, config: Config, build: Any = in_memory) -> None:
     """Does what ``config`` asks for; a user's mistake ends with one sentence and exit code 1.
 
-    ``build`` is the module that makes objects of the configuration: ``flags.build`` for data sets held in memory,
-    ``flags.imagenet_build`` for those read from the disk.
+    ``build`` is the module that makes objects of the configuration: ``flags.build.in_memory`` for data sets held in
+    memory, ``flags.build.imagenet`` for those read from the disk.
     A process of a cluster that lost another one ends with ``serving.PEER_LOST``, and is to be started again.
     """
     clustered = config.distribution.strategy in ("multi_worker", "parameter_server")
@@ -55,7 +54,7 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     """Trains, or continues, or says that the run is finished. Returns result.json's content."""
     assert config.run.train_log_dir is not None
     workdir = Workdir(config.run.train_log_dir, config.metric_columns())
-    data_driven.check(config.method)
+    curricula.check(config.method)
     distribution = _distribution(config)
     if distribution.serves:
         return _serve(distribution, workdir)
@@ -65,8 +64,9 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     if distribution.from_chief(workdir.is_run_folder() and workdir.finished()):
         return _say_finished(config, workdir) if distribution.is_chief else {}
     loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
+    config = config.resolved(len(loaded.train))
     inputs = build.training_inputs(loaded, config, distribution)
-    made_from = build.derived(config, loaded, workdir)
+    made_from = build.arguments(config, loaded, workdir)
     synchronized = config.distribution.synchronized_batch_norm
     with distribution.scope():
         network = build.student(
@@ -89,8 +89,7 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
         "preset": config.run.preset,
         "distribution": distribution.describe(),
     }
-    updates = build.curriculum_updates(config, loaded)
-    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution, updates)
+    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution)
     distribution.part()
     if distribution.is_chief:
         print(f"finished: {_figures(result)}; see {workdir.path}")
@@ -129,7 +128,7 @@ def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
     config = _as_trained(config, run_folder)
     checkpoints.newest(folder)
     loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
-    network = build.student(config.student, loaded, config.run.seed)
+    network = build.predictor(config, loaded, config.run.seed)
     if config.run.split == "train":
         split, given = loaded.train, loaded.labels.given
     else:
@@ -153,18 +152,20 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
     config = _as_trained(config, run_folder)
     checkpoints.newest(folder)
     loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
+    config = config.resolved(len(loaded.train))
     if config.run.split == "test":
         raise ValueError("dump_losses needs noisy and clean labels: use --split_name=train, or leave it out")
     if loaded.labels.clean is None:
         raise ValueError("dump_losses needs the true labels, which this data set does not have")
-    network = build.student(config.student, loaded, config.run.seed)
+    network = build.predictor(config, loaded, config.run.seed)
     split, given, clean = loaded.train, loaded.labels.given, loaded.labels.clean.reveal()
     if config.run.dump_examples:
-        chosen = data_driven.trusted_positions(split, config.run.dump_examples, config.run.seed)
+        chosen = curricula.trusted_positions(split, config.run.dump_examples, config.run.seed)
         split, given, clean = split.take(chosen), given[chosen], clean[chosen]
     batches = build.ordered_batches(split, given, config.data)
     csv_file = config.run.output_csv_file
     assert csv_file is not None
+    assert config.run.max_steps is not None
     found = evaluate.dump_losses(
         network,
         folder,
@@ -206,7 +207,16 @@ def _prepare_tensorflow(config: Config) -> None:
 
 
 # What an evaluation takes over from the run; data_dir is in its folder only where it says which images these are.
-_DATA_OF_A_RUN = ("dataset_name", "data_dir", "image_size", "train_examples", "augmentation", "background_class")
+_DATA_OF_A_RUN = (
+    "dataset_name",
+    "data_dir",
+    "image_size",
+    "train_examples",
+    "augmentation",
+    "background_class",
+    "batch_size",
+    "max_batches_per_epoch",
+)
 
 
 def _run_folders(config: Config) -> tuple[Path, Path]:
@@ -242,9 +252,14 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
         dropout_keep_probability=trained.get("dropout_keep_probability", config.student.dropout_keep_probability),
         auxiliary_head=trained.get("auxiliary_head", False),
     )
-    run_config = dataclasses.replace(config.run, max_steps=trained.get("max_steps", config.run.max_steps))
+    epochs = trained.get("num_epochs")
+    steps = None if epochs else trained.get("max_steps", config.run.max_steps)
+    run_config = dataclasses.replace(config.run, max_steps=steps, num_epochs=epochs)
     data = {name: trained[name] for name in _DATA_OF_A_RUN if name in trained and not configuration.is_given(name)}
-    return dataclasses.replace(config, student=student, run=run_config, data=dataclasses.replace(config.data, **data))
+    method = dataclasses.replace(config.method, name=trained.get("method", config.method.name))
+    return dataclasses.replace(
+        config, student=student, run=run_config, method=method, data=dataclasses.replace(config.data, **data)
+    )
 
 
 def _figures(result: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from absl import flags
 
 from mentornet import methods
+from mentornet.methods.protocol import CLEAN_SET
 from mentornet.training import early_stopping
 
 SOURCES = ("set", "mixture")
@@ -35,8 +36,8 @@ _SOURCE = flags.DEFINE_enum(
     "clean_source",
     None,
     SOURCES,
-    "set: samples with true labels (default). mixture (l2b): no clean labels at all, but the training samples that a "
-    "two-component mixture of the losses takes for clean, found anew every epoch after the warm-up.",
+    "set: samples with true labels (default). mixture, of methods that can do with it: no clean labels at all, but the "
+    "training samples that a two-component mixture of the losses takes for clean, found anew every epoch.",
 )
 _HOLDOUT = flags.DEFINE_integer(
     "holdout_examples",
@@ -87,7 +88,8 @@ def clean_config(method: str, dataset_name: str) -> CleanConfig:
     Raises:
         ValueError: no clean set for a method that needs one, or one for a method that does not.
     """
-    needed = methods.get(method).needs_clean_set
+    kind = methods.get(method)
+    needed = CLEAN_SET in kind.NEEDS
     source = (_SOURCE.value or "set") if needed else "none"
     drawn = [
         f"--{holder.name}={holder.value}"
@@ -100,10 +102,11 @@ def clean_config(method: str, dataset_name: str) -> CleanConfig:
         raise ValueError(f"--method={method} does not use {', '.join(drawn)}: leave it out")
     if _CRITERION.value is not None and not _HOLDOUT.value:
         raise ValueError("--holdout_criterion decides on a hold-out: give --holdout_examples, or leave it out")
-    if _BALANCED.value and method == "clean_only":
-        raise ValueError("--balanced_batches draws noisy batches, which --method=clean_only does not use: leave it out")
-    if source == "mixture" and method != "l2b":
-        raise ValueError(f"--clean_source=mixture belongs to --method=l2b, not to {method}")
+    if _BALANCED.value and not kind.READS_GIVEN:
+        raise ValueError(f"--balanced_batches draws noisy batches, which --method={method} does not use: leave it out")
+    if needed and source not in kind.clean_sources:
+        able = [name for name in methods.names() if source in methods.get(name).clean_sources]
+        raise ValueError(f"--clean_source={source} belongs to --method={' or '.join(able)}, not to {method}")
     if source == "mixture" and labelled:
         raise ValueError(f"--clean_source=mixture works without clean labels: leave --{labelled[0].name} out")
     if len(sizes) > 1:
@@ -124,16 +127,3 @@ def clean_config(method: str, dataset_name: str) -> CleanConfig:
         holdout_criterion=_CRITERION.value or "loss",
         clean_labels_file=_FILE.value,
     )
-
-
-def check_distribution(config: CleanConfig, strategy: str) -> None:
-    """Refuses what a distribution strategy can't do with clean samples.
-
-    Raises:
-        ValueError: a mixture in asynchronous training, whose workers read streams that nobody can change under way.
-    """
-    if config.clean_source == "mixture" and strategy == "parameter_server":
-        raise ValueError(
-            "--clean_source=mixture chooses other clean samples while training, which asynchronous workers can't be "
-            "told: give a clean set, or use another strategy than parameter_server"
-        )

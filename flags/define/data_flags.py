@@ -25,6 +25,12 @@ _IMAGE_SIZE = flags.DEFINE_integer(
     lower_bound=4,
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Samples in a mini-batch.", lower_bound=1)
+_MOST_BATCHES = flags.DEFINE_integer(
+    "max_batches_per_epoch",
+    None,
+    "An epoch ends after so many batches even if images are left (401 in the code of Co-teaching and S2E).",
+    lower_bound=1,
+)
 _TRAIN_EXAMPLES = flags.DEFINE_integer(
     "train_examples", 0, "Train on a fixed random subset of this many samples (0: all of them).", lower_bound=0
 )
@@ -84,6 +90,7 @@ class DataConfig:
     labels_file: str | None
     human_labels_file: str | None
     augmentation: str
+    max_batches_per_epoch: int | None = None
 
 
 def data_config(seed: int, preset_augmentation: str) -> DataConfig:
@@ -137,4 +144,5 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         labels_file=_LABELS_FILE.value,
         human_labels_file=_HUMAN_LABELS.value,
         augmentation=augmentation,
+        max_batches_per_epoch=_MOST_BATCHES.value,
     )

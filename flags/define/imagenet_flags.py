@@ -74,7 +74,6 @@ _HELP = {
 _UNUSED: tuple[tuple[str, Any], ...] = (
     ("human_labels_file", None),
     ("holdout_examples", 0),
-    ("balanced_batches", False),
 )
 
 MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])
@@ -133,10 +132,8 @@ def config() -> ImagenetConfig:
     shared = configuration.config()
     fields = {field.name: getattr(shared, field.name) for field in dataclasses.fields(Config)}
     given = [f"--{name}" for name, unset in _UNUSED if by_name[name].value != unset]
-    if shared.clean.clean_source != "none":
+    if shared.clean.clean_source == "set":
         given.append(f"--method={shared.method.name}")
-    if shared.method.update_epochs:
-        given.append("--curriculum_update_epochs")
     if given:
         raise ValueError(f"{given[0]} needs images that are held in memory: use train_cifar.py for it")
     return ImagenetConfig(**{**fields, "data": _data_config(shared.data)})

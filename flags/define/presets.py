@@ -23,6 +23,7 @@ class Preset:
         example_dropout_mode: how the kept samples are drawn.
         weight_decay: by student; "" is everybody else.
         dropout_keep_probability: by student; "" is everybody else.
+        release: methods do what their authors' code does where it differs, see ``Option.release``.
     """
 
     students: dict[str, str]
@@ -36,6 +37,7 @@ class Preset:
     example_dropout_mode: str
     weight_decay: dict[str, float]
     dropout_keep_probability: dict[str, float]
+    release: bool = False
 
 
 _SMALL_DECAY = {"lenet": 0.0, "small_cnn": 0.0}
@@ -66,6 +68,7 @@ RELEASE = Preset(
     example_dropout_mode="uniform",
     weight_decay={"cifarnet": 0.0, **_SMALL_DECAY, "": 2e-4},
     dropout_keep_probability={"cifarnet": 0.8, "": 1.0},
+    release=True,
 )
 
 

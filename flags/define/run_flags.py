@@ -21,8 +21,14 @@ _MODE = flags.DEFINE_enum(
 _LOG_DIR = flags.DEFINE_string("train_log_dir", None, "The run folder: everything a run writes.")
 _SEED = flags.DEFINE_integer("seed", 0, "Everything random follows from it.", lower_bound=0)
 _MAX_STEPS = flags.DEFINE_integer("max_number_of_steps", 39000, "Length of training in steps.", lower_bound=1)
+_EPOCHS = flags.DEFINE_integer(
+    "num_epochs", None, "Length of training in epochs, instead of --max_number_of_steps.", lower_bound=1
+)
 _EVAL_EVERY = flags.DEFINE_integer(
-    "eval_every_steps", 0, "Steps between evaluations; 0: a fortieth of the run, but at least 50.", lower_bound=0
+    "eval_every_steps",
+    0,
+    "Steps between evaluations; 0: a fortieth of the run, but at least 50, or with --num_epochs an epoch.",
+    lower_bound=0,
 )
 _SUMMARY_SECS = flags.DEFINE_float(
     "save_summaries_secs", 0, "Least seconds between TensorBoard entries.", lower_bound=0
@@ -71,13 +77,17 @@ _ACTIVATIONS = flags.DEFINE_string(
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Plain values of the run flags; ``split`` is "train" or "test"."""
+    """Plain values of the run flags; ``split`` is "train" or "test".
+
+    With ``num_epochs``, ``max_steps`` is None until the data is read, and ``eval_every_steps`` 0 stands for an epoch;
+    see ``Config.resolved``.
+    """
 
     preset: str
     mode: str
     train_log_dir: str | None
     seed: int
-    max_steps: int
+    max_steps: int | None
     eval_every_steps: int
     save_summaries_secs: float
     save_interval_secs: float
@@ -97,6 +107,7 @@ class RunConfig:
     dump_examples: int = 0
     dump_epoch: int | None = None
     activations_file: str | None = None
+    num_epochs: int | None = None
 
 
 def run_config() -> RunConfig:
@@ -121,14 +132,17 @@ def run_config() -> RunConfig:
         raise ValueError(f"--mode={mode} does not use --activations_file: see dump_losses")
     if mode == "dump_losses" and not _CSV.value:
         raise ValueError("--mode=dump_losses needs --output_csv_file, the csv to write")
-    steps = _MAX_STEPS.value
+    if _EPOCHS.value is not None and _MAX_STEPS.present:
+        raise ValueError("--num_epochs and --max_number_of_steps both give the length of training: give one of them")
+    steps = None if _EPOCHS.value is not None else _MAX_STEPS.value
+    every = _EVAL_EVERY.value if steps is None else min(steps, _EVAL_EVERY.value or max(50, steps // 40))
     return RunConfig(
         preset=_PRESET.value,
         mode=mode,
         train_log_dir=_LOG_DIR.value,
         seed=_SEED.value,
         max_steps=steps,
-        eval_every_steps=min(steps, _EVAL_EVERY.value or max(50, steps // 40)),
+        eval_every_steps=every,
         save_summaries_secs=_SUMMARY_SECS.value,
         save_interval_secs=_SAVE_SECS.value,
         keep_checkpoints=_KEEP.value,
@@ -147,4 +161,5 @@ def run_config() -> RunConfig:
         dump_examples=_DUMP_EXAMPLES.value,
         dump_epoch=_DUMP_EPOCH.value,
         activations_file=_ACTIVATIONS.value,
+        num_epochs=_EPOCHS.value,
     )

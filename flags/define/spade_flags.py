@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from absl import flags
@@ -97,7 +97,6 @@ class MethodConfig:
         curriculum: a name or folder; None for methods without one.
         fixed_label: label fed to a learned curriculum, None for the sample's own.
         options: keyword arguments of the method's class.
-        sources: what further arguments are made from, see ``flags.method_sources``.
         update_epochs: percents of training at which the MentorNet is learned anew; empty for never.
         mentor_examples: how many doubly labelled samples it is learned from.
         mentor_steps: in which each candidate of an update is learned.
@@ -110,7 +109,6 @@ class MethodConfig:
     update_epochs: tuple[int, ...] = ()
     mentor_examples: int = 0
     mentor_steps: int = 30_000
-    sources: dict[str, Any] = field(default_factory=dict)
 
 
 def method_config(preset: Preset) -> MethodConfig:
@@ -122,14 +120,14 @@ def method_config(preset: Preset) -> MethodConfig:
     curriculum = _same("curriculum", _CURRICULUM.value, "trained_mentornet_dir", _TRAINED_DIR.value)
     name = _METHOD.value or ("spade" if curriculum else "standard")
     methods.get(name)
-    options, sources = method_flags.options(name)
+    options = method_flags.options(name, preset.release)
     if name != "spade":
         given = [f"--{flag}" for flag, holder, unset in _SPADE_ONLY if holder.value != unset]
         if given and _METHOD.value:
             raise ValueError(f"--method={name} does not use {', '.join(given)}: leave it out or use --method=spade")
         if given:
             raise ValueError(f"{', '.join(given)} needs a curriculum: give --curriculum or --method=spade")
-        return MethodConfig(name, None, None, options, sources=sources)
+        return MethodConfig(name, None, None, options)
     return _spade_config(preset, curriculum or "mentornet_pd")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from absl import flags
 
@@ -10,7 +12,8 @@ import student_nets
 from flags.define import presets
 from flags.define.presets import Preset
 
-SCHEDULES = ("steps", "cosine")
+SCHEDULES = ("steps", "cosine", "linear")
+OPTIMIZERS = ("sgd", "adam")
 
 _STUDENT = flags.DEFINE_string(
     "studentnet",
@@ -27,7 +30,14 @@ _AUXILIARY = flags.DEFINE_boolean(
 _WEIGHT_DECAY = flags.DEFINE_float(
     "weight_decay", None, "theta: the loss gains theta/2 ||kernels||^2; default: the preset's.", lower_bound=0.0
 )
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.1, "Initial learning rate.")
+_OPTIMIZER = flags.DEFINE_enum(
+    "optimizer",
+    "sgd",
+    OPTIMIZERS,
+    "sgd: v <- momentum v + g, w <- w - rate v (TensorFlow 1, PyTorch). adam: as in PyTorch (epsilon 1e-8 beside the "
+    "root). The weight decay is part of the loss for both.",
+)
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.1, "Initial learning rate; of adam 0.001 by default.")
 _DECAY_FACTOR = flags.DEFINE_float("learning_rate_decay_factor", 0.1, "Factor at each boundary.")
 _EPOCHS_PER_DECAY = flags.DEFINE_float(
     "num_epochs_per_decay", None, "Lower the rate every so many epochs (the release's 50); default: at the boundaries."
@@ -42,7 +52,22 @@ _SCHEDULE = flags.DEFINE_enum(
     "learning_rate_schedule",
     "steps",
     SCHEDULES,
-    "steps: lowered at boundaries. cosine: from learning_rate to 0 along half a cosine over the whole training (L2B).",
+    "steps: lowered at boundaries. cosine: from learning_rate to 0 along half a cosine over the whole training (L2B). "
+    "linear: towards 0 at the end, epoch by epoch, from --linear_decay_epoch on (Co-teaching, S2E).",
+)
+_LINEAR_FROM = flags.DEFINE_float(
+    "linear_decay_epoch",
+    None,
+    "The epoch from which --learning_rate_schedule=linear lowers the rate; default: after 40% of them (80 of 200).",
+    lower_bound=0.0,
+)
+_BETA1 = flags.DEFINE_float("adam_beta1", 0.9, "Adam's decay of the mean gradient.", lower_bound=0.0)
+_BETA1_LATER = flags.DEFINE_float(
+    "adam_beta1_after_decay",
+    None,
+    "Adam's beta1 once the linear decay has begun. Default: no change; under --preset=release 0.1 where a method's "
+    "code has it.",
+    lower_bound=0.0,
 )
 _MOMENTUM = flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.", lower_bound=0.0)
 
@@ -52,7 +77,10 @@ _PAPER_SCHEDULE = (39_000, (19_531, 25_000, 30_000))
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """Plain values of the student and optimiser flags, all defaults resolved."""
+    """Plain values of the student and optimiser flags, all defaults resolved.
+
+    ``learning_rate_boundaries`` None are the paper's, for a length of training that is not known yet.
+    """
 
     name: str
     dropout_keep_probability: float
@@ -60,15 +88,19 @@ class StudentConfig:
     learning_rate: float
     learning_rate_decay_factor: float
     num_epochs_per_decay: float | None
-    learning_rate_boundaries: tuple[int, ...]
+    learning_rate_boundaries: tuple[int, ...] | None
     momentum: float
     auxiliary_head: bool = False
     learning_rate_schedule: str = "steps"
+    optimizer: str = "sgd"
+    linear_decay_epoch: float | None = None
+    adam_beta1: float = 0.9
+    adam_beta1_after_decay: float | None = None
 
     def boundaries(self, steps_per_epoch: float) -> tuple[int, ...]:
         """Steps at which the rate drops, once the number of steps an epoch is known."""
         if self.num_epochs_per_decay is None:
-            return self.learning_rate_boundaries
+            return self.learning_rate_boundaries or ()
         every = self.num_epochs_per_decay * steps_per_epoch
         # Far more decays than any run needs; a rate below 1e-8 of the first changes nothing.
         return tuple(dict.fromkeys(max(1, round(every * k)) for k in range(1, 9)))
@@ -83,13 +115,19 @@ def may_name(student: str) -> bool:
     }
 
 
-def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = False) -> StudentConfig:
+def student_config(
+    preset: Preset,
+    max_steps: int | None,
+    takes_auxiliary_head: bool = False,
+    release: Sequence[tuple[str, Any]] = (),
+) -> StudentConfig:
     """Reads and checks the student and optimiser flags.
 
     Args:
         preset: the defaults.
-        max_steps: length of training, to which default boundaries are scaled.
+        max_steps: length of training, to which default boundaries are scaled; None where it is not known yet.
         takes_auxiliary_head: the method trains a second classifier, where the student has one.
+        release: (flag, value) that the method's own code has, under the release preset.
 
     Raises:
         ValueError: an unknown student, a probability outside (0, 1], a bad schedule.
@@ -113,8 +151,12 @@ def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = 
         raise ValueError(f"--num_epochs_per_decay={_EPOCHS_PER_DECAY.value:g} must be greater than 0")
     schedule = _SCHEDULE.value
     lowered = [flag for flag in (_EPOCHS_PER_DECAY, _BOUNDARIES) if flag.value is not None]
-    if schedule == "cosine" and lowered:
-        raise ValueError(f"--learning_rate_schedule=cosine has no boundaries: leave --{lowered[0].name} out")
+    if schedule != "steps" and lowered:
+        raise ValueError(f"--learning_rate_schedule={schedule} has no boundaries: leave --{lowered[0].name} out")
+    beta1_later = _BETA1_LATER.value
+    if beta1_later is None and preset.release and _OPTIMIZER.value == "adam" and schedule == "linear":
+        beta1_later = dict(release).get(_BETA1_LATER.name)
+    _check_optimizer(schedule)
     decay = _WEIGHT_DECAY.value
     auxiliary = takes_auxiliary_head and "auxiliary_head" in student_nets.options(name)
     if _AUXILIARY.value and _AUXILIARY.present and not auxiliary:
@@ -123,20 +165,50 @@ def student_config(preset: Preset, max_steps: int, takes_auxiliary_head: bool = 
         name=name,
         dropout_keep_probability=keep,
         weight_decay=preset.weight_decay.get(name, preset.weight_decay[""]) if decay is None else decay,
-        learning_rate=_LEARNING_RATE.value,
+        learning_rate=_rate(),
         learning_rate_decay_factor=_DECAY_FACTOR.value,
         num_epochs_per_decay=_EPOCHS_PER_DECAY.value,
-        learning_rate_boundaries=() if schedule == "cosine" else _boundaries(name, max_steps),
+        learning_rate_boundaries=_boundaries(name, max_steps) if schedule == "steps" else (),
         momentum=_MOMENTUM.value,
         auxiliary_head=_AUXILIARY.value and auxiliary,
         learning_rate_schedule=schedule,
+        optimizer=_OPTIMIZER.value,
+        linear_decay_epoch=_LINEAR_FROM.value,
+        adam_beta1=_BETA1.value,
+        adam_beta1_after_decay=beta1_later,
     )
 
 
-def _boundaries(student: str, max_steps: int) -> tuple[int, ...]:
+def _rate() -> float:
+    """The learning rate, with Adam's own default."""
+    return 0.001 if _OPTIMIZER.value == "adam" and not _LEARNING_RATE.present else float(_LEARNING_RATE.value)
+
+
+def _check_optimizer(schedule: str) -> None:
+    """Refuses settings of another optimiser or schedule, and betas out of range."""
+    adam = _OPTIMIZER.value == "adam"
+    for flag, used, of in (
+        (_MOMENTUM, not adam, "optimizer=sgd"),
+        (_BETA1, adam, "optimizer=adam"),
+        (_BETA1_LATER, adam and schedule == "linear", "optimizer=adam with --learning_rate_schedule=linear"),
+        (_LINEAR_FROM, schedule == "linear", "learning_rate_schedule=linear"),
+    ):
+        if flag.present and not used:
+            raise ValueError(f"--{flag.name} is used by --{of} only: leave it out")
+    for flag in (_BETA1, _BETA1_LATER):
+        if flag.value is not None and flag.value >= 1.0:
+            raise ValueError(f"--{flag.name}={flag.value:g} must be below 1")
+
+
+def default_boundaries(student: str, max_steps: int) -> tuple[int, ...]:
+    """The paper's boundaries of a student's learning rate, scaled to a length of training."""
+    length, boundaries = _PAPER_SCHEDULES.get(student, _PAPER_SCHEDULE)
+    return tuple(dict.fromkeys(max(1, round(step * max_steps / length)) for step in boundaries))
+
+
+def _boundaries(student: str, max_steps: int | None) -> tuple[int, ...] | None:
     if _BOUNDARIES.value is None:
-        length, boundaries = _PAPER_SCHEDULES.get(student, _PAPER_SCHEDULE)
-        return tuple(dict.fromkeys(max(1, round(step * max_steps / length)) for step in boundaries))
+        return None if max_steps is None else default_boundaries(student, max_steps)
     try:
         steps = tuple(int(text) for text in _BOUNDARIES.value if text)
     except ValueError:

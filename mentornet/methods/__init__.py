@@ -5,6 +5,9 @@ from __future__ import annotations
 from mentornet.methods.base import NoisyLabelMethod
 from mentornet.methods.class_weights import ClassWeights
 from mentornet.methods.clean_only import CleanOnly
+from mentornet.methods.co_teaching import CoTeaching
+from mentornet.methods.co_teaching_plus import CoTeachingPlus
+from mentornet.methods.decoupling import Decoupling
 from mentornet.methods.forward_correction import BackwardCorrection, ForwardCorrection
 from mentornet.methods.generalised_cross_entropy import GeneralisedCrossEntropy
 from mentornet.methods.goldberger import SModel
@@ -13,6 +16,7 @@ from mentornet.methods.l2b import L2B
 from mentornet.methods.l2rw import L2RW
 from mentornet.methods.random_weights import RandomWeights
 from mentornet.methods.reed import Reed
+from mentornet.methods.small_loss import SmallLoss
 from mentornet.methods.spade import Spade
 from mentornet.methods.standard import Standard
 
@@ -22,6 +26,9 @@ __all__ = [
     "BackwardCorrection",
     "ClassWeights",
     "CleanOnly",
+    "CoTeaching",
+    "CoTeachingPlus",
+    "Decoupling",
     "ForwardCorrection",
     "GeneralisedCrossEntropy",
     "HardMining",
@@ -29,6 +36,7 @@ __all__ = [
     "RandomWeights",
     "Reed",
     "SModel",
+    "SmallLoss",
     "Spade",
     "Standard",
     "get",
@@ -49,6 +57,10 @@ _METHODS: dict[str, type[NoisyLabelMethod]] = {
     "hard_mining": HardMining,
     "random_weights": RandomWeights,
     "clean_only": CleanOnly,
+    "small_loss": SmallLoss,
+    "decoupling": Decoupling,
+    "co_teaching": CoTeaching,
+    "co_teaching_plus": CoTeachingPlus,
 }
 
 

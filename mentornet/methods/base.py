@@ -1,21 +1,27 @@
-"""What all methods share: the student, its per-sample losses, the coupled weight decay, counters and reports.
+"""What all methods share: students and their losses, stages and streams, the coupled weight decay, counters, reports.
 
-A method is one Keras model with its own ``train_step``. Batches are dictionaries: "image" float32 [b, h, w, c],
-"label" int32 [b] (given labels), "index" int32 [b] (position in the training set), and for diagnostics "is_clean"
-bool [b].
+A method is one Keras model with its own ``train_step``. Batches are flat dictionaries: "image" float32 [b, h, w, c],
+"label" int32 [b] (given labels), "index" int32 [b] (position in the training set), for diagnostics "is_clean" bool [b],
+and what further streams bring (see ``mentornet.stages``).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet import inspection, students
+from mentornet.methods.protocol import MethodProtocol
 from mentornet.methods.replicas import add_to_rows, mirrored_variable, replicas, summed_variable, total
 from mentornet.methods.statistics import WeightStatistics
+from mentornet.stages import Stage
+from mentornet.students import Student
+from mentornet.task import Classification
 
 RECORDED_SHARE = 0.9
 """Mean weights per sample are recorded from this share of training on (its last 10%), or over its last epoch."""
@@ -40,67 +46,32 @@ class Weighting(NamedTuple):
     drop_rate: tf.Tensor
 
 
-def per_sample_cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Softmax cross-entropy on one-hot labels (ICML eq. 1), float32 [b], from labels [b] and logits [b, classes]."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=tf.cast(logits, tf.float32))
-
-
-def kernels(student: keras.Model) -> list[tf.Variable]:
-    """The variables weight decay applies to: convolution and dense kernels, no biases, no batch norm."""
-    return [v for v in student.trainable_variables if v.name.split("/")[-1].split(":")[0].endswith("kernel")]
-
-
-def num_classes(student: keras.Model) -> int:
-    """The classes C that a student tells apart, for methods that need to know before they see its outputs.
-
-    Raises:
-        ValueError: a student whose output shape is not known, such as a subclassed model.
-    """
-    try:
-        return int(student.output_shape[-1])
-    except AttributeError:
-        raise ValueError(
-            f"the student {student.name!r} does not tell its output shape: build it from keras.Input, or wrap it in "
-            "such a model"
-        ) from None
-
-
-class NoisyLabelMethod(keras.Model):
-    """Base class of the methods.
+class NoisyLabelMethod(MethodProtocol, keras.Model):
+    """Base class of the methods; what each may say of itself is in ``MethodProtocol``.
 
     Args:
-        student: any Keras model, images -> logits.
-        max_steps: length of the whole training in steps; schedules and epoch percents refer to it.
+        student: any Keras model, images -> logits; of methods with several peers the first of them, or a list of all.
+        max_steps: length of the whole training in steps; schedules and epoch percents refer to it. None for methods
+            that count in stages (``total_stages``).
         num_examples: size n of the training set; needed to record per-sample weights (None: not recorded).
         weight_decay: theta of ICML eq. 1; the loss gains theta/2 ||kernels||^2 (TensorFlow's l2_loss, as the release).
         seed: all random numbers of the method follow from it and the step.
         clean_known: batches carry a meaningful "is_clean".
 
     Attributes:
-        needs_clean_set: batches must hold "clean_image" and "clean_label" beside the noisy samples.
-        chooses_clean_samples: the clean samples are training samples that the method chooses itself.
-        largest_weight: weights above it count as alike in the area under the ROC curve.
-        takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``auxiliary``).
-        divergence_advice: what to do when the loss has diverged, half a sentence.
-        report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
-        within_interval: ``fit`` is called for a further part of an evaluation interval, whose statistics add up.
+        stage: the present one.
+        student: the model that predicts: the only student, or the ensemble of all.
+        networks: what is trained, a list of ``peers`` Keras models.
 
     Raises:
         ValueError: a setting out of range, or a student whose outputs this method cannot use.
     """
 
-    needs_clean_set = False
-    chooses_clean_samples = False
-    largest_weight = 1.0
-    takes_auxiliary_head = False
-    divergence_advice = "a lower --learning_rate usually helps"
-    report_columns: tuple[str, ...] = ()
-
     def __init__(
         self,
-        student: keras.Model,
+        student: keras.Model | Sequence[keras.Model],
         *,
-        max_steps: int,
+        max_steps: int | None,
         num_examples: int | None = None,
         weight_decay: float = 0.0,
         seed: int = 0,
@@ -108,72 +79,126 @@ class NoisyLabelMethod(keras.Model):
         name: str | None = None,
     ):
         super().__init__(name=name)
-        if max_steps < 1:
+        if max_steps is not None and max_steps < 1:
             raise ValueError(f"max_steps={max_steps}: training needs at least one step")
         if not 0 <= weight_decay < math.inf:
             raise ValueError(f"weight_decay={weight_decay:g} must be finite and not negative")
-        last = student.layers[-1] if getattr(student, "layers", None) else None
-        if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
-            raise ValueError(f"the student {student.name!r} ends in a softmax; methods need its logits: leave it out")
-        if getattr(student, "has_auxiliary_head", False) and not self.takes_auxiliary_head:
-            raise ValueError(
-                f"{type(self).__name__} trains one classifier, but the student {student.name!r} has an auxiliary head: "
-                "build it without"
-            )
         self.distribute_reduction_method = "first"  # what a step returns is merged over replicas already
-        self.student = student
-        self.max_steps, self.num_examples = int(max_steps), num_examples
+        networks = students.peers(student, self.peers)
+        inspection.check_outputs(networks[0], type(self).__name__, self.takes_auxiliary_head)
+        self.student = students.ensemble(networks)
+        if self.peers > 1:
+            self.peer_networks = networks
+        self.max_steps, self.num_examples = None if max_steps is None else int(max_steps), num_examples
         self.weight_decay, self.seed = float(weight_decay), int(seed)
-        self.within_interval = False
+        self.stage = Stage()
         self.step = mirrored_variable(tf.constant(0, tf.int64), "step")
         self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
         self.statistics = WeightStatistics(clean_known, self.largest_weight)
-        self.eval_loss = keras.metrics.Mean(name="loss")
-        self.eval_accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-        self.eval_top5 = keras.metrics.SparseTopKCategoricalAccuracy(5, name="top5")
+        # Behind a function, so that Keras and checkpoints do not see it: evaluations start anew.
+        task = Classification(self.peers)
+        self._task = lambda: task
+        self._interval_goes_on = False
+        self._compiled_steps: dict[Any, Any] = {}
         if num_examples is not None:
             self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
             self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
+        if self.max_steps is None:
+            self.records_weights = mirrored_variable(tf.constant(False), "records_weights")
+
+    # ---- students
+
+    @property
+    def networks(self) -> list[keras.Model]:
+        return list(self.peer_networks) if self.peers > 1 else [self.student]
+
+    @property
+    def students(self) -> tuple[Student, ...]:
+        """The networks with their optimisers."""
+        further = self.peer_optimizers if self.peers > 1 else []
+        return tuple(Student(*pair) for pair in zip(self.networks, [self.optimizer, *further], strict=True))
+
+    @property
+    def task(self) -> Classification:
+        """What is predicted."""
+        return self._task()
+
+    def compile(self, optimizer: Any = "rmsprop", *arguments: Any, **options: Any) -> None:
+        """As in Keras; every further peer gets a fresh optimiser of the same settings."""
+        super().compile(optimizer, *arguments, **options)
+        self._compiled_steps = {}
+        if self.peers > 1:
+            self.peer_optimizers = [students.copied_optimizer(self.optimizer) for _ in range(self.peers - 1)]
+
+    def build_optimizers(self) -> None:
+        """Makes the optimisers' variables, inside a strategy's scope and before the first step."""
+        for number, student in enumerate(self.students):
+            student.optimizer.build(self.trained_variables(number))
 
     def call(self, inputs: Batch | tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        """Logits of the student alone, as at test time."""
+        """Logits of the model that predicts, as at test time."""
         return self.student(inputs["image"] if isinstance(inputs, dict) else inputs, training=training)
+
+    # ---- stages, as the engine sees them
+
+    def enter(self, stage: Stage, late: bool = False) -> None:
+        """Makes ``fit`` take the step of this stage, traced once for each kind.
+
+        Args:
+            stage: the coming one.
+            late: of methods that count in stages: whether it belongs to the last 10% of them.
+        """
+        self._compiled_steps[self.stage.kind] = (self.train_function, self.train_tf_function)
+        self.stage = stage
+        self.train_function, self.train_tf_function = self._compiled_steps.get(stage.kind, (None, None))
+        if self.max_steps is None:
+            self.records_weights.assign(late)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [*self.interval_statistics(), self.eval_loss, self.eval_accuracy, self.eval_top5]
+        return [*self.interval_statistics(), *self.task.metrics()]
 
     def interval_statistics(self) -> list[keras.metrics.Metric]:
         """What is added up over the training steps of an interval."""
         return [self.statistics]
 
-    def reset_metrics(self) -> None:
-        """As in Keras, but for statistics that go on (see ``within_interval``)."""
-        kept = {id(metric) for metric in self.interval_statistics()} if self.within_interval else set()
-        for metric in self.metrics:
-            if id(metric) not in kept:
-                metric.reset_state()
+    def keep_intervals(self) -> None:
+        """From now on statistics are added up over calls of ``fit``, until ``end_interval``."""
+        self._interval_goes_on = True
 
-    def decay_term(self, scale: tf.Tensor | float = 1.0) -> tf.Tensor:
-        """theta/2 ||kernels||^2 times ``scale``; this replica's share of it."""
+    def end_interval(self) -> None:
+        """Starts the statistics of the next interval."""
+        for metric in self.interval_statistics():
+            metric.reset_state()
+
+    def reset_metrics(self) -> None:
+        """As in Keras, but for statistics that go on (see ``keep_intervals``)."""
+        for metric in self.task.metrics() if self._interval_goes_on else self.metrics:
+            metric.reset_state()
+
+    # ---- the parts of a step
+
+    def decay_term(self, scale: tf.Tensor | float = 1.0, network: keras.Model | None = None) -> tf.Tensor:
+        """theta/2 ||kernels||^2 of a network (default: ``student``) times ``scale``; this replica's share of it."""
         if not self.weight_decay:
             return tf.constant(0.0)
-        total = tf.add_n([tf.nn.l2_loss(tf.cast(kernel, tf.float32)) for kernel in kernels(self.student)])
-        return self.weight_decay * scale * total / replicas()
+        variables = inspection.kernels(self.student if network is None else network)
+        squares = tf.add_n([tf.nn.l2_loss(tf.cast(variable, tf.float32)) for variable in variables])
+        return self.weight_decay * scale * squares / replicas()
 
     def weighted_mean(self, losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """sum_i v_i l_i / b with b the global batch size: divided by b, not by sum v (spec sec. 3)."""
-        size = tf.cast(tf.shape(losses)[0] * replicas(), tf.float32)
+        """sum_i v_i l_i / b with b the entries of the global batch: divided by b, not by sum v (ICML eq. 1)."""
+        size = tf.cast(tf.size(losses) * replicas(), tf.float32)
         return tf.reduce_sum(losses * tf.stop_gradient(weights)) / size
 
-    def descend(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
-        """One optimiser step on ``objective``; replicas' gradients add up."""
+    def descend(self, tape: tf.GradientTape, objective: tf.Tensor, peer: int = 0) -> None:
+        """One step of a peer's optimiser on ``objective``; replicas' gradients add up."""
         self.note_objective(objective)
-        self.optimizer.minimize(objective, self.trained_variables(), tape=tape)
+        self.students[peer].optimizer.minimize(objective, self.trained_variables(peer), tape=tape)
 
-    def trained_variables(self) -> list[tf.Variable]:
-        """What the optimiser moves: the student's trainable variables, first, and any of the method's own."""
-        return list(self.student.trainable_variables)
+    def trained_variables(self, peer: int = 0) -> list[tf.Variable]:
+        """What a peer's optimiser moves: its network's trainable variables, first, and any of the method's own."""
+        return list(self.networks[peer].trainable_variables)
 
     def note_objective(self, objective: tf.Tensor) -> None:
         """Remembers the first step whose objective is not finite, or so large that training has diverged."""
@@ -187,8 +212,7 @@ class NoisyLabelMethod(keras.Model):
 
     def finish_step(self, batch: Batch, logits: tf.Tensor, losses: tf.Tensor, weighting: Weighting) -> dict[str, Any]:
         """Books a batch: statistics, per-sample weights towards the end of training, the step counter."""
-        label = batch["label"]
-        correct = tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), tf.cast(label, tf.int32))
+        correct = self.task.correct(batch["label"], logits)
         if "is_clean" not in batch:
             self.statistics.clean_known = False
         is_clean = batch.get("is_clean", tf.ones_like(correct))
@@ -196,7 +220,7 @@ class NoisyLabelMethod(keras.Model):
             losses, weighting.weights, correct, is_clean, weighting.curriculum_weights, weighting.drop_rate
         )
         if self.num_examples is not None:
-            recorded = tf.cast(self._is_recorded(tf.shape(label)[0]), tf.float32)
+            recorded = tf.cast(self._is_recorded(tf.shape(batch["label"])[0]), tf.float32)
             ones = tf.ones_like(weighting.weights)
             for table, values in ((self.weight_totals, weighting.curriculum_weights), (self.weight_visits, ones)):
                 add_to_rows(table, batch["index"], recorded * values)
@@ -211,33 +235,21 @@ class NoisyLabelMethod(keras.Model):
         So that in short trainings, too, every sample is met.
         """
         assert self.num_examples is not None
+        if self.max_steps is None:
+            return tf.convert_to_tensor(self.records_weights)
         batch = tf.cast(own_batch * replicas(), tf.int64)
         before = tf.maximum(self.max_steps * batch // self.num_examples - 1, 0) * self.num_examples // batch
         late = tf.cast(self.step, tf.float32) >= RECORDED_SHARE * self.max_steps
         return tf.logical_or(late, self.step >= before)
 
-    def learning_rate(self) -> tf.Tensor:
-        """The optimiser's rate: that of the coming step, if the optimiser can tell it (``MomentumSGD``)."""
-        inner: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+    # ---- reports
+
+    def learning_rate(self, peer: int = 0) -> tf.Tensor:
+        """A peer's rate: that of the coming step, if the optimiser can tell it (``training.optimizers``)."""
+        optimizer = self.students[peer].optimizer
+        inner: Any = getattr(optimizer, "inner_optimizer", optimizer)
         rate = inner.present_rate() if hasattr(inner, "present_rate") else inner.learning_rate
         return tf.cast(rate, tf.float32)
-
-    def chosen_clean_samples(self, student: keras.Model, training_in_order: tf.data.Dataset) -> np.ndarray:
-        """Positions of the training samples to come as "clean_image" from now on, int64.
-
-        Called before the first step of a run or of what follows an interruption, and before every step that
-        ``next_choice`` names; only if ``chooses_clean_samples``.
-
-        Args:
-            student: the present student, outside any distribution strategy.
-            training_in_order: the training samples, not augmented.
-        """
-        raise NotImplementedError(f"{type(self).__name__} does not choose clean samples")
-
-    def next_choice(self, step: int) -> int | None:
-        """The first step after ``step`` before which clean samples are to be chosen anew; None for none."""
-        del step
-        return None
 
     def report(self) -> dict[str, float]:
         """Method-specific values for the metrics row, read at the end of an interval."""
@@ -249,9 +261,8 @@ class NoisyLabelMethod(keras.Model):
 
     def test_step(self, batch: Batch) -> dict[str, Any]:
         """Adds a batch to the evaluation; rows with a negative label only fill it up and don't count."""
-        logits = self.student(batch["image"], training=False)
-        counted, label = batch["label"] >= 0, tf.maximum(batch["label"], 0)
-        self.eval_loss.update_state(per_sample_cross_entropy(label, logits), sample_weight=counted)
-        for metric in (self.eval_accuracy, self.eval_top5):
-            metric.update_state(label, logits, sample_weight=counted)
-        return {metric.name: metric.result() for metric in (self.eval_loss, self.eval_accuracy, self.eval_top5)}
+        task = self.task
+        of_peers = [network(batch["image"], training=False) for network in self.networks] if self.peers > 1 else None
+        logits = self.student(batch["image"], training=False) if of_peers is None else tf.add_n(of_peers) / self.peers
+        task.evaluate(batch["label"], logits, of_peers)
+        return {metric.name: metric.result() for metric in task.metrics()}

@@ -7,17 +7,19 @@ sample counts as much as its given label is right, normalised over the batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import Weighting, num_classes
+from mentornet.inspection import num_classes
+from mentornet.methods.base import Weighting
 from mentornet.methods.replicas import gather, own_part
-from mentornet.methods.reweighting import normalised
 from mentornet.methods.standard import Standard
+from mentornet.methods.weights import normalised
+from mentornet.options import Option, RunFacts
 
 RULES = ("balanced", "share", "precision")
 
@@ -35,6 +37,14 @@ class ClassWeights(Standard):
         ValueError: another number of weights than classes, one that is negative or infinite, or only zeros.
     """
 
+    OPTIONS = (
+        Option(
+            "class_weights_rule",
+            "balanced",
+            "balanced, share (released L2RW code), or precision (an oracle: how often the label is right)",
+            choices=RULES,
+        ),
+    )
     largest_weight = 16.0
 
     def __init__(
@@ -48,6 +58,21 @@ class ClassWeights(Standard):
         if not (np.all(np.isfinite(values)) and np.all(values >= 0) and np.any(values > 0)):
             raise ValueError(f"class weights {list(class_weights)} must be finite, not negative, and not all 0")
         self._class_weights, self._normalise = tf.constant(values), normalise_batch
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        if run.balanced and options.get("class_weights_rule") != "precision":
+            raise ValueError(
+                "--balanced_batches draws the classes equally often, and class weights by size weigh them as if it did "
+                "not: use one of them"
+            )
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        rule = options.get("class_weights_rule") or "balanced"
+        is_clean = data.is_clean if rule == "precision" else None
+        found = class_weights(rule, data.given, data.num_classes, is_clean)
+        return {"class_weights": found, "normalise_batch": rule == "precision"}
 
     def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
         weights = tf.gather(self._class_weights, gather(label))

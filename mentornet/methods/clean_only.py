@@ -6,11 +6,14 @@ are not looked at.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tf_keras as keras
 
 from mentornet.methods.base import Batch
+from mentornet.methods.preparation import BASELINE_RUN, START_FROM
+from mentornet.methods.protocol import CLEAN_SET
 from mentornet.methods.standard import Standard
 
 
@@ -23,11 +26,18 @@ class CleanOnly(Standard):
         **shared: see ``NoisyLabelMethod``.
     """
 
-    needs_clean_set = True
+    NEEDS = frozenset({CLEAN_SET})
+    READS_GIVEN = False
+    OPTIONS = (BASELINE_RUN,)
 
     def __init__(self, student: keras.Model, *, num_examples: int | None = None, **shared: Any):
         shared["clean_known"] = False
         super().__init__(student, num_examples=None, **shared)
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        run = options.get(BASELINE_RUN.name)
+        return {} if run is None or data.continued else {START_FROM: data.first_run(run)}
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         if "clean_image" not in batch:

@@ -8,6 +8,7 @@ or from whoever knows it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import transition
-from mentornet.methods.base import num_classes
+from mentornet.inspection import num_classes
+from mentornet.methods.preparation import BASELINE_RUN, OUTLIERS, TRANSITION_MATRIX, check_matrix_options
 from mentornet.methods.standard import Standard
+from mentornet.options import RunFacts
 
 _LOG_OF_ZERO = -1e9
 _WORST_CONDITION = 1e6
@@ -25,6 +28,16 @@ _WORST_CONDITION = 1e6
 
 class _LossCorrection(Standard):
     """A method that was given its T."""
+
+    OPTIONS = (TRANSITION_MATRIX, BASELINE_RUN, OUTLIERS)
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        check_matrix_options(options, needed=True)
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        return {"transition_matrix": data.transition_matrix(options)}
 
     def __init__(self, student: keras.Model, *, transition_matrix: npt.ArrayLike, **shared: Any):
         super().__init__(student, **shared)
@@ -50,6 +63,14 @@ class ForwardCorrection(_LossCorrection):
         super().__init__(student, transition_matrix=transition_matrix, **shared)
         logarithms = np.log(self._matrix, out=np.full_like(self._matrix, _LOG_OF_ZERO), where=self._matrix > 0)
         self._log_columns = tf.constant(logarithms.T, tf.float32)
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        found = super().prepared(options, data)
+        if data.kept_matrix is None:
+            checked = transition.checked(found["transition_matrix"], data.num_classes)
+            transition.check_labels(checked, data.given)
+        return found
 
     def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         # In logarithms, because p T underflows where the student is sure and wrong.

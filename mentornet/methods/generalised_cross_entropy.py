@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.methods.standard import Standard
+from mentornet.options import Option
 
 
 class GeneralisedCrossEntropy(Standard):
@@ -22,6 +23,8 @@ class GeneralisedCrossEntropy(Standard):
     Raises:
         ValueError: q outside (0, 1].
     """
+
+    OPTIONS = (Option("q", 0.7, "q of the loss", within="(0, 1]", source="eq. 6", flag="gce_q"),)
 
     def __init__(self, student: keras.Model, *, q: float = 0.7, **shared: Any):
         super().__init__(student, **shared)

@@ -7,6 +7,7 @@ matrix of a trained baseline.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import transition
-from mentornet.methods.base import num_classes
+from mentornet.inspection import num_classes
+from mentornet.methods.preparation import BASELINE_RUN, TRANSITION_MATRIX, check_matrix_options
 from mentornet.methods.standard import Standard
+from mentornet.options import Option, RunFacts
 
 
 class SModel(Standard):
@@ -32,6 +35,12 @@ class SModel(Standard):
         ValueError: a matrix that does not fit, or s outside (0, 1).
     """
 
+    OPTIONS = (
+        Option("smoothing", 0.1, "smoothing of the start", within="(0, 1)", flag="noise_layer_smoothing"),
+        TRANSITION_MATRIX,
+        BASELINE_RUN,
+    )
+
     def __init__(
         self,
         student: keras.Model,
@@ -46,8 +55,20 @@ class SModel(Standard):
         logarithms = np.log(transition.smoothed(start, smoothing))
         self.noise_logits = tf.Variable(logarithms, dtype=tf.float32, name="noise_logits")
 
-    def trained_variables(self) -> list[tf.Variable]:
-        return [*super().trained_variables(), self.noise_logits]
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        check_matrix_options(options, needed=False)
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        sources = {TRANSITION_MATRIX.name, BASELINE_RUN.name}
+        made = {name: value for name, value in options.items() if name not in sources}
+        if made.keys() != options.keys():
+            made["initial_transition"] = data.transition_matrix(options, confusion=True)
+        return made
+
+    def trained_variables(self, peer: int = 0) -> list[tf.Variable]:
+        return [*super().trained_variables(peer), self.noise_logits]
 
     def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))

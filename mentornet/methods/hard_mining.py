@@ -6,15 +6,17 @@ top-k. (As a curriculum against a moving percentile, see ``mentornet.curricula``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import Batch, Weighting, num_classes
-from mentornet.methods.meta_gradient import random_layer
+from mentornet.inspection import num_classes, random_layer
+from mentornet.methods.base import Batch, Weighting
 from mentornet.methods.replicas import gather, own_part, replicas
 from mentornet.methods.standard import Standard
+from mentornet.options import Option, RunFacts
 
 
 class HardMining(Standard):
@@ -36,6 +38,17 @@ class HardMining(Standard):
             norm or dropout.
     """
 
+    OPTIONS = (
+        Option("kept_share", 0.5, "share of each batch that is kept", within="(0, 1]"),
+        Option(
+            "positive_label",
+            None,
+            "keep all of this class and as many of the hardest others",
+            kind=int,
+            within="[0, inf)",
+            source="L2RW sec. 4.1",
+        ),
+    )
     largest_weight = 16.0
 
     def __init__(
@@ -59,6 +72,11 @@ class HardMining(Standard):
             )
         self._kept_share, self._positive = float(kept_share), positive_label
         self._choose_first = choose_first
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        if options.get("kept_share") is not None and options.get("positive_label") is not None:
+            raise ValueError("--kept_share and --positive_label both say how many samples are kept: give one of them")
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         if not self._choose_first:

@@ -10,18 +10,26 @@ decays every parameter; the paper's eq. 5 looks ahead with the plain gradient.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import Batch, Weighting, kernels, per_sample_cross_entropy
+from mentornet.inspection import kernels
+from mentornet.methods import meta_step
+from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.loss_split import clean_samples
 from mentornet.methods.meta_gradient import with_decay
+from mentornet.methods.meta_step import MetaStep
+from mentornet.methods.protocol import CLEAN_SET
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
-from mentornet.methods.reweighting import MetaReweighting, check_choice, normalised
 from mentornet.methods.statistics import PseudoLabelStatistics, given_share
+from mentornet.methods.weights import normalised
+from mentornet.options import Option, RunFacts, check_choice
+from mentornet.stages import GIVEN, Stage, Stream, Streams, TrainingSet
+from mentornet.task import per_sample_cross_entropy
 
 ABLATIONS = ("none", "alpha_zero", "beta_zero", "alpha_plus_beta_one")
 NORMALISATIONS = ("rectified", "sigmoid", "softmax")
@@ -29,7 +37,7 @@ SCOPES = ("joint", "separate")
 DECAYS = ("all", "kernels")
 
 
-class L2B(MetaReweighting):
+class L2B(NoisyLabelMethod):
     """Learning to bootstrap (naive L2B, without a base learner).
 
     Batches need "clean_image" and "clean_label" beside the noisy part. The weights that are reported are those of the
@@ -53,13 +61,52 @@ class L2B(MetaReweighting):
             because the losses of an untrained student tell nothing. Needs ``num_examples``.
         clean_batch_size: m, so that the mixture chooses no fewer.
         decayed: "all" trainable variables decay (released code), or only "kernels", as elsewhere here.
-        lookahead: "momentum" is the default, as in the released code; "none" is eq. 5.
-        **options: see ``MetaReweighting`` and ``NoisyLabelMethod``.
+        meta_gradient, lookahead, clean_decay: see ``MetaStep``; "momentum" is the default of the second, as in the
+            released code, "none" is eq. 5.
+        **shared: see ``NoisyLabelMethod``.
 
     Raises:
         ValueError: a setting outside its range, or one that the chosen ablation or normalisation does not use.
     """
 
+    NEEDS = frozenset({CLEAN_SET})
+    clean_sources = ("set", "mixture")
+    OPTIONS = (
+        *meta_step.options(lookahead="momentum"),
+        Option("warmup_steps", 0, "steps of plain training first", within="[0, inf)", source="sec. 4"),
+        Option("clip_norm", None, "largest global norm of the loss gradient", kind=float, within="(0, inf)"),
+        Option("ablation", "none", "an ablation", choices=ABLATIONS, source="table 8", flag="l2b_ablation"),
+        Option(
+            "normalisation",
+            "rectified",
+            "how scores become weights",
+            choices=NORMALISATIONS,
+            source="eq. 9",
+            flag="l2b_normalisation",
+        ),
+        Option(
+            "scope",
+            "joint",
+            "normalise both kinds of weights together, or each for itself",
+            choices=SCOPES,
+            flag="l2b_scope",
+        ),
+        Option(
+            "temperature",
+            1.0,
+            "temperature of the softmax normalisation",
+            within="(0, inf)",
+            flag="l2b_temperature",
+        ),
+        Option(
+            "decayed",
+            "all",
+            "weight decay on all parameters (released code) or on kernels",
+            choices=DECAYS,
+            flag="l2b_decayed",
+        ),
+    )
+    largest_weight = 16.0
     report_columns = PseudoLabelStatistics.COLUMNS
 
     def __init__(
@@ -75,10 +122,12 @@ class L2B(MetaReweighting):
         mixture_steps: int | None = None,
         clean_batch_size: int = 1,
         decayed: str = "all",
+        meta_gradient: str = "forward",
         lookahead: str = "momentum",
-        **options: Any,
+        clean_decay: bool = False,
+        **shared: Any,
     ):
-        super().__init__(student, lookahead=lookahead, **options)
+        super().__init__(student, **shared)
         for what, value, allowed in (
             ("ablation", ablation, ABLATIONS),
             ("normalisation", normalisation, NORMALISATIONS),
@@ -88,7 +137,7 @@ class L2B(MetaReweighting):
             check_choice(what, value, allowed)
         if warmup_steps < 0:
             raise ValueError(f"warmup_steps={warmup_steps} must not be negative")
-        if warmup_steps and warmup_steps >= self.max_steps:
+        if warmup_steps and warmup_steps >= (self.max_steps or 1):
             raise ValueError(
                 f"warmup_steps={warmup_steps} leave none of the {self.max_steps} steps to L2B: use a shorter warm-up"
             )
@@ -111,12 +160,72 @@ class L2B(MetaReweighting):
             self.supposed_clean = mirrored_variable(tf.ones([self.num_examples]), "supposed_clean")
         elif clean_batch_size != 1:
             raise ValueError(f"clean_batch_size={clean_batch_size} is for the mixture: give mixture_steps with it")
-        self.chooses_clean_samples = mixture_steps is not None
         self._mixture_steps, self._clean_batch_size = mixture_steps or 0, clean_batch_size
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
         self._ablation, self._normalisation, self._scope = ablation, normalisation, scope
         self.pseudo_statistics = PseudoLabelStatistics(self.statistics.clean_known, self.largest_weight)
         self._temperature, self._decay_all = float(temperature), decayed == "all"
+        self._meta = MetaStep(
+            lambda: self.students[0],
+            self.student,
+            meta_gradient=meta_gradient,
+            lookahead=lookahead,
+            clean_decay=clean_decay,
+            weight_decay=self.weight_decay,
+            decayed=self.decayed_variables,
+        )
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        meta_step.check_options(options, run, lookahead="momentum")
+        warmup = options.get("warmup_steps")
+        if warmup and run.max_steps is not None and warmup >= run.max_steps:
+            raise ValueError(
+                f"--warmup_steps={warmup} leave none of the {run.max_steps} steps to L2B: use a shorter warm-up"
+            )
+        normalisation, scope = options.get("normalisation") or "rectified", options.get("scope") or "joint"
+        if options.get("ablation") == "alpha_plus_beta_one" and (normalisation, scope) != ("rectified", "joint"):
+            raise ValueError(
+                "--l2b_ablation=alpha_plus_beta_one fixes the normalisation: leave --l2b_normalisation and --l2b_scope "
+                "out"
+            )
+        if options.get("temperature") is not None and normalisation != "softmax":
+            raise ValueError("--l2b_temperature is only used with --l2b_normalisation=softmax")
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        if data.clean_source != "mixture":
+            return dict(options)
+        sizes = {"mixture_steps": data.steps_per_epoch, "clean_batch_size": data.clean_batch_size}
+        return {**options, **sizes}
+
+    def compile(self, optimizer: Any = "rmsprop", *arguments: Any, **options: Any) -> None:
+        super().compile(optimizer, *arguments, **options)
+        self._meta.compiled(self.trained_variables())
+
+    def next_stage(self, done: int) -> Stage | None:
+        """One stage, or with the mixture one up to every choice of clean samples."""
+        if not self._mixture_steps:
+            return super().next_stage(done)
+        assert self.max_steps is not None
+        choices = range(self._warmup_steps or self._mixture_steps, self.max_steps, self._mixture_steps)
+        ends = [0, *choices, self.max_steps]
+        return Stage(number=done, steps=ends[done + 1] - ends[done]) if done + 1 < len(ends) else None
+
+    def look(self, stage: Stage, training: TrainingSet) -> bool | None:
+        """Chooses the samples that a mixture of the present losses takes for clean."""
+        if not stage.number:
+            return False
+        losses = training.outputs(self.student).loss
+        chosen = clean_samples(losses, self._clean_batch_size, self.seed + int(self.step.numpy()))
+        self.supposed_clean.assign(chosen.astype(np.float32))
+        return True
+
+    def streams(self, stage: Stage) -> Streams:
+        if not self._mixture_steps:
+            return super().streams(stage)
+        clean = Stream(self.supposed_clean.numpy() > 0, self._clean_batch_size, balanced=False)
+        return {GIVEN: Stream(), "clean": clean}
 
     def interval_statistics(self) -> list[keras.metrics.Metric]:
         return [*super().interval_statistics(), self.pseudo_statistics]
@@ -129,9 +238,9 @@ class L2B(MetaReweighting):
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         label = batch["label"]
-        direction = self.clean_direction(batch)
+        direction = self._meta.direction(batch)
         with tf.GradientTape() as tape:
-            logits, products = self.logits_and_products(batch["image"], lambda z: label_pair(label, z), direction)
+            logits, products = self._meta.logits_and_products(batch["image"], lambda z: label_pair(label, z), direction)
             pseudo = tf.argmax(logits, axis=-1, output_type=tf.int32)
             losses = tf.stack([per_sample_cross_entropy(label, logits), per_sample_cross_entropy(pseudo, logits)])
             weights = self.weights(products * self.learning_rate())
@@ -179,27 +288,6 @@ class L2B(MetaReweighting):
             return normalised(raw, tf.reduce_sum(raw))
         rows = 2.0 if self._ablation == "none" else 1.0
         return normalised(raw, tf.reduce_sum(raw, axis=1, keepdims=True)) / rows
-
-    def chosen_clean_samples(self, student: keras.Model, training_in_order: tf.data.Dataset) -> np.ndarray:
-        """The samples that the present mixture takes for clean, fitted anew when it is due (see ``next_choice``)."""
-        step = int(self.step.numpy())
-        if self.next_choice(step - 1) == step:
-            losses = [
-                per_sample_cross_entropy(batch["label"], student(batch["image"], training=False))
-                for batch in training_in_order
-            ]
-            chosen = clean_samples(np.concatenate(losses), self._clean_batch_size, self.seed + step)
-            self.supposed_clean.assign(chosen.astype(np.float32))
-        return np.flatnonzero(self.supposed_clean.numpy())
-
-    def next_choice(self, step: int) -> int | None:
-        """The end of the warm-up, or of the first epoch without one, and every ``mixture_steps`` from there."""
-        if not self._mixture_steps:
-            return None
-        first = self._warmup_steps or self._mixture_steps
-        passed = max(0, (step - first) // self._mixture_steps + 1)
-        following = first + passed * self._mixture_steps
-        return following if following < self.max_steps else None
 
     def _apply(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
         """Sums the replicas' gradients, clips their global norm, adds the decay, and lets the optimiser step."""

@@ -20,9 +20,10 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods.base import per_sample_cross_entropy
+from mentornet import inspection
 from mentornet.methods.forward_mode import outputs_and_derivative
 from mentornet.methods.replicas import replicas
+from mentornet.task import per_sample_cross_entropy
 
 Targets = Callable[[tf.Tensor], tf.Tensor]
 """Logits [n, C] -> k target distributions a sample, float32 [k, n, C]; the result is taken as constant."""
@@ -115,7 +116,7 @@ def contracted_products(
 
     With l = sum e_i f_i at e = 0, the gradient of l with respect to the student's weights is contracted with the
     direction and differentiated by e. The pass leaves no trace: the one that follows sees the same dropout masks, if
-    the student counts its draws (see ``random_layer``).
+    the student counts its draws (see ``inspection.random_layer``).
 
     Args:
         student: images -> logits.
@@ -152,11 +153,12 @@ def untouched(student: keras.Model, *, counters: bool, shared: bool = False) -> 
         counters: whole-number state too, which counts the calls of dropout. False lets it run on, so that the next
             pass draws other masks.
         shared: other workers write the moving averages meanwhile. They are not put back then, which would undo that,
-            but moved by a momentum of 1: each update subtracts 0. For graphs, and students that ``unshareable`` passes.
+            but moved by a momentum of 1: each update subtracts 0. For graphs, and students that
+            ``inspection.unshareable`` passes.
     """
     state = [v for v in student.non_trainable_variables if (not shared if v.dtype.is_floating else counters)]
     before = [tf.identity(variable) for variable in state]
-    layers = _batch_norms(student) if shared else []
+    layers = inspection.batch_norms(student) if shared else []
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         # A tensor, because for a number Keras has the fused kernel compute new averages and writes these.
@@ -168,32 +170,6 @@ def untouched(student: keras.Model, *, counters: bool, shared: bool = False) -> 
             layer.momentum = momentum
     for variable, value in zip(state, before, strict=True):
         variable.assign(value)
-
-
-def unshareable(student: keras.Model) -> str | None:
-    """The name of a float state that a pass in training mode may write other than as a moving average, or None."""
-    averages = {id(v) for layer in _batch_norms(student) for v in (layer.moving_mean, layer.moving_variance)}
-    others = (v for v in student.non_trainable_variables if v.dtype.is_floating and id(v) not in averages)
-    return next((v.name for v in others), None)
-
-
-def random_layer(student: keras.Model) -> str | None:
-    """The name of a layer that draws from Keras' own generator, differently in each pass; None if there is none.
-
-    ``student_nets.layers.SeededDropout`` counts its draws in a variable instead, so that a pass can be repeated.
-    """
-    drawing = (keras.__internal__.layers.BaseRandomLayer,)
-    return next((layer.name for layer in _layers(student) if isinstance(layer, drawing)), None)
-
-
-def _batch_norms(student: keras.Model) -> list[Any]:
-    kind = keras.layers.BatchNormalization
-    return [layer for layer in _layers(student) if isinstance(layer, kind) and not layer.renorm]
-
-
-def _layers(student: keras.Model) -> Iterator[keras.layers.Layer]:
-    """All layers, those inside others too."""
-    return (part for part in student.submodules if isinstance(part, keras.layers.Layer))
 
 
 @contextmanager

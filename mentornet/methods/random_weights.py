@@ -10,8 +10,8 @@ import tensorflow as tf
 from mentornet.features import random_seed
 from mentornet.methods.base import Weighting
 from mentornet.methods.replicas import gather, own_part
-from mentornet.methods.reweighting import normalised
 from mentornet.methods.standard import Standard
+from mentornet.methods.weights import normalised
 
 
 class RandomWeights(Standard):

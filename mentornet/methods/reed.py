@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet.methods.standard import Standard
+from mentornet.options import Option
 
 KINDS = ("soft", "hard")
 
@@ -29,6 +30,13 @@ class Reed(Standard):
     Raises:
         ValueError: an unknown kind, or beta outside [0, 1].
     """
+
+    OPTIONS = (
+        Option("kind", "hard", "soft or hard bootstrapping", choices=KINDS, flag="reed_kind"),
+        Option(
+            "beta", None, "share of the given label; by default 0.95 soft, 0.8 hard", float, "[0, 1]", flag="reed_beta"
+        ),
+    )
 
     def __init__(self, student: keras.Model, *, kind: str = "hard", beta: float | None = None, **shared: Any):
         super().__init__(student, **shared)

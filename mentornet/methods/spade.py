@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import curricula
+from mentornet.curricula import learned
 from mentornet.curricula.base import Curriculum
 from mentornet.curricula.learned import LearnedCurriculum
 from mentornet.features import (
@@ -27,11 +28,12 @@ from mentornet.features import (
     per_epoch_table,
     random_seed,
 )
-from mentornet.methods.activation import StudentWithActivation
-from mentornet.methods.auxiliary import student_outputs, with_auxiliary_loss
-from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
+from mentornet.inspection import StudentWithActivation, student_outputs, with_auxiliary_loss
+from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, set_rows
 from mentornet.network import MentorNetwork
+from mentornet.stages import Stage, TrainingSet
+from mentornet.task import per_sample_cross_entropy
 
 BURN_IN_MODES = ("bernoulli", "ones")
 
@@ -55,6 +57,7 @@ class Spade(NoisyLabelMethod):
         example_dropout_mode: "uniform" or "proportional" (v1).
         explicit: use the curriculum's G by alg. 1 step 9 instead of its closed form; v is kept per training sample.
         weight_step_size: step size on v in that mode; None takes the student's learning rate, as alg. 1 does.
+        updates: when and from what the MentorNet is learned anew (alg. 1 step 6), ``mentornet.learning.updates``.
 
     Raises:
         ValueError: a setting outside its range, a curriculum without a known G in explicit mode, or one that reads an
@@ -83,8 +86,10 @@ class Spade(NoisyLabelMethod):
         example_dropout_mode: str = "uniform",
         explicit: bool = False,
         weight_step_size: float | None = None,
+        updates: Any = None,
         name: str | None = None,
     ):
+        self.max_steps: int
         super().__init__(
             student,
             max_steps=max_steps,
@@ -119,6 +124,8 @@ class Spade(NoisyLabelMethod):
         self._explicit, self._weight_step_size = explicit, weight_step_size
         self.loss_percentile = mirrored_variable(tf.constant(0.0), "loss_percentile")
         self._create_tables()
+        # Behind a function: Keras wraps what it may have to save.
+        self._updates = lambda: updates
 
     @property
     def keeps_values_per_sample(self) -> bool:
@@ -152,6 +159,26 @@ class Spade(NoisyLabelMethod):
             unseen = tf.fill([self.num_examples, past, 2], float("nan"))
             self.loss_history = mirrored_variable(unseen, "loss_history")
 
+    def next_stage(self, done: int) -> Stage | None:
+        """One stage, or one up to every update of the MentorNet."""
+        if self._updates() is None:
+            return super().next_stage(done)
+        ends = [0, *self._updates().steps(self.max_steps), self.max_steps]
+        return Stage(number=done, steps=ends[done + 1] - ends[done]) if done + 1 < len(ends) else None
+
+    def look(self, stage: Stage, training: TrainingSet) -> bool | None:
+        """Learns the MentorNet anew from the present student; the run folder keeps it in ``curricula``."""
+        if not stage.number:
+            return False
+        updates, step = self._updates(), int(self.step.numpy())
+        found = training.outputs(self.student, updates.trusted.positions)
+        network, card = updates.learn(found, step, self.shown_epoch(step), self.learned_network().config)
+        self.update_curriculum(network, card["percentile"] / 100)
+        if training.folder is not None:
+            learned.save(network, training.folder / "curricula" / f"step_{step:06d}", {**card, "step": step})
+            print(f"step {step:,}: curriculum learned anew from {len(found.label):,} trusted samples", flush=True)
+        return True
+
     def train_step(self, batch: Batch) -> dict[str, Any]:
         with tf.GradientTape() as tape:
             activation = None
@@ -183,11 +210,10 @@ class Spade(NoisyLabelMethod):
         losses, label, index = gather(losses), gather(label), gather(index)
         epoch = epoch_percent(self.step, self.max_steps)
         shown_epoch = tf.minimum(epoch, self._burn_in_epoch) if self._fixed_epoch else epoch
-        drop_rate = self._drop_rates[shown_epoch]
+        drop_rate = tf.gather(self._drop_rates, shown_epoch)
+        fraction = tf.gather(self.percentiles, shown_epoch)  # indexing by a tensor would have XLA compile every step
         self.loss_percentile.assign(
-            moving_percentile(
-                self.loss_percentile, losses, self.percentiles[shown_epoch], self._decay, self._percentile_method
-            )
+            moving_percentile(self.loss_percentile, losses, fraction, self._decay, self._percentile_method)
         )
         threshold = tf.convert_to_tensor(self.loss_percentile)
         if self._explicit:

@@ -10,8 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from mentornet.methods.auxiliary import student_outputs, with_auxiliary_loss
-from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting, per_sample_cross_entropy
+from mentornet.inspection import student_outputs, with_auxiliary_loss
+from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 
 
 class Standard(NoisyLabelMethod):
@@ -33,7 +33,7 @@ class Standard(NoisyLabelMethod):
 
     def sample_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """The loss of every sample: label int [b], logits [b, classes] -> float32 [b]."""
-        return per_sample_cross_entropy(label, logits)
+        return self.task.losses(label, logits)
 
     def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
         """The weight of every sample, here 1: losses float32 [b], label int [b] -> weights [b]."""

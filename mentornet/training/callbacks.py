@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet import students
 from mentornet.features import epoch_percent
 from mentornet.methods.base import LARGEST_LOSS
 from mentornet.runs.workdir import Workdir
+from mentornet.stages import Stage
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.inputs import evaluation_batches
 from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.early_stopping import HoldoutSelector
-from mentornet.training.evaluation import plain_copy, sample_outputs
+from mentornet.training.evaluation import sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.progress import ProgressLine
 
@@ -70,14 +71,11 @@ class IntervalRecorder(keras.callbacks.Callback):
         checkpoints: Checkpoints,
         start: int,
         distribution: Distribution,
-        saved_elsewhere: Collection[int] = (),
         selector: HoldoutSelector | None = None,
     ):
         super().__init__()
         self._supports_tf_logs = True
-        self.interval_goes_on = False  # what ``fit`` is called for is no whole interval: nothing is recorded yet
         self._selector = selector
-        self._saved_elsewhere = saved_elsewhere  # steps after which something follows that the checkpoint must hold
         self._workdir, self._inputs, self._settings = workdir, inputs, settings
         self._checkpoints, self._step, self._distribution = checkpoints, start, distribution
         writes, shows = distribution.is_chief, distribution.is_chief and settings.progress
@@ -88,6 +86,20 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._accuracy: float | None = None
         self._saved = self._summarised = time.monotonic()
         self._resumed = 0.0
+        self.enter(Stage(), 0, settings.max_steps or 1, last=True, saves_at_end=True)
+
+    def enter(self, stage: Stage, start: int, length: int, last: bool, saves_at_end: bool) -> None:
+        """Tells what the coming steps belong to.
+
+        Args:
+            stage: the stage.
+            start: the step it began with.
+            length: its steps.
+            last: no other follows.
+            saves_at_end: a checkpoint at its end is due like any other; False: something follows that it must hold.
+        """
+        self._stage, self._start, self._length = stage, start, length
+        self._last, self._saves_at_end = last, saves_at_end
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._resumed = time.monotonic()
@@ -101,11 +113,12 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._checkpoints.seconds.assign_add(time.monotonic() - self._resumed)
-        if self.interval_goes_on:
+        self._step = int(self.model.step.numpy())
+        at_end = self._step >= self._start + self._length
+        last = self._last and at_end
+        if not last and not self._is_row(at_end):
             return
         self._inputs.check()
-        self._step = int(self.model.step.numpy())
-        last = self._step >= self._settings.max_steps
         row = self._row()
         now = time.monotonic()
         if self._writer is not None:
@@ -115,12 +128,25 @@ class IntervalRecorder(keras.callbacks.Callback):
                 self._summarised = now
         if self._selector is not None:
             self._selector.record(self.model.student, self._step)
+        self.model.end_interval()
         due = last or now - self._saved >= self._settings.save_interval_secs
-        if self._distribution.from_chief(due and self._step not in self._saved_elsewhere):
+        if self._distribution.from_chief(due and (self._saves_at_end or not at_end)):
             self._checkpoints.save()
             self._saved = time.monotonic()
         if self._progress is not None:
             self._show(self._step, row)
+
+    def _is_row(self, at_end: bool) -> bool:
+        """Whether an interval ends here."""
+        if self._stage.record is None:
+            return self._step % self._settings.eval_every_steps == 0
+        return self._stage.record and at_end
+
+    def _share(self, step: int) -> float:
+        """How much of the training is done, in [0, 1]."""
+        if self._settings.max_steps is not None:
+            return step / self._settings.max_steps
+        return (self._stage.number + (step - self._start) / self._length) / (self.model.total_stages or 1)
 
     def close(self) -> None:
         """Flushes what is open."""
@@ -133,7 +159,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         statistics, columns = self.model.statistics.result(), self._workdir.metrics.columns
         row: dict[str, Any] = {
             "step": self._step,
-            "epoch_percent": int(epoch_percent(self._step - 1, self._settings.max_steps)),
+            "epoch_percent": self._epoch_percent(),
             "seconds": float(self._checkpoints.seconds.numpy()),
             "learning_rate": _shortest(self.model.learning_rate()),
             **{name: _shortest(statistics[name]) for name in columns if name in statistics},
@@ -145,14 +171,18 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._accuracy = row.get("eval_accuracy")
         return row
 
+    def _epoch_percent(self) -> int:
+        if self._settings.max_steps is not None:
+            return int(epoch_percent(self._step - 1, self._settings.max_steps))
+        return min(99, int(100 * self._share(self._step - 1)))
+
     def _evaluate(self, batches: Any, steps: int | None) -> dict[str, float]:
         """Loss, accuracy and top5 of the student."""
         if self._distribution.asynchronous:  # the weights are fetched once, not for every batch
-            found = sample_outputs(plain_copy(self.model.student), batches)
+            found = sample_outputs(students.plain_copy(self.model.student), batches)
             return {"loss": float(found.loss.mean(dtype="float64")), "accuracy": found.accuracy, "top5": found.top5}
         self.model.evaluate(batches, steps=steps, verbose=0)
-        metrics = (self.model.eval_loss, self.model.eval_accuracy, self.model.eval_top5)
-        return {metric.name: _shortest(metric.result()) for metric in metrics}
+        return {name: _shortest(value) for name, value in self.model.task.results().items()}
 
     def _summarise(self, row: dict[str, Any]) -> None:
         assert self._writer is not None
@@ -166,7 +196,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         assert self._progress is not None
         known = {name: float(values[name]) for name in _SHOWN if name in values}
         loss, accuracy = (known[name] if math.isfinite(known.get(name, math.nan)) else None for name in _SHOWN)
-        self._progress.show(step, loss, accuracy, self._accuracy)
+        self._progress.show(step, loss, accuracy, self._accuracy, self._share(step))
 
 
 def _shortest(value: Any) -> float:

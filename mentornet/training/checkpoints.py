@@ -19,8 +19,9 @@ from mentornet.training.distribution.strategy import Distribution
 class Checkpoints:
     """The checkpoints of one run folder.
 
-    Student, optimiser (velocities and iteration), moving percentile, per-sample tables, step and training seconds are
-    in one file set; TensorFlow renames it into place when complete, so a kill in the middle leaves the one before.
+    Students, optimisers (velocities and iteration), moving percentile, per-sample tables, step, stage and training
+    seconds are in one file set; TensorFlow renames it into place when complete, so a kill in the middle leaves the one
+    before.
 
     Cooperating processes restore and save together, because reading what replicas share takes all of them; the chief
     keeps the files, the others write theirs to a temporary folder.
@@ -30,9 +31,10 @@ class Checkpoints:
         self.method = method
         self._folder, self._distribution = folder, distribution or Distribution()
         self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
+        self._loop = _LoopState()
         with self._distribution.scope():
-            method.optimizer.build(method.trained_variables())
-        self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds)
+            method.build_optimizers()
+        self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds, loop=self._loop)
         # Made by the first save, inside a strategy, its counter would be broadcast to processes that don't expect it.
         self._checkpoint.save_counter.assign(0)
         if self._distribution.is_chief:
@@ -52,7 +54,7 @@ class Checkpoints:
         damaged: list[str] = []
         for path in written(self._folder):
             try:
-                self._checkpoint.restore(path, self._options).assert_existing_objects_matched()
+                self._read(path)
             except (tf.errors.OpError, IndexError, AssertionError, ValueError) as error:
                 if is_peer_lost(error):
                     raise
@@ -70,6 +72,46 @@ class Checkpoints:
         self._distribution.agree(step, "a checkpoint of step")
         return step
 
+    def _read(self, path: str) -> None:
+        """Restores everything, also from a checkpoint made before there were stages."""
+        if tf.train.load_checkpoint(path).has_tensor(_LOOP_KEY):
+            self._checkpoint.restore(path, self._options).assert_existing_objects_matched()
+            return
+        older = tf.train.Checkpoint(method=self.method, seconds=self.seconds)
+        older.restore(path, self._options).assert_existing_objects_matched()
+        self.method.end_interval()
+        step = int(self.method.step.numpy())
+        while (stage := self.method.next_stage(self.stages_done)) is not None:
+            assert stage.steps is not None
+            if self.stage_start + stage.steps > step:
+                break
+            self._loop.enter(self.stages_done + 1, self.stage_start + stage.steps)
+        if step > self.stage_start:
+            self._loop.looked.assign(True)
+
+    @property
+    def stages_done(self) -> int:
+        """How many stages are finished."""
+        return int(self._loop.stages_done.numpy())
+
+    @property
+    def stage_start(self) -> int:
+        """The step with which the present stage began."""
+        return int(self._loop.stage_start.numpy())
+
+    @property
+    def looked(self) -> bool:
+        """Whether the present stage has had its look."""
+        return bool(self._loop.looked.numpy())
+
+    def mark_looked(self) -> None:
+        """The present stage has had its look."""
+        self._loop.looked.assign(True)
+
+    def mark_done(self) -> None:
+        """The present stage is finished."""
+        self._loop.enter(self.stages_done + 1, int(self.method.step.numpy()))
+
     def save(self) -> None:
         """Writes a checkpoint of this step.
 
@@ -86,6 +128,24 @@ class Checkpoints:
             if is_peer_lost(error):
                 raise
             raise RunFolderError(f"no checkpoint could be written to {self._folder}: {_first_line(error)}") from None
+
+
+class _LoopState(tf.Module):
+    """Where the loop over stages stands."""
+
+    def __init__(self) -> None:
+        super().__init__(name="loop")
+        self.stages_done = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.stage_start = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.looked = tf.Variable(False, trainable=False)
+
+    def enter(self, number: int, start: int) -> None:
+        self.stages_done.assign(number)
+        self.stage_start.assign(start)
+        self.looked.assign(False)
+
+
+_LOOP_KEY = "loop/stages_done/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def written(folder: Path) -> list[str]:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import tf_keras as keras
 
+from mentornet import students
 from mentornet.runs.metrics_table import MetricsTable
 from mentornet.runs.workdir import Workdir
 from mentornet.training.distribution.strategy import Distribution
-from mentornet.training.evaluation import plain_copy, sample_outputs, save_student
+from mentornet.training.evaluation import sample_outputs, save_student
 from mentornet.training.inputs import TrainingInputs
 
 CRITERIA = ("loss", "accuracy")
@@ -45,7 +46,7 @@ class HoldoutSelector:
     def record(self, student: keras.Model, step: int) -> None:
         """Evaluates the student that has come to a step. All processes of a run take part, the chief writes."""
         if self._distribution.kind != "one_device":
-            student = plain_copy(student)  # all processes take part in reading the variables
+            student = students.plain_copy(student)  # all processes take part in reading the variables
         if not self._distribution.is_chief:
             return
         found = sample_outputs(student, self._holdout)

@@ -1,4 +1,4 @@
-"""A student's answers, sample by sample, for samples.csv, loss dumps and evaluations; its copy and its file."""
+"""A student's answers, sample by sample, for samples.csv, loss dumps and evaluations; and its file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import files
-from mentornet.methods.activation import StudentWithActivation
-from mentornet.methods.base import per_sample_cross_entropy
+from mentornet.inspection import StudentWithActivation
+from mentornet.task import per_sample_cross_entropy
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,6 @@ def sample_outputs(student: keras.Model, batches: tf.data.Dataset, with_activati
     if not answers:
         raise ValueError("there are no samples to evaluate")
     return SampleOutputs(*map(np.concatenate, zip(*answers, strict=True)))
-
-
-def plain_copy(student: keras.Model) -> keras.Model:
-    """A copy of a student, weights and all, outside any distribution strategy: one process can use and save it alone.
-
-    Where several processes share the student, all of them have to make their copy at the same point.
-    """
-    copy: keras.Model = type(student).from_config(student.get_config())
-    for target, source in zip(copy.variables, student.variables, strict=True):
-        target.assign(tf.convert_to_tensor(source))
-    return copy
 
 
 def save_student(student: keras.Model, path: Path) -> None:

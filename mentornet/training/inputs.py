@@ -1,13 +1,37 @@
-"""What a training run is given: batches from any step on, an evaluation set, and the labels it trains on."""
+"""What a training run is given: the streams of its data, an evaluation set, and the labels it trains on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
+
+from mentornet.stages import Stream, Streams
+
+
+class StreamSource(Protocol):
+    """What makes batches of streams: ``data.streams.MemoryStreams``, or of images on the disk ``DiskStreams``."""
+
+    def steps(self, stream: Stream) -> int:
+        """How many batches one pass over a stream has."""
+
+    def dataset(
+        self, streams: Streams, start_step: Any, num_steps: int | None, stage: int | None = None
+    ) -> tf.data.Dataset:
+        """Batches from any step on, so that a resumed run sees exactly what an uninterrupted one would.
+
+        Args:
+            streams: of a stage.
+            start_step: the first; an int64 tensor (up to 2**40) if the batches never end, on asynchronous workers.
+            num_steps: how many; None never ends.
+            stage: gives the random numbers of a stage of its own; None: those of the run.
+
+        Returns:
+            Batches; where several processes train together, this one's part of each.
+        """
 
 
 @dataclass(frozen=True)
@@ -15,11 +39,10 @@ class TrainingInputs:
     """The data of one run, as plain callables and arrays.
 
     Attributes:
-        batches: (start_step, num_steps) -> data set of batches; any step can be the first, so that a resumed run sees
-            exactly what an uninterrupted one would. Where several processes train together, this one's part of each.
+        streams: makes the batches.
         evaluation: clean test samples in order, {"image", "label", "index"}; the last batch may be smaller. Where
             several processes train together, every k-th sample, so that each evaluates its share.
-        training_in_order: the training samples, not augmented, in order of their index.
+        ordered: positions int64 [k] -> these training samples, not augmented, in that order; None: all of them.
         given: int32 [n], labels trained on.
         clean: int32 [n], true labels where known; for reports only.
         original_index: int64 [n], position in the full data set.
@@ -29,18 +52,15 @@ class TrainingInputs:
         clean_set: int64 [k] and int32 [k], index and true label of each sample of a clean set, saved with the labels.
         paths: positions [k] -> names of the files of these training samples, for reports; None if they have none.
         evaluation_examples: samples of the whole evaluation, over all processes; needed by several replicas.
-        worker_stream: first step (int64 tensor, up to 2**40) -> the endless batches from there on; traced here and run
-            on asynchronous workers, which alone need it.
-        batches_beside: positions of training samples -> ``batches`` with these as the clean samples beside each batch.
         holdout: noisy samples kept back to choose the best step, {"image", "label", "index"}.
         holdout_criterion: "loss" or "accuracy" of the hold-out; see ``early_stopping``.
         more_evaluations: further test sets by name: batches as ``evaluation``, and how many samples all processes have.
         check: called now and then while training; raises ValueError where too much of the data can't be read.
     """
 
-    batches: Callable[[int, int], tf.data.Dataset]
+    streams: StreamSource
     evaluation: tf.data.Dataset
-    training_in_order: tf.data.Dataset
+    ordered: Callable[[np.ndarray | None], tf.data.Dataset]
     given: np.ndarray
     clean: np.ndarray | None
     original_index: np.ndarray
@@ -50,8 +70,6 @@ class TrainingInputs:
     clean_set: tuple[np.ndarray, np.ndarray] | None = None
     paths: Callable[[np.ndarray], Sequence[str] | None] = lambda _: None
     evaluation_examples: int | None = None
-    worker_stream: Callable[[tf.Tensor], tf.data.Dataset] | None = None
-    batches_beside: Callable[[np.ndarray], Callable[[int, int], tf.data.Dataset]] | None = None
     holdout: tf.data.Dataset | None = None
     holdout_criterion: str = "loss"
     more_evaluations: Mapping[str, tuple[tf.data.Dataset, int]] = field(default_factory=dict)
@@ -71,7 +89,7 @@ class RunSettings:
     """How a run proceeds; nothing here changes its result but the two step counts.
 
     Attributes:
-        max_steps: steps in all.
+        max_steps: steps in all; None where the method counts in stages.
         eval_every_steps: steps between two rows of metrics.csv (evaluation, checkpoint).
         evaluate: False leaves the evaluation columns empty.
         save_interval_secs: least time between two checkpoints; the end is always saved.
@@ -82,7 +100,7 @@ class RunSettings:
         progress: print the progress line.
     """
 
-    max_steps: int
+    max_steps: int | None
     eval_every_steps: int
     evaluate: bool = True
     save_interval_secs: float = 0.0
@@ -93,5 +111,5 @@ class RunSettings:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        if self.max_steps < 1 or self.eval_every_steps < 1:
+        if (self.max_steps is not None and self.max_steps < 1) or self.eval_every_steps < 1:
             raise ValueError(f"a run needs at least one step and one step an interval, got {self}")

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet import files, transition
+from mentornet import files, students, transition
 from mentornet.methods.base import NoisyLabelMethod
 from mentornet.reports import plots
 from mentornet.reports.suspects import suspect_sheet
@@ -22,14 +22,13 @@ from mentornet.runs.metrics_table import METRIC_COLUMNS, last_known, summarise
 from mentornet.runs.run_data import RunData
 from mentornet.runs.run_record import package_versions
 from mentornet.runs.workdir import Workdir
-from mentornet.training.callbacks import IntervalRecorder, NanGuard
+from mentornet.training.callbacks import IntervalRecorder
 from mentornet.training.checkpoints import Checkpoints
-from mentornet.training.curriculum_update import CurriculumUpdates
-from mentornet.training.distribution.inputs import training_batches
 from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.early_stopping import HoldoutSelector, early_stopped_figures
-from mentornet.training.evaluation import plain_copy, sample_outputs, save_student
+from mentornet.training.evaluation import sample_outputs, save_student
 from mentornet.training.inputs import RunSettings, TrainingInputs
+from mentornet.training.loop import check_asynchronous, run_stages
 
 SHOWN_SUSPECTS = 48
 
@@ -42,7 +41,6 @@ def train(
     settings: RunSettings,
     facts: dict[str, Any],
     distribution: Distribution | None = None,
-    updates: CurriculumUpdates | None = None,
 ) -> dict[str, Any]:
     """Trains, or continues a killed training, and writes the whole run folder.
 
@@ -54,7 +52,6 @@ def train(
         settings: intervals and speed.
         facts: what result.json says about the run besides its figures (method, curriculum, dataset, seed, ...).
         distribution: where the steps are computed; default: in this process, on one device.
-        updates: when and from what the curriculum is learned anew (MentorNet DD).
 
     Returns:
         The content of result.json; of the chief only, {} in a process that cooperates with it.
@@ -62,8 +59,11 @@ def train(
     Raises:
         TrainingDiverged: the loss is not finite.
         RunFolderError: the folder can't be written.
+        ValueError: several students or stages, asynchronously.
     """
     distribution = distribution or Distribution()
+    if distribution.asynchronous:
+        check_asynchronous(method)
     if distribution.is_chief:
         workdir.save_labels(inputs.given, inputs.clean, inputs.original_index, inputs.clean_set, **inputs.label_facts)
     # Asynchronous steps are handed out one by one, so that a worker that dies takes no more than one with it.
@@ -79,91 +79,21 @@ def train(
     if distribution.is_chief:
         workdir.metrics.truncate_after(start)
         if start:
-            print(f"continuing from step {start:,} of {settings.max_steps:,}", flush=True)
-    if start < settings.max_steps:
-        _fit(method, inputs, workdir, settings, checkpoints, start, distribution, updates)
-    student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
+            print(f"continuing from step {start:,}{_of(settings.max_steps)}", flush=True)
+    if settings.max_steps is None or start < settings.max_steps:
+        selector = None if inputs.holdout is None else HoldoutSelector(workdir, inputs, start, distribution)
+        recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution, selector)
+        folder = workdir.path if distribution.is_chief else None
+        try:
+            run_stages(method, inputs, checkpoints, recorder, settings.eval_every_steps, distribution, folder)
+        finally:
+            recorder.close()
+    student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
     matrix = method.transition_matrix()
     result = finish(student, mean_weight, inputs, workdir, facts, matrix) if distribution.is_chief else {}
     distribution.from_chief(0)  # the others stay until the chief has written everything
     return result
-
-
-def _fit(
-    method: NoisyLabelMethod,
-    inputs: TrainingInputs,
-    workdir: Workdir,
-    settings: RunSettings,
-    checkpoints: Checkpoints,
-    start: int,
-    distribution: Distribution,
-    updates: CurriculumUpdates | None,
-) -> None:
-    update_steps = [] if updates is None else updates.steps(settings.max_steps)
-    selector = None if inputs.holdout is None else HoldoutSelector(workdir, inputs, start, distribution)
-    recorder = IntervalRecorder(
-        workdir, inputs, settings, checkpoints, start, distribution, set(update_steps), selector
-    )
-    callbacks = [NanGuard(), recorder]
-    try:
-        # Whole intervals in one call, then the remainder up to the next update of the curriculum or the end.
-        while start < settings.max_steps:
-            until = min(step for step in (*update_steps, settings.max_steps) if step > start)
-            every = min(settings.eval_every_steps, until - start)
-            if method.chooses_clean_samples:
-                _fit_interval(method, inputs, start, start + every, recorder, distribution)
-                start += every
-                continue
-            intervals = (until - start) // every
-            method.fit(
-                training_batches(distribution, inputs, start, intervals * every),
-                epochs=intervals,
-                steps_per_epoch=every,
-                verbose=0,
-                callbacks=callbacks,
-            )
-            start += intervals * every
-            if updates is not None and start in update_steps:
-                student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
-                updates.update(method, student, workdir if distribution.is_chief else None)
-                checkpoints.save()
-    finally:
-        recorder.close()
-
-
-def _fit_interval(
-    method: NoisyLabelMethod,
-    inputs: TrainingInputs,
-    start: int,
-    end: int,
-    recorder: IntervalRecorder,
-    distribution: Distribution,
-) -> None:
-    """One interval in parts, between which the method chooses its clean samples anew; a row only at its end."""
-    reached = start
-    while reached < end:
-        stop = min(end, method.next_choice(reached) or end)
-        method.within_interval, recorder.interval_goes_on = reached > start, stop < end
-        present = _with_chosen_clean_samples(method, inputs, distribution)
-        method.fit(
-            training_batches(distribution, present, reached, stop - reached),
-            steps_per_epoch=stop - reached,
-            verbose=0,
-            callbacks=[NanGuard(), recorder],
-        )
-        reached = stop
-
-
-def _with_chosen_clean_samples(
-    method: NoisyLabelMethod, inputs: TrainingInputs, distribution: Distribution
-) -> TrainingInputs:
-    """The inputs with the clean samples that the method chooses among the training samples."""
-    if inputs.batches_beside is None:
-        raise ValueError("this data can't put chosen samples beside its batches: give a clean set")
-    student = method.student if distribution.kind == "one_device" else plain_copy(method.student)
-    chosen = method.chosen_clean_samples(student, inputs.training_in_order)
-    return dataclasses.replace(inputs, batches=inputs.batches_beside(chosen), worker_stream=None)
 
 
 def finish(
@@ -184,7 +114,7 @@ def finish(
         facts: see ``train``.
         matrix: float [C, C], the method's transition matrix, if it has one.
     """
-    outputs = sample_outputs(student, inputs.training_in_order)
+    outputs = sample_outputs(student, inputs.ordered(None))
     clean = inputs.clean
     names = list(inputs.class_names)
     samples.write_samples_csv(
@@ -247,6 +177,10 @@ def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
     totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)
     visits = tf.convert_to_tensor(method.weight_visits).numpy()
     return np.divide(totals, visits, out=np.full(num_examples, np.nan), where=visits > 0)
+
+
+def _of(max_steps: int | None) -> str:
+    return "" if max_steps is None else f" of {max_steps:,}"
 
 
 def checkpoint_folder(path: str | Path) -> Path:

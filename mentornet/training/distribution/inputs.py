@@ -13,8 +13,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet.stages import Streams
 from mentornet.training.distribution.strategy import Distribution
-from mentornet.training.inputs import TrainingInputs
+from mentornet.training.inputs import StreamSource, TrainingInputs
 
 EVALUATION_ROWS = 100
 """Samples of one evaluation batch of one replica."""
@@ -23,17 +24,24 @@ _PADDING_LABEL = -1
 _ENDLESS = 2**40
 
 
-def training_batches(distribution: Distribution, inputs: TrainingInputs, start: int, steps: int) -> Any:
+def training_batches(
+    distribution: Distribution, source: StreamSource, streams: Streams, start: int, steps: int, stage: int | None = None
+) -> Any:
     """What ``fit`` takes: the batches of steps start to start + steps - 1, divided among the replicas.
 
     Asynchronous workers each read their own endless stream instead.
 
-    Raises:
-        ValueError: the inputs can't be read asynchronously.
+    Args:
+        distribution: who shares a batch.
+        source: makes the batches.
+        streams: what they hold.
+        start: the first step; counted in the stage if ``stage`` is given.
+        steps: how many.
+        stage: see ``StreamSource.dataset``.
     """
     if distribution.asynchronous:
-        return _worker_streams(inputs)
-    batches = inputs.batches(start, steps)
+        return _worker_streams(source, streams)
+    batches = source.dataset(streams, start, steps, stage)
     if distribution.replicas == 1:
         return batches
     return _per_replica(distribution, batches)
@@ -104,20 +112,17 @@ def _filled(batch: dict[str, tf.Tensor], rows: int) -> dict[str, tf.Tensor]:
     return filled
 
 
-def _worker_streams(inputs: TrainingInputs) -> keras.utils.experimental.DatasetCreator:
+def _worker_streams(source: StreamSource, streams: Streams) -> keras.utils.experimental.DatasetCreator:
     """An endless stream for every asynchronous worker, made on the worker itself.
 
     A worker that starts, or starts again, draws from its clock where in the endless order it begins, far from others.
     """
-    stream = inputs.worker_stream
-    if stream is None:
-        raise ValueError("this data can't be read by asynchronous workers: use a synchronous strategy")
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
         del context  # says "pipeline 0 of 1" to every worker
         microseconds = tf.cast(tf.timestamp() * 1e6, tf.int64)
         first_step = tf.random.stateless_uniform([], [0, microseconds], 0, _ENDLESS, tf.int64)
-        return stream(first_step).with_options(_in_order())
+        return source.dataset(streams, first_step, None).with_options(_in_order())
 
     return keras.utils.experimental.DatasetCreator(of_worker)
 

@@ -155,7 +155,7 @@ class StaleSpade(Spade):
             variable.assign(fetched[self._worker])
         return super().train_step(batch)
 
-    def descend(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
+    def descend(self, tape: tf.GradientTape, objective: tf.Tensor, peer: int = 0) -> None:
         self.note_objective(objective)
         variables = self.student.trainable_variables
         gradients = tape.gradient(objective, variables)

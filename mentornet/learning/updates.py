@@ -2,8 +2,7 @@
 
 At given percents of training (21 and 75 in the paper, after the learning rate changes) the losses of the present
 student on a few doubly labelled samples become a dump, a MentorNet is learned from it, and takes over. What is learned
-is a function of (student, seed, step), and the checkpoint written after it carries the new network, so a killed run
-resumes across an update.
+is a function of (student, seed, step), so a killed run learns the same again. The method decides when; see ``Spade``.
 """
 
 from __future__ import annotations
@@ -11,18 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
-import tf_keras as keras
 
-from mentornet.curricula import learned
 from mentornet.learning.dump import LossDump
 from mentornet.learning.fitting import PERCENTILES, learn_from_dump
 from mentornet.learning.trainer import LearningSettings
-from mentornet.methods.spade import Spade
-from mentornet.runs.workdir import Workdir
-from mentornet.training.evaluation import sample_outputs
+from mentornet.network import MentorNetwork, NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -30,12 +25,12 @@ class TrustedSamples:
     """Training samples whose true labels may be used: the only clean labels a data-driven MentorNet sees.
 
     Attributes:
-        batches: the samples in order, not augmented, {"image", "label"} with their noisy labels.
+        positions: int64 [k], where they are in the training set.
         index: int64 [k], original index of each.
         clean: int32 [k], true labels.
     """
 
-    batches: tf.data.Dataset
+    positions: np.ndarray
     index: np.ndarray
     clean: np.ndarray
 
@@ -66,29 +61,24 @@ class CurriculumUpdates:
         """The steps before which an update happens."""
         return sorted({math.ceil(percent * max_steps / 100) for percent in self.percents})
 
-    def update(self, method: Spade, student: keras.Model, workdir: Workdir | None) -> None:
-        """Learns a MentorNet from the present student and hands it to the method.
+    def learn(self, outputs: Any, step: int, epoch: int, shape: NetworkConfig) -> tuple[MentorNetwork, dict[str, Any]]:
+        """Learns a MentorNet from what the present student answers on the trusted samples.
 
         Args:
-            method: trains the student; its curriculum is a learned one.
-            student: the same network, outside any distribution strategy.
-            workdir: keeps the new MentorNet in its folder ``curricula``; None where another process does that.
+            outputs: its labels and losses there, see ``training.evaluation.SampleOutputs``.
+            step: of the training.
+            epoch: the epoch percent the curriculum will be shown.
+            shape: of the network.
+
+        Returns:
+            (network, card): the card says how well, and has the percentile of l_pt under "percentile".
         """
-        step = int(method.step.numpy())
-        found = sample_outputs(student, self.trusted.batches)
         dump = LossDump(
             sample=self.trusted.index.astype(np.int64),
-            epoch=np.full(len(found.label), method.shown_epoch(step), np.int32),
-            noisy=found.label.astype(np.int32),
+            epoch=np.full(len(outputs.label), epoch, np.int32),
+            noisy=outputs.label.astype(np.int32),
             clean=self.trusted.clean.astype(np.int32),
-            loss=found.loss,
+            loss=outputs.loss,
             name=f"the trusted samples at step {step}",
         )
-        network, card = learn_from_dump(
-            dump, self.percentiles, method.learned_network().config, self.learning, seed=self.seed + step
-        )
-        method.update_curriculum(network, card["percentile"] / 100)
-        if workdir is None:
-            return
-        learned.save(network, workdir.path / "curricula" / f"step_{step:06d}", {**card, "step": step})
-        print(f"step {step:,}: curriculum learned anew from {len(found.label):,} trusted samples", flush=True)
+        return learn_from_dump(dump, self.percentiles, shape, self.learning, seed=self.seed + step)

@@ -1,0 +1,110 @@
+"""The keep rate R(t): which share of a batch's smallest losses counts in epoch t, shared by all methods that select.
+
+- ``co_teaching:tau=0.5,epochs=10,exponent=1``: R(t) = 1 - tau min((t / epochs)^exponent, 1) (Han et al., NeurIPS 2018,
+  sec. 3 and 4). With ``release=1`` as the released code has it: the exponent is on tau and only while the rate falls,
+  the whole tau is dropped from epoch 9 on, and training starts with the code's epoch 1.
+- ``constant:0.8``: R(t) = 0.8.
+- ``file:R.csv``: a number a line, R of epoch 0, 1, ...; the last one holds from there on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+LEAST = 0.01
+"""R is kept in [0.01, 1], so that a batch of 100 keeps one sample at least."""
+
+Rates = npt.NDArray[np.float64]
+
+
+class KeepSchedule:
+    """R(t) as its text says.
+
+    Args:
+        text: see the head of this file.
+
+    Raises:
+        ValueError: another kind of text, numbers out of range, or a file that does not hold shares.
+        FileNotFoundError: no such file.
+    """
+
+    def __init__(self, text: str):
+        kind, _, rest = text.partition(":")
+        kinds: dict[str, Callable[[str], Callable[[int], Rates]]] = {
+            "co_teaching": _co_teaching,
+            "constant": _constant,
+            "file": _file,
+        }
+        if kind not in kinds or not rest:
+            raise ValueError(
+                f"keep_schedule={text!r}: use co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8 or file:R.csv"
+            )
+        self.text, self._rates = text, kinds[kind](rest)
+
+    def rates(self, num_epochs: int) -> Rates:
+        """R of epochs 0 to ``num_epochs`` - 1, float64 [num_epochs] in [0.01, 1]."""
+        return np.clip(self._rates(num_epochs), LEAST, 1.0)
+
+
+def _co_teaching(text: str) -> Callable[[int], Rates]:
+    settings = {"tau": math.nan, "epochs": 10.0, "exponent": 1.0, "release": 0.0}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        if name not in settings:
+            raise ValueError(f"keep_schedule=co_teaching has no {name!r}: it has {', '.join(settings)}")
+        settings[name] = _number(value, f"{name} of keep_schedule=co_teaching")
+    tau, epochs, exponent = settings["tau"], settings["epochs"], settings["exponent"]
+    if not 0.0 <= tau < 1.0:
+        raise ValueError(f"keep_schedule=co_teaching needs tau, the share of wrong labels, in [0, 1), got {tau:g}")
+    if epochs < 1 or exponent <= 0:
+        raise ValueError(
+            f"keep_schedule=co_teaching: epochs={epochs:g} must be at least 1, exponent={exponent:g} above 0"
+        )
+
+    def rates(num_epochs: int) -> Rates:
+        epoch = np.arange(num_epochs, dtype=np.float64)
+        if not settings["release"]:
+            return 1.0 - tau * np.minimum((epoch / epochs) ** exponent, 1.0)
+        falling = np.linspace(0.0, tau**exponent, int(epochs))
+        dropped = np.full(num_epochs + 1, tau)
+        dropped[: len(falling)] = falling[: num_epochs + 1]
+        return 1.0 - dropped[1:]
+
+    return rates
+
+
+def _constant(text: str) -> Callable[[int], Rates]:
+    value = _number(text, "keep_schedule=constant")
+    if not 0.0 < value <= 1.0:
+        raise ValueError(f"keep_schedule=constant:{text} must lie in (0, 1]")
+    return lambda num_epochs: np.full(num_epochs, value)
+
+
+def _file(text: str) -> Callable[[int], Rates]:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"keep_schedule=file:{text}: there is no such file")
+    lines = path.read_text(encoding="utf-8", errors="replace").split()
+    found = np.array([_number(line, f"keep_schedule=file:{text}") for line in lines])
+    if not found.size or found.min() < 0.0 or found.max() > 1.0:
+        raise ValueError(f"keep_schedule=file:{text} must hold a share in [0, 1] a line, one for each epoch")
+
+    def rates(num_epochs: int) -> Rates:
+        return found[np.minimum(np.arange(num_epochs), len(found) - 1)]
+
+    return rates
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{what}: {text[:40]!r} is not a number")
+    return value

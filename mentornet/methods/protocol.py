@@ -1,0 +1,96 @@
+"""What a method says of itself: to the command line, to the engine between stages, and to the data about a stage.
+
+Everything here has a default, which makes a method of one student and one stage over the given labels; a method
+replaces what differs. The engine is ``mentornet.training.loop``, the data ``data.streams``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mentornet.options import Option, RunFacts
+from mentornet.stages import GIVEN, Stage, Stream, Streams, TrainingSet
+from mentornet.task import peer_columns
+
+CLEAN_SET = "clean_set"
+"""In ``NEEDS``: a stream "clean" of samples whose labels are right."""
+
+
+class MethodProtocol:
+    """The seams between a method and everything around it.
+
+    Attributes:
+        peers: how many students it trains, each with an optimiser of its own.
+        OPTIONS: what can be chosen on the command line.
+        NEEDS: what the data must have, ``CLEAN_SET`` for one.
+        clean_sources: where the clean samples may come from, by the names of --clean_source.
+        READS_GIVEN: whether the noisy samples are looked at.
+        largest_weight: weights above it count as alike in the area under the ROC curve.
+        takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``mentornet.inspection``).
+        divergence_advice: what to do when the loss has diverged, half a sentence.
+        report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
+        RELEASE: (flag, value) of other flags under --preset=release, where this method's code differs.
+        total_stages: how many stages there are, of methods that count in these; else None.
+    """
+
+    peers = 1
+    OPTIONS: tuple[Option, ...] = ()
+    NEEDS: frozenset[str] = frozenset()
+    clean_sources: tuple[str, ...] = ("set",)
+    READS_GIVEN = True
+    largest_weight = 1.0
+    takes_auxiliary_head = False
+    divergence_advice = "a lower --learning_rate usually helps"
+    report_columns: tuple[str, ...] = ()
+    RELEASE: tuple[tuple[str, Any], ...] = ()
+    total_stages: int | None = None
+    max_steps: int | None
+
+    @classmethod
+    def metric_columns(cls) -> tuple[str, ...]:
+        """What this method adds to the columns of metrics.csv that all runs have."""
+        return cls.report_columns + tuple(f"eval_{name}" for name in peer_columns(cls.peers))
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        """Refuses options that contradict each other or the run, before any work.
+
+        Args:
+            options: by the names of ``OPTIONS``, those that are given.
+            run: what is known of the run.
+
+        Raises:
+            ValueError: with one sentence.
+        """
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        """The arguments of the constructor, from the options and what they are read, counted or estimated from.
+
+        Args:
+            options: as in ``check_options``.
+            data: labels, files and first trainings, see ``methods.preparation.Preparation``.
+
+        Raises:
+            ValueError, FileNotFoundError: sources that are missing or do not fit.
+        """
+        del data
+        return dict(options)
+
+    def next_stage(self, done: int) -> Stage | None:
+        """The stage after ``done`` others, a function of that number alone; None at the end of the training."""
+        return Stage(steps=self.max_steps) if done == 0 else None
+
+    def look(self, stage: Stage, training: TrainingSet) -> bool | None:
+        """Looks at the whole training set before a stage; what is found goes into variables of the method.
+
+        A checkpoint follows, unless the answer is False: nothing has changed.
+        """
+        del stage, training
+        return False
+
+    def streams(self, stage: Stage) -> Streams:
+        """What the stage reads, a function of the stage and the method's variables."""
+        del stage
+        return {GIVEN: Stream()} | ({"clean": Stream(source="clean")} if CLEAN_SET in self.NEEDS else {})
