@@ -34,11 +34,16 @@ def load(
     classifier = [key for key in places if key[0] == _CLASSIFIER]
     missing = sorted(set(places) - set(values) - set(classifier))
     unknown = sorted(set(values) - set(places))
+    if unknown and {layer for layer, _ in unknown} <= {layer for layer, _ in places}:
+        raise ValueError(
+            f"{os.fspath(path)} has {_spelt(unknown)}, for which the student has no place; build resnet50 with "
+            "the scale of its batch norm."
+        )
     if missing or unknown:
         what = f"lacks {_spelt(missing)}" if missing else f"has {_spelt(unknown)} besides"
         raise ValueError(
-            f"{os.fspath(path)} does not hold the weights of keras.applications' ResNet50: it {what}; name a file of "
-            "that network."
+            f"{os.fspath(path)} does not hold the weights of keras.applications' ResNet50: it {what}; name a file that "
+            "keras.applications offers for that network or its save_weights('name.h5') wrote."
         )
     fits = all(key in values and values[key].shape == tuple(places[key].shape) for key in classifier)
     chosen = {key: value for key, value in values.items() if key not in classifier or fits}
