@@ -82,6 +82,7 @@ class LayerFactory:
         strides: int = 1,
         padding: str = "same",
         use_bias: bool = False,
+        dtype: str | None = None,
     ) -> Symbolic:
         """Convolution with a size x size kernel, or one of (height, width)."""
         area = math.prod(size) if isinstance(size, tuple) else size * size
@@ -94,6 +95,7 @@ class LayerFactory:
             use_bias=use_bias,
             kernel_initializer=self._initialiser(self.kernel, fans, f"{name}/kernel"),
             bias_initializer=self._initialiser(self.bias, fans, f"{name}/bias"),
+            dtype=dtype,
             name=name,
         )(x)
 
@@ -138,12 +140,12 @@ class LayerFactory:
         """Batch normalisation called `name`_norm`order`, then the activation `name`_relu`order`."""
         return self.activation(self.norm(x, f"{name}_norm{order}"), f"{name}_relu{order}")
 
-    def dropout(self, x: Symbolic, keep_probability: float, name: str) -> Symbolic:
-        """Seeded dropout, or nothing if everything is kept."""
+    def dropout(self, x: Symbolic, keep_probability: float, name: str, *, whole_channels: bool = False) -> Symbolic:
+        """Seeded dropout (of elements or of whole channels), or nothing if everything is kept."""
         if keep_probability == 1.0:
             return x
         seed = initialisation.derive_seed(self.seed, name)
-        return SeededDropout(1.0 - keep_probability, seed, name=name)(x)
+        return SeededDropout(1.0 - keep_probability, seed, whole_channels, name=name)(x)
 
     def logits(
         self,
@@ -168,7 +170,7 @@ class ResidualBlock(Protocol):
     ) -> Symbolic: ...
 
 
-def residual_stages(x: Symbolic, block: ResidualBlock, widths: Sequence[int], units: int) -> Symbolic:
+def residual_stages(x: Symbolic, block: ResidualBlock, widths: Sequence[int], units: int | Sequence[int]) -> Symbolic:
     """Stacks `units` residual units a stage; the first unit of each stage but the first halves the picture.
 
     Args:
@@ -176,10 +178,11 @@ def residual_stages(x: Symbolic, block: ResidualBlock, widths: Sequence[int], un
         block: makes one unit; told the stage (from 1), the unit's index in it (from 0) and a name for its
             layers.
         widths: channels of each stage.
-        units: units in each stage.
+        units: units in each stage, or one number for each of them.
     """
-    for stage, filters in enumerate(widths, start=1):
-        for index in range(units):
+    counts = [units] * len(widths) if isinstance(units, int) else units
+    for stage, (filters, count) in enumerate(zip(widths, counts, strict=True), start=1):
+        for index in range(count):
             strides = 2 if stage > 1 and index == 0 else 1
             x = block(x, filters, strides, f"stage{stage}_unit{index + 1}", stage=stage, index=index)
     return x
@@ -235,6 +238,37 @@ def preactivation_unit(
         else:
             carried = ParameterFreeShortcut(filters, strides, name=f"{name}_shortcut")(carried)
     return keras.layers.Add(name=f"{name}_add")([carried, residual])
+
+
+def postactivation_unit(
+    layers: LayerFactory, x: Symbolic, filters: int, strides: int, name: str, *, projection: bool = True
+) -> Symbolic:
+    """The basic unit of He et al. 2016 ("Deep residual learning", figure 2): the activation follows the addition.
+
+    Args:
+        layers: the student's factory.
+        x: [b, h, w, c].
+        filters: channels of the output.
+        strides: strides of the first convolution.
+        name: prefix of the names of the unit's layers; its output is the layer `name`_relu2.
+        projection: shortcut by a 1x1 convolution and BN where the shape changes (option B) instead of every
+            strides-th pixel and zero channels (option A).
+
+    Returns:
+        [b, ceil(h / strides), ceil(w / strides), filters].
+    """
+    residual = layers.conv(x, filters, 3, f"{name}_conv1", strides=strides)
+    residual = layers.norm_activation(residual, name, "1")
+    residual = layers.conv(residual, filters, 3, f"{name}_conv2")
+    residual = layers.norm(residual, f"{name}_norm2")
+    carried = x
+    if changes_shape(x, filters, strides):
+        if projection:
+            carried = layers.conv(carried, filters, 1, f"{name}_shortcut", strides=strides)
+            carried = layers.norm(carried, f"{name}_shortcut_norm")
+        else:
+            carried = ParameterFreeShortcut(filters, strides, "subsample", name=f"{name}_shortcut")(carried)
+    return layers.activation(keras.layers.Add(name=f"{name}_add")([carried, residual]), f"{name}_relu2")
 
 
 def image_input(input_shape: tuple[int, int, int]) -> Symbolic:

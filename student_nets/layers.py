@@ -1,5 +1,5 @@
-"""Layers Keras does not have: reproducible dropout, a shortcut without parameters, response normalisation; and a
-student with two heads.
+"""Layers Keras does not have: reproducible dropout, a shortcut without parameters, response normalisation, bilinear
+upsampling; and students with several heads.
 
 All compile under XLA. All are registered under the package "student_nets": with this module imported,
 `keras.models.load_model` reads a student saved with `model.save("student.keras")`.
@@ -7,6 +7,7 @@ All compile under XLA. All are registered under the package "student_nets": with
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -24,12 +25,14 @@ class SeededDropout(keras.layers.Layer):
     Args:
         rate: share of the elements dropped, in [0, 1).
         seed: integer in [0, 2**31); different for every dropout layer of a model.
+        whole_channels: whether inputs [b, h, w, c] are kept or dropped a channel of an image at a time rather than
+            an element at a time.
 
     Raises:
         ValueError: rate or seed out of range.
     """
 
-    def __init__(self, rate: float, seed: int, **kwargs: Any) -> None:
+    def __init__(self, rate: float, seed: int, whole_channels: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0.0 <= rate < 1.0:
             raise ValueError(f"The dropout rate is {rate}; it must be at least 0 and below 1.")
@@ -37,6 +40,7 @@ class SeededDropout(keras.layers.Layer):
             raise ValueError(f"The dropout seed is {seed}; it must be an integer from 0 to 2**31 - 1.")
         self.rate = float(rate)
         self.seed = int(seed)
+        self.whole_channels = whole_channels
 
     def build(self, input_shape: tf.TensorShape) -> None:
         # Replicas step together, so the first one speaks for all; without aggregation they would drift apart.
@@ -60,13 +64,17 @@ class SeededDropout(keras.layers.Layer):
         key = tf.stack([self.seed + replica * 2**32, tf.identity(self.calls)])
         self.calls.assign_add(1)
         # Named, because the generator chosen by default depends on the device.
-        draws = tf.random.stateless_uniform(tf.shape(inputs), seed=key, dtype=tf.float32, alg="philox")
+        shape = tf.shape(inputs)
+        if self.whole_channels:
+            shape = tf.stack([shape[0], 1, 1, shape[3]])
+        draws = tf.random.stateless_uniform(shape, seed=key, dtype=tf.float32, alg="philox")
         keep_probability = 1.0 - self.rate
         kept = inputs / tf.cast(keep_probability, inputs.dtype)
         return tf.where(draws < keep_probability, kept, tf.zeros_like(inputs))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        own = {"rate": self.rate, "seed": self.seed, "whole_channels": self.whole_channels}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="student_nets")
@@ -151,6 +159,64 @@ class LocalResponseNormalization(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         own = {"radius": self.radius, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
         return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(package="student_nets")
+class BilinearUpsampling(keras.layers.Layer):
+    """Doubles the sides of a picture, corner pixels on corner pixels: [b, h, w, c] -> [b, 2 h, 2 w, c].
+
+    Row i of the output lies at row i (h - 1) / (2 h - 1) of the input and is interpolated linearly between its two
+    neighbours there; columns likewise. TensorFlow's own resizing has no second derivative, which meta-gradients (L2B)
+    need.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        _, height, width, channels = inputs.shape
+        outputs = _doubled(tf.reshape(inputs, [-1, height, width * channels]))
+        outputs = _doubled(tf.reshape(outputs, [-1, width, channels]))
+        return tf.reshape(outputs, [-1, 2 * height, 2 * width, channels])
+
+
+def _doubled(x: tf.Tensor) -> tf.Tensor:
+    """[a, n, c] -> [a, 2 n, c]. New point 2 k lies k / (2 n - 1) in front of old point k, which follows from
+    2 k (n - 1) = k (2 n - 1) - k, and 2 k + 1 lies (n - 1 - k) / (2 n - 1) behind it.
+    """
+    points = x.shape[1]
+    distance = tf.constant(np.arange(points)[:, None] / (2 * points - 1), x.dtype)
+    # Where the shifts wrap around, the distance is 0.
+    even = x + distance * (tf.roll(x, 1, axis=1) - x)
+    odd = x + distance[::-1] * (tf.roll(x, -1, axis=1) - x)
+    return tf.reshape(tf.stack([even, odd], axis=2), [-1, 2 * points, x.shape[2]])
+
+
+@keras.saving.register_keras_serializable(package="student_nets")
+class WithDeepSupervision(keras.Model):
+    """A functional segmentation student with several outputs, of which the first is its prediction.
+
+    Zhou et al. 2018 (UNet++), section 3.2: inner nodes are trained to segment too. So `student(images, training=True)`
+    is the tuple of all logits, and without `training` it is the first alone, as of every other student.
+
+    Args:
+        inputs: images [b, h, w, c].
+        outputs: the list of the logits, all [b, h, w, channels], the student's own first.
+
+    Attributes:
+        output_weights: what the losses of the outputs count, in their order: all the same, together 1.
+    """
+
+    @property
+    def output_weights(self) -> tuple[float, ...]:
+        """Weights of the outputs' losses; they sum to 1."""
+        return (1.0 / len(self.outputs),) * len(self.outputs)
+
+    @property
+    def output_shape(self) -> tuple[int | None, ...]:
+        """That of the first output."""
+        return tuple(self.outputs[0].shape)
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> Any:
+        every = super().call(inputs, training=training, mask=mask)
+        return tuple(every) if training else every[0]
 
 
 @keras.saving.register_keras_serializable(package="student_nets")

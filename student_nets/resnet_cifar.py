@@ -14,7 +14,6 @@ import tf_keras as keras
 
 from student_nets import building, initialisation
 from student_nets.building import LayerFactory, Symbolic
-from student_nets.layers import ParameterFreeShortcut
 
 WIDTHS = (16, 32, 64)
 
@@ -65,7 +64,7 @@ def build(
         if variant == "preactivation":
             first = stage == 1 and index == 0
             return building.preactivation_unit(layers, x, filters, strides, unit_name, carry_activated=first)
-        return _postactivation_unit(layers, x, filters, strides, unit_name, projection=variant == "option_b")
+        return building.postactivation_unit(layers, x, filters, strides, unit_name, projection=variant == "option_b")
 
     image = building.image_input(input_shape)
     x = layers.conv(image, WIDTHS[0], 3, "stem")
@@ -78,21 +77,3 @@ def build(
     x = layers.dropout(x, dropout_keep_probability, "dropout")
     logits = layers.logits(x, num_classes, kernel=initialisation.unit_scaling_uniform)
     return keras.Model(image, logits, name=name)
-
-
-def _postactivation_unit(
-    layers: LayerFactory, x: Symbolic, filters: int, strides: int, name: str, *, projection: bool
-) -> Symbolic:
-    """The unit of He et al. 2016 (figure 2): the activation comes after the addition."""
-    residual = layers.conv(x, filters, 3, f"{name}_conv1", strides=strides)
-    residual = layers.norm_activation(residual, name, "1")
-    residual = layers.conv(residual, filters, 3, f"{name}_conv2")
-    residual = layers.norm(residual, f"{name}_norm2")
-    carried = x
-    if building.changes_shape(x, filters, strides):
-        if projection:
-            carried = layers.conv(carried, filters, 1, f"{name}_shortcut", strides=strides)
-            carried = layers.norm(carried, f"{name}_shortcut_norm")
-        else:
-            carried = ParameterFreeShortcut(filters, strides, "subsample", name=f"{name}_shortcut")(carried)
-    return layers.activation(keras.layers.Add(name=f"{name}_add")([carried, residual]), f"{name}_relu2")

@@ -41,12 +41,30 @@ def parameters(model: keras.Model) -> int:
         ("resnet20", 10, (32, 32, 3), {"variant": "option_a"}, 269_722),
         ("preact_resnet18", 10, (32, 32, 3), {}, 11_171_146),
         ("preact_resnet18", 10, (32, 32, 3), {"variant": "dividemix"}, 11_171_146 + 2 * 64),
+        ("preact_resnet18_dividemix", 10, (32, 32, 3), {}, 11_171_146 + 2 * 64),
+        # The stem's 27 x 64; units of 2 x 9 x 64^2, then thrice 9 w (w / 2) + 3 x 9 w^2 + (w / 2) w for the projection;
+        # scale and shift of 5 x 64 channels and thrice 5 w; the dense layer.
+        (
+            "resnet18_cifar", 10, (32, 32, 3), {},
+            27 * 64 + 36 * 64**2 + sum(32 * w * w for w in (128, 256, 512)) + 2 * 5 * (64 + 128 + 256 + 512) + 513 * 10,
+        ),
+        # A stem of 147 x 64 and 1,000 classes: torchvision's 11,689,512.
+        ("resnet18", 1000, (64, 64, 3), {}, 11_689_512),
+        ("resnet18", 1000, (224, 224, 3), {}, 11_173_962 + (147 - 27) * 64 + 513 * 990),
+        # torchvision's 25,557,032, and a bias for each of the 26,560 channels of convolutions.
+        ("resnet50", 1000, (64, 64, 3), {}, 25_557_032 + 26_560),
         ("lenet", 10, (28, 28, 1), {}, 416 + 12_832 + 51_264 + 1_025 * 100 + 101 * 10),
         ("s2e_mlp", 10, (28, 28, 1), {}, 785 * 256 + 257 * 10),
         ("s2e_model1", 10, (32, 32, 3), {}, 76 * 6 + 151 * 16 + 401 * 120 + 121 * 84 + 85 * 10),
         (
             "s2e_model2", 100, (32, 32, 3), {},
             30 * 64 + 579 * 64 + 579 * 128 + 1_155 * 128 + 1_155 * 196 + 1_767 * 16 + 257 * 100,
+        ),
+        # Kernels with bias, then scale and shift: 2 a channel.
+        (
+            "s2e_model3", 10, (32, 32, 3), {},
+            30 * 128 + 2 * 1_155 * 128 + 1_155 * 256 + 2 * 2_307 * 256 + 2_307 * 512 + 4_611 * 256 + 2_307 * 128
+            + 129 * 10,
         ),
         ("small_cnn", 10, (8, 8, 1), {}, 11 * 32 + 290 * 64 + 578 * 128 + 513 * 10),
     ],
@@ -114,6 +132,34 @@ def test_stages_have_the_published_shapes():
     assert [lenet.get_layer(f"pool{number}").output_shape[1:] for number in (1, 2, 3)] == [
         (14, 14, 16), (7, 7, 32), (4, 4, 64),
     ]  # fmt: skip
+
+
+def test_the_students_of_large_images_quarter_them_first():
+    for name, expansion in (("resnet18", 1), ("resnet50", 4)):
+        model = published(name, 1000, (64, 64, 3))
+        units = (2, 2, 2, 2) if expansion == 1 else (3, 4, 6, 3)
+        expected = [(16 >> k, 16 >> k, 64 * expansion << k) for k, count in enumerate(units) for _ in range(count)]
+        assert unit_shapes(model) == expected
+        assert model.get_layer("stem_relu").output_shape[1:] == (32, 32, 64)
+    assert unit_shapes(published("resnet18_cifar", 10, (32, 32, 3))) == [
+        (32 >> k, 32 >> k, 64 << k) for k in range(4) for _ in range(2)
+    ]  # fmt: skip
+    assert "stem_relu" in {layer.name for layer in published("preact_resnet18_dividemix", 10, (32, 32, 3)).layers}
+
+
+def test_s2e_model3_pools_drops_and_pads_as_in_coteaching():
+    model = published("s2e_model3", 10, (32, 32, 3))
+    sides = [layer.output_shape[1] for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert sides == [32] * 3 + [16] * 3 + [6, 4, 2]
+    slopes = [float(layer.negative_slope) for layer in model.layers if isinstance(layer, keras.layers.ReLU)]
+    assert slopes == [pytest.approx(0.01)] * 9
+    for whole in (False, True):
+        model = student_nets.get("s2e_model3", input_shape=(28, 28, 1), whole_channels=whole)
+        dropouts = [layer for layer in model.layers if isinstance(layer, SeededDropout)]
+        assert [(layer.rate, layer.whole_channels) for layer in dropouts] == [(0.25, whole)] * 2
+        assert [layer.input.name.split("/")[0] for layer in dropouts] == ["stage1_pool", "stage2_pool"]
+        images = tf.random.stateless_uniform((2, 28, 28, 1), seed=(1, 2))
+        np.testing.assert_array_equal(model(images), model(images, training=False))
 
 
 def test_cifarnet_and_pytorch_like_starting_values():

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from student_nets import initialisation
-from student_nets.layers import LocalResponseNormalization, ParameterFreeShortcut, SeededDropout
+from student_nets.layers import BilinearUpsampling, LocalResponseNormalization, ParameterFreeShortcut, SeededDropout
 
 
 def built_dropout(rate: float = 0.4, seed: int = 11, shape: tuple[int, ...] = (500, 400)) -> SeededDropout:
@@ -131,6 +131,45 @@ print(json.dumps([counts, [[(part.numpy() > 0).astype(int).tolist() for part in 
     for parts, single in zip(np.array(steps), masks(built_dropout(shape=(50, 40)), 2, (50, 40)), strict=True):
         np.testing.assert_array_equal(parts[0], single)
         assert abs((parts[0] == parts[1]).mean() - 0.52) < 0.06
+
+
+def test_dropout_of_whole_channels():
+    layer = SeededDropout(0.4, 11, whole_channels=True)
+    outputs = layer(tf.ones((40, 3, 5, 500)), training=True).numpy()
+    assert np.all(outputs == outputs[:, :1, :1])
+    kept = outputs[:, 0, 0] > 0
+    assert abs(kept.mean() - 0.6) < 5 * math.sqrt(0.6 * 0.4 / kept.size)
+    np.testing.assert_allclose(outputs[outputs > 0], 1 / 0.6, rtol=1e-6)
+    assert len(np.unique(kept, axis=0)) == 40
+    assert SeededDropout.from_config(layer.get_config()).whole_channels
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 4, 3), (1, 1, 6, 2), (1, 2, 1, 1)])
+def test_upsampling_interpolates_between_corners(shape):
+    expected = x = np.random.default_rng(0).normal(size=shape)
+    for axis in (1, 2):
+        old, new = np.arange(shape[axis]), np.linspace(0, shape[axis] - 1, 2 * shape[axis])
+        expected = np.apply_along_axis(lambda line, new=new, old=old: np.interp(new, old, line), axis, expected)
+    np.testing.assert_allclose(BilinearUpsampling(dtype="float64")(x), expected, atol=1e-12)
+
+
+def test_upsampling_has_second_derivatives():
+    """d/dx of half the squared norm of dy/dx for y = sum of cubes, against the same with the layer's own matrix."""
+    layer = BilinearUpsampling(dtype="float64")
+    x = tf.constant(np.random.default_rng(1).normal(size=(1, 3, 2, 1)))
+    basis = np.reshape(layer(np.eye(6).reshape(6, 3, 2, 1)), (6, 24))
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            y = tf.reduce_sum(layer(x) ** 3) / 6
+        gradient = inner.gradient(y, x)
+        half_norm = tf.reduce_sum(gradient**2) / 2
+    flat = x.numpy().ravel()
+    first = basis @ (flat @ basis) ** 2 / 2
+    np.testing.assert_allclose(np.ravel(gradient), first, atol=1e-12)
+    second = basis @ np.diag(flat @ basis) @ basis.T
+    np.testing.assert_allclose(np.ravel(outer.gradient(half_norm, x)), second @ first, atol=1e-12)
 
 
 @pytest.mark.parametrize(("rate", "seed"), [(1.0, 1), (-0.1, 1), (0.5, -1), (0.5, 2**31)])

@@ -15,16 +15,19 @@ import tf_keras as keras
 import student_nets
 from flags import configuration
 from flags.build import in_memory as build
-from student_nets import resnet101, resnet_cifar, wrn
+from student_nets import resnet101, resnet_basic, resnet_cifar, wrn
 from student_nets.layers import SeededDropout
 
 # One student of each construction; the deeper ones of a family only repeat it. Inception-ResNet-v2, which needs larger
-# pictures, has its own file.
-ALL = tuple(
-    name for name in student_nets.names() if name not in ("resnet20", "resnet32") and "inception_resnet" not in name
-)
+# pictures, has its own file, and so have the students that classify pixels.
+REPEATED = ("resnet20", "resnet32", "preact_resnet18_dividemix")
+ALL = tuple(name for name in student_nets.names() if name not in REPEATED and "inception_resnet" not in name)
 COMMON = {"input_shape": (8, 8, 3), "dropout_keep_probability": 0.7, "seed": 4, "batch_norm": {}}
+BASIC = functools.partial(resnet_basic.build, 5, **COMMON, widths=(8, 12), units=(1, 2))
 SHORTENED = {
+    "resnet18": functools.partial(BASIC, bottleneck=False, large_images=True),
+    "resnet18_cifar": functools.partial(BASIC, bottleneck=False, large_images=False),
+    "resnet50": functools.partial(BASIC, bottleneck=True, large_images=True),
     "resnet101": functools.partial(resnet101.build, 5, **COMMON, widths=(20, 24), units=1),
     "resnet32_l2rw": functools.partial(resnet_cifar.build, 5, **COMMON, units=1, variant="l2rw"),
     "wrn28_10": functools.partial(wrn.build, 5, **COMMON, width=1, units=1),
@@ -49,9 +52,22 @@ def images_for(model: keras.Model, count: int = 4) -> tf.Tensor:
 def test_names_are_the_promised_ones():
     assert student_nets.names() == (
         "cifarnet", "inception", "inception_resnet_v2", "inception_resnet_v2_tiny", "lenet", "preact_resnet18",
-        "resnet101", "resnet20", "resnet32", "resnet32_l2rw", "resnet8", "s2e_mlp", "s2e_model1", "s2e_model2",
-        "small_cnn", "wrn28_10", "wrn28_10_l2rw",
+        "preact_resnet18_dividemix", "resnet101", "resnet18", "resnet18_cifar", "resnet20", "resnet32",
+        "resnet32_l2rw", "resnet50", "resnet8", "s2e_mlp", "s2e_model1", "s2e_model2", "s2e_model3", "small_cnn",
+        "wrn28_10", "wrn28_10_l2rw",
     )  # fmt: skip
+    assert student_nets.names("segmentation") == ("unet", "unet_plus_plus", "unet_small")
+    for kind in student_nets.KINDS:
+        assert {student_nets.kind(name) for name in student_nets.names(kind)} == {kind}
+    with pytest.raises(ValueError, match="no students of kind 'detection'; choose one of classification, segmentation"):
+        student_nets.names("detection")
+    with pytest.raises(ValueError, match="no student network 'vgg16'"):
+        student_nets.kind("vgg16")
+
+
+def test_a_training_run_takes_no_student_that_classifies_pixels():
+    with pytest.raises(ValueError, match="--studentnet='unet': use one of cifarnet"):
+        configuration.parse(["train_cifar.py", "--studentnet=unet", "--train_log_dir=t"])
 
 
 def test_a_new_process_lists_without_tensorflow_and_loads_a_saved_student(tmp_path):
@@ -89,8 +105,8 @@ def test_a_damaged_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"name": "resnet50"}, "no student network 'resnet50'; choose one of cifarnet, inception"),
-        ({"name": "lenet", "num_classes": 1}, "at least 2 classes, but num_classes is 1"),
+        ({"name": "vgg16"}, "no student network 'vgg16'; choose one of cifarnet, inception.*, unet, unet_plus_plus"),
+        ({"name": "lenet", "num_classes": 1}, "lenet needs at least 2 classes, but num_classes is 1"),
         ({"name": "lenet", "dropout_keep_probability": 0.0}, r"keep probability is 0.0; it must be in \(0"),
         ({"name": "lenet", "dropout_keep_probability": 1.5}, "keep probability is 1.5"),
         ({"name": "lenet", "input_shape": (28, 28)}, r"input shape is \(28, 28\)"),
@@ -98,6 +114,12 @@ def test_a_damaged_file_is_named(tmp_path):
         ({"name": "lenet", "input_shape": (28, None, 1)}, r"input shape is \(28, None, 1\)"),
         ({"name": "lenet", "input_shape": (28, 28, 0)}, "all above 0"),
         ({"name": "s2e_model1", "input_shape": (8, 8, 1)}, "at least 16x16 pixels, but these have 8x8"),
+        ({"name": "s2e_model3", "input_shape": (27, 28, 1)}, "at least 28x28 pixels, but these have 27x28"),
+        (
+            {"name": "preact_resnet18_dividemix", "variant": "l2b"},
+            "has no option variant; its options are: batch_norm_",
+        ),
+        ({"name": "resnet50", "units": (1, 1, 1, 1)}, "resnet50 has no option units; its options are: batch_norm_"),
         ({"name": "lenet", "variant": "l2b"}, "lenet has no option variant; its options are: none"),
         ({"name": "lenet", "synchronized": True}, "lenet has no option synchronized"),
         ({"name": "resnet32_l2rw", "variant": "option_a"}, "resnet32_l2rw has no option variant"),
@@ -153,8 +175,10 @@ def test_kernels_are_the_weights_of_convolutions_and_dense_layers_and_nothing_el
 
 @pytest.mark.parametrize("name", SMALL)
 def test_weights_are_a_function_of_the_seed(name):
+    side = 28 if name == "s2e_model3" else 16
+
     def weights(seed: int) -> list[np.ndarray]:
-        return student_nets.get(name, 5, input_shape=(16, 16, 3), seed=seed).get_weights()
+        return student_nets.get(name, 5, input_shape=(side, side, 3), seed=seed).get_weights()
 
     first = weights(1)
     tf.random.set_seed(99)

@@ -1,7 +1,7 @@
 """Flags of the methods: one for every option that stands beside a method's class, with its help, range and refusals.
 
-Flags without a value leave the method's own default, which is its paper's. The flags of SPADE, which has the names of the
-original release, are in ``flags.define.spade_flags``.
+Flags without a value leave the method's own default, which is its paper's. The flags of SPADE, which have the names of
+the original release, are in ``flags.define.spade_flags``.
 """
 
 from __future__ import annotations
