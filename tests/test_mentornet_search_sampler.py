@@ -76,22 +76,21 @@ def test_a_search_continues_as_if_it_had_not_stopped(tmp_path):
     np.testing.assert_array_equal(study.sampler.theta(study), whole.sampler.theta(whole))
 
 
-def repeat(study, trial):
-    """What Optuna does when a worker's heartbeat stops."""
-    study.tell(trial, state=FAIL)
-    optuna.storages.RetryHeartbeatStaleTrialCallback()(study, study.trials[trial.number])
-
-
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-@pytest.mark.parametrize("began", [True, False], ids=["died while training", "died before its numbers were read"])
-def test_a_trial_whose_process_died_is_run_again_and_counts_once(began):
+@pytest.mark.parametrize("died", ["while training", "before its numbers were drawn", "before it was counted"])
+def test_a_trial_whose_process_died_is_run_again_and_counts_once(died):
     whole, study = make_study(), make_study()
     whole.optimize(error, 12)
     study.optimize(error, 3)
-    dead = study.ask()
-    if began:
-        error(dead)
-    repeat(study, dead)
+    if died == "before it was counted":
+        study._storage.create_new_trial(study._study_id)
+    else:
+        dead = study.ask()
+        if died == "while training":
+            error(dead)
+    study.tell(3, state=FAIL)
+    # What Optuna does when a worker's heartbeat stops.
+    optuna.storages.RetryHeartbeatStaleTrialCallback()(study, study.trials[3])
     study.optimize(error, 9)
     assert [t.state for t in study.trials].count(COMPLETE) == 12
     np.testing.assert_array_equal(points_of(study), points_of(whole))
