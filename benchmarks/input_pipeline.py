@@ -26,10 +26,12 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from data.imagenet.batches import StreamingBatches, evaluation_batches  # noqa: E402
+from data.imagenet.batches import DiskStreams, evaluation_batches  # noqa: E402
 from data.imagenet.index import ImageIndex, file_names  # noqa: E402
 from data.imagenet.preprocessing import Preprocessing  # noqa: E402
 from data.imagenet.unreadable import UnreadableLog  # noqa: E402
+from data.streams import TRAINING, Source  # noqa: E402
+from mentornet.stages import GIVEN, Stream  # noqa: E402
 
 WIDTH, HEIGHT, QUALITY, GRAIN = 500, 375, 94, 10.0
 BATCH, EXAMPLES, START_UP = 32, 10_000, 4
@@ -65,10 +67,9 @@ def data_sets(index: ImageIndex, batches: int) -> dict[str, tf.data.Dataset]:
         return numbers.map(make, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).batch(BATCH).prefetch(2)
 
     def streamed(how: Preprocessing) -> tf.data.Dataset:
-        return StreamingBatches(
-            index, index.labels, np.ones(len(index), bool), batch_size=BATCH, seed=0, preprocessing=how,
-            unreadable=UnreadableLog(),
-        ).dataset(0, batches)  # fmt: skip
+        source = Source(index, index.labels, BATCH, np.ones(len(index), bool))
+        streams = DiskStreams({TRAINING: source}, seed=0, preprocessing=how, unreadable=UnreadableLog())
+        return streams.dataset({GIVEN: Stream()}, 0, batches)
 
     repeated = index.take(np.arange(batches * BATCH))
     return {

@@ -35,10 +35,13 @@ import tensorflow as tf  # noqa: E402
 
 import student_nets  # noqa: E402
 from benchmarks import input_pipeline, memory  # noqa: E402
-from data import clean_batches, pipeline  # noqa: E402
+from data import pipeline  # noqa: E402
+from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
 from mentornet import methods  # noqa: E402
 from mentornet.curricula.learned import LearnedCurriculum  # noqa: E402
+from mentornet.methods.protocol import CLEAN_SET  # noqa: E402
 from mentornet.network import NetworkConfig, build  # noqa: E402
+from mentornet.stages import GIVEN, Stream  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 
 Step = Callable[[dict[str, tf.Tensor]], Any]
@@ -57,7 +60,7 @@ class Case:
 
 
 META = ("l2rw_forward", "l2rw_double", "l2b_forward", "l2b_double")
-VARIANTS = ("spade_mentornet_pd", "spade_learned", *META)
+VARIANTS = ("spade_mentornet_pd", "spade_learned", "small_loss", "co_teaching", *META)
 CASES: tuple[Case, ...] = (
     Case("resnet32", 128),
     Case("resnet32", 100, META),
@@ -79,6 +82,8 @@ def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]
         "spade_learned": methods.Spade(
             network(), LearnedCurriculum(build(NetworkConfig(label_rows=CLASSES))), **shared, **dropout
         ),
+        "small_loss": methods.SmallLoss(network(), **shared, keep_schedule="constant:0.6"),
+        "co_teaching": methods.CoTeaching(network(), **shared, keep_schedule="constant:0.6"),
         "l2rw_forward": methods.L2RW(network(), **shared),
         "l2rw_double": methods.L2RW(network(), **shared, meta_gradient="double_backprop"),
         "l2b_forward": methods.L2B(network(), **shared, clip_norm=0.25),
@@ -89,7 +94,7 @@ def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]
 def training_step(method: methods.NoisyLabelMethod, jit_compile: bool) -> Step:
     """The compiled training step of a method."""
     method.compile(optimizer=MomentumSGD(0.1, 0.9))
-    method.optimizer.build(method.student.trainable_variables)
+    method.build_optimizers()
     return tf.function(method.train_step, jit_compile=jit_compile, reduce_retracing=True)
 
 
@@ -98,19 +103,20 @@ def batches(batch: int, clean: bool) -> Iterator[dict[str, tf.Tensor]]:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3), np.uint8)
     labels = rng.integers(0, CLASSES, EXAMPLES).astype(np.int32)
-    settings: dict[str, Any] = {"batch_size": batch, "seed": 0, "augmentation": pipeline.AUGMENTATIONS["cifar"]}
-    source = pipeline.TrainingBatches(images, labels, rng.random(EXAMPLES) < 0.6, **settings)
-    if not clean:
-        return iter(source.dataset())
-    return iter(clean_batches.PairedBatches(source, images[:1000], labels[:1000], **settings).dataset())
+    sources = {TRAINING: Source(images, labels, batch, rng.random(EXAMPLES) < 0.6)}
+    streams = {GIVEN: Stream()}
+    if clean:
+        sources["clean"] = Source(images[:1000], labels[:1000], batch)
+        streams["clean"] = Stream(source="clean")
+    return iter(MemoryStreams(sources, seed=0, augmentation=pipeline.AUGMENTATIONS["cifar"]).dataset(streams))
 
 
 def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
     """One row a variant, plus the wait for data during the plain variant's steps."""
     student, batch, only = case.student, case.batch, case.variants
     chosen = {name: method for name, method in variants(student).items() if not only or name in {"plain", *only}}
-    sources = {clean: batches(batch, clean) for clean in {method.needs_clean_set for method in chosen.values()}}
-    read = {name: sources[method.needs_clean_set] for name, method in chosen.items()}
+    sources = {clean: batches(batch, clean) for clean in {CLEAN_SET in method.NEEDS for method in chosen.values()}}
+    read = {name: sources[CLEAN_SET in method.NEEDS] for name, method in chosen.items()}
     compiled = {name: training_step(method, jit_compile) for name, method in chosen.items()}
     for name, step in compiled.items():
         _wait(step(next(read[name])))
@@ -167,7 +173,7 @@ def peak_alone(student: str, batch: int, name: str, jit_compile: bool) -> int:
 
 def _peak_here(student: str, batch: int, name: str, jit_compile: bool) -> int:
     method = variants(student)[name]
-    step, read = training_step(method, jit_compile), batches(batch, method.needs_clean_set)
+    step, read = training_step(method, jit_compile), batches(batch, CLEAN_SET in method.NEEDS)
     for _ in range(3):
         _wait(step(next(read)))
     return memory.peak_bytes()

@@ -11,11 +11,13 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
-from data import balanced, clean_batches, imbalance, pipeline
+from data import imbalance, pipeline
 from data.image_dataset import ImageDataset
 from data.imbalance import ImbalancedData
+from data.streams import TRAINING, MemoryStreams, Source
 from mentornet import methods
 from mentornet.methods.class_weights import class_weights
+from mentornet.stages import GIVEN, Stream
 from mentornet.training.evaluation import sample_outputs
 from mentornet.training.optimizers import MomentumSGD
 from scripts.imbalance_results import short
@@ -70,17 +72,14 @@ def build_method(cell: Cell, data: ImbalancedData) -> methods.NoisyLabelMethod:
 
 def batches(cell: Cell, data: ImbalancedData) -> tf.data.Dataset:
     """The training batches of a cell."""
-    kind = balanced.BalancedBatches if cell.method == "resample" else pipeline.TrainingBatches
     size = min(HARD_MINING_BATCH if cell.method == "hard_mining" else BATCH, len(data.train))
     known = np.ones(len(data.train), bool)
-    source = kind(data.train.images, data.train.labels, known, batch_size=size, seed=cell.seed, augmentation=PIXELS)
-    if data.clean is None:
-        return source.dataset(0, cell.steps)
-    clean = data.clean
-    paired = clean_batches.PairedBatches(
-        source, clean.images, clean.true_labels, batch_size=len(clean), seed=cell.seed, augmentation=PIXELS
-    )
-    return paired.dataset(0, cell.steps)
+    sources = {TRAINING: Source(data.train.images, data.train.labels, size, known)}
+    streams = {GIVEN: Stream(balanced=cell.method == "resample")}
+    if data.clean is not None:
+        sources["clean"] = Source(data.clean.images, data.clean.true_labels, len(data.clean), what="clean images")
+        streams["clean"] = Stream(source="clean")
+    return MemoryStreams(sources, seed=cell.seed, augmentation=PIXELS).dataset(streams, 0, cell.steps)
 
 
 def run_cell(cell: Cell, mnist: ImageDataset) -> dict[str, Any]:

@@ -35,7 +35,9 @@ import tf_keras as keras  # noqa: E402
 
 import student_nets  # noqa: E402
 from data import datasets, noise, pipeline  # noqa: E402
+from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
 from mentornet.files import replacing  # noqa: E402
+from mentornet.stages import GIVEN, Stream  # noqa: E402
 from mentornet.training.distribution import staleness  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate  # noqa: E402
 
@@ -76,9 +78,9 @@ def simulate(workers: int, learning_rate: float, steps: int, seed: int) -> Row:
     digits = datasets.load("digits")
     given = noise.uniform(digits.train.labels, NOISE, digits.num_classes, seed=seed)
     augmentation = pipeline.AUGMENTATIONS["none"]
-    batches = pipeline.TrainingBatches(
-        digits.train.images, given, given == digits.train.labels, batch_size=BATCH, seed=seed, augmentation=augmentation
-    ).dataset(0, steps)
+    source = Source(digits.train.images, given, BATCH, given == digits.train.labels)
+    streams = MemoryStreams({TRAINING: source}, seed=seed, augmentation=augmentation)
+    batches = streams.dataset({GIVEN: Stream()}, 0, steps)
     order = staleness.completion_order(workers, steps, seed=seed)
     turns = tf.data.Dataset.from_tensor_slices(order)
     method = staleness.StaleSpade(

@@ -67,6 +67,9 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         ValueError: a setting out of range, or a student whose outputs this method cannot use.
     """
 
+    train_function: Any
+    train_tf_function: Any
+
     def __init__(
         self,
         student: keras.Model | Sequence[keras.Model],

@@ -1,6 +1,6 @@
 """Momentum SGD and Adam as the papers' codes ran them, and their learning rates.
 
-The step-wise rate is MentorNet's (ICML app. E.1), the linear decay Co-teaching's and S2E's. All weight decay is coupled:
+The step-wise rate is MentorNet's (ICML app. E.1), the linear decay Co-teaching's and S2E's. Weight decay is coupled:
 it is part of the loss, and so of the gradients that reach velocities and moments.
 """
 
