@@ -63,7 +63,11 @@ class Config:
 
     def metric_columns(self) -> tuple[str, ...]:
         """Columns of metrics.csv: those of all runs, then the method's own."""
-        return METRIC_COLUMNS + methods.get(self.method.name).metric_columns()
+        columns = METRIC_COLUMNS + methods.get(self.method.name).metric_columns()
+        if self.data.validation == "none":
+            return columns
+        evaluated = [name for name in columns if name.startswith("eval_")]
+        return columns + tuple(name.replace("eval_", "eval_validation_", 1) for name in evaluated)
 
     def steps_per_epoch(self, examples: int) -> int:
         """Batches that make an epoch of so many training samples."""
@@ -99,7 +103,7 @@ class Config:
             *(() if data["dataset_name"] == "folder" else ("data_dir",)),
         ):
             del data[irrelevant]
-        _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None)
+        _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None, validation="none")
         run = {
             name: getattr(self.run, name)
             for name in (

@@ -74,6 +74,7 @@ _HELP = {
 _UNUSED: tuple[tuple[str, Any], ...] = (
     ("human_labels_file", None),
     ("holdout_examples", 0),
+    ("validation", "none"),
 )
 
 MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])
