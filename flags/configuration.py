@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from absl import flags
 from absl.testing import flagsaver
 
+from flags import help as help_text
 from flags.define import (
     clean_flags,
     data_flags,
@@ -206,9 +207,16 @@ def _check_numbers() -> None:
             raise ValueError(f"--{name}={value:g} must be a finite number")
 
 
-def parse_command_line(argv: Sequence[str], make: Callable[[], Config] = config) -> list[str]:
+def parse_command_line(
+    argv: Sequence[str],
+    make: Callable[[], Config] = config,
+    modules: Sequence[ModuleType] = MODULES,
+) -> list[str]:
     """absl's ``flags_parser`` for the scripts: parses, checks, and answers a mistake with one line and exit code 2."""
     script = os.path.basename(argv[0])
+    if help_text.asked_for(argv):
+        print(help_text.text(sys.modules["__main__"].__doc__ or "", modules), end="")
+        raise SystemExit(0)
     try:
         _parse(argv)
         make()

@@ -14,7 +14,9 @@ from mentornet import curricula, features, methods
 from mentornet.curricula import learned
 
 _METHOD = flags.DEFINE_string(
-    "method", None, f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else standard."
+    "method",
+    None,
+    f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else {methods.PLAIN}.",
 )
 _CURRICULUM = flags.DEFINE_string(
     "curriculum",
@@ -118,7 +120,7 @@ def method_config(preset: Preset) -> MethodConfig:
         ValueError: an unknown method or curriculum, a value out of range, or flags that contradict each other.
     """
     curriculum = _same("curriculum", _CURRICULUM.value, "trained_mentornet_dir", _TRAINED_DIR.value)
-    name = _METHOD.value or ("spade" if curriculum else "standard")
+    name = _METHOD.value or ("spade" if curriculum else methods.PLAIN)
     methods.get(name)
     options = method_flags.options(name, preset.release)
     if name != "spade":

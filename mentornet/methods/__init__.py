@@ -64,6 +64,10 @@ _METHODS: dict[str, type[NoisyLabelMethod]] = {
 }
 
 
+PLAIN = "standard"
+"""The method without any rule for weights."""
+
+
 def names() -> tuple[str, ...]:
     """Names of the methods."""
     return tuple(_METHODS)
