@@ -42,7 +42,9 @@ _BURN_IN_MODE = flags.DEFINE_enum(
     "burn_in_mode", None, ["bernoulli", "ones"], "Burn-in weights: random (paper) or all 1 (release)."
 )
 _FIXED_EPOCH = flags.DEFINE_boolean(
-    "fixed_epoch_after_burn_in", False, "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD)."
+    "fixed_epoch_after_burn_in",
+    False,
+    "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD); drop rate and percentile go on by the epoch.",
 )
 _DROP_RATES = flags.DEFINE_string(
     "example_dropout_rates", None, "Share of samples dropped: a number, or rate,epochs,... that sum to 100 epochs."

@@ -52,7 +52,7 @@ class Spade(NoisyLabelMethod):
         burn_in_epoch: percent of training before the curriculum decides; 20 in the paper, 0 in the release.
         burn_in_mode: "bernoulli": weights drawn as 1 with probability 1 - drop rate (paper, sec. 3.1); "ones": weights
             raised to 1 while e < burn_in_epoch - 1, example dropout on top (the release).
-        fixed_epoch_after_burn_in: feed min(e, burn_in_epoch) to the curriculum and the tables (MentorNet DD).
+        fixed_epoch_after_burn_in: show the curriculum min(e, burn_in_epoch) (MentorNet DD); the tables go on by e.
         example_dropout_rates: drop rate r; a number or a table over training ("0.5,17,0.05,83").
         example_dropout_mode: "uniform" or "proportional" (v1).
         explicit: use the curriculum's G by alg. 1 step 9 instead of its closed form; v is kept per training sample.
@@ -210,8 +210,8 @@ class Spade(NoisyLabelMethod):
         losses, label, index = gather(losses), gather(label), gather(index)
         epoch = epoch_percent(self.step, self.max_steps)
         shown_epoch = tf.minimum(epoch, self._burn_in_epoch) if self._fixed_epoch else epoch
-        drop_rate = tf.gather(self._drop_rates, shown_epoch)
-        fraction = tf.gather(self.percentiles, shown_epoch)  # indexing by a tensor would have XLA compile every step
+        # Gathered, because indexing by a tensor would have XLA compile every step.
+        drop_rate, fraction = tf.gather(self._drop_rates, epoch), tf.gather(self.percentiles, epoch)
         self.loss_percentile.assign(
             moving_percentile(self.loss_percentile, losses, fraction, self._decay, self._percentile_method)
         )
