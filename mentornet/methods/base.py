@@ -21,7 +21,7 @@ from mentornet.methods.replicas import add_to_rows, mirrored_variable, replicas,
 from mentornet.methods.statistics import WeightStatistics
 from mentornet.stages import Stage
 from mentornet.students import Student
-from mentornet.task import Classification
+from mentornet.task import Classification, folded, per_sample
 
 RECORDED_SHARE = 0.9
 """Mean weights per sample are recorded from this share of training on (its last 10%), or over its last epoch."""
@@ -57,6 +57,7 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         weight_decay: theta of ICML eq. 1; the loss gains theta/2 ||kernels||^2 (TensorFlow's l2_loss, as the release).
         seed: all random numbers of the method follow from it and the step.
         clean_known: batches carry a meaningful "is_clean".
+        task: what is predicted; default: a class an image.
 
     Attributes:
         stage: the present one.
@@ -79,6 +80,7 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         weight_decay: float = 0.0,
         seed: int = 0,
         clean_known: bool = True,
+        task: Classification | None = None,
         name: str | None = None,
     ):
         super().__init__(name=name)
@@ -99,8 +101,8 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
         self.statistics = WeightStatistics(clean_known, self.largest_weight)
         # Behind a function, so that Keras and checkpoints do not see it: evaluations start anew.
-        task = Classification(self.peers)
-        self._task = lambda: task
+        predicted = task or Classification(self.peers)
+        self._task = lambda: predicted
         self._interval_goes_on = False
         self._compiled_steps: dict[Any, Any] = {}
         if num_examples is not None:
@@ -220,12 +222,17 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
             self.statistics.clean_known = False
         is_clean = batch.get("is_clean", tf.ones_like(correct))
         self.statistics.update_state(
-            losses, weighting.weights, correct, is_clean, weighting.curriculum_weights, weighting.drop_rate
+            folded(losses),
+            folded(weighting.weights),
+            folded(correct),
+            folded(is_clean),
+            folded(weighting.curriculum_weights),
+            weighting.drop_rate,
         )
         if self.num_examples is not None:
             recorded = tf.cast(self._is_recorded(tf.shape(batch["label"])[0]), tf.float32)
-            ones = tf.ones_like(weighting.weights)
-            for table, values in ((self.weight_totals, weighting.curriculum_weights), (self.weight_visits, ones)):
+            shown = per_sample(weighting.curriculum_weights)
+            for table, values in ((self.weight_totals, shown), (self.weight_visits, tf.ones_like(shown))):
                 add_to_rows(table, batch["index"], recorded * values)
         self.step.assign_add(1)
         if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step
