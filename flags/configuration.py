@@ -183,11 +183,16 @@ def config() -> Config:
             f"--method={method.name} trains {kind.peers} students that choose for each other, which workers that don't "
             "wait for each other can't do: use another strategy than parameter_server"
         )
-    if asynchronous and clean.clean_source == "mixture":
-        raise ValueError(
-            "--clean_source=mixture trains in several stages, which workers that don't wait for each other can't do: "
-            "give a clean set, or use another strategy than parameter_server"
-        )
+    staged = {
+        "--clean_source=mixture": clean.clean_source == "mixture",
+        "--curriculum_update_epochs": method.update_epochs,
+    }
+    for flag, several in staged.items():
+        if asynchronous and several:
+            raise ValueError(
+                f"{flag} trains in several stages, which workers that don't wait for each other can't do: leave it "
+                "out, or use another strategy than parameter_server"
+            )
     facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous)
     method_flags.check(method.name, method.options, facts)
     return Config(
