@@ -193,7 +193,7 @@ def config() -> Config:
                 f"{flag} trains in several stages, which workers that don't wait for each other can't do: leave it "
                 "out, or use another strategy than parameter_server"
             )
-    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous)
+    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous, student.optimizer)
     method_flags.check(method.name, method.options, facts)
     return Config(
         run=run,
