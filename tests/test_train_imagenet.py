@@ -174,7 +174,6 @@ def test_what_follows_from_other_flags():
         (["--noise_type=human:worse"], "exist for CIFAR only"),
         (["--method=l2rw", "--clean_examples=10"], "--method=l2rw needs images that are held in memory"),
         (["--holdout_examples=5"], "--holdout_examples needs images that are held in memory"),
-        (["--curriculum=mentornet_dd"], "needs images that are held in memory: use train_cifar.py"),
         (["--num_epochs_per_decay=3", "--learning_rate_boundaries=1"], "both set the schedule"),
         (["--max_unreadable=-1"], "max_unreadable"),
         (["leftover"], "unexpected argument 'leftover'"),
