@@ -120,7 +120,7 @@ class SelectingMethod(NoisyLabelMethod):
             chosen: float32 [n], of the global batch, for each.
         """
         known = self.statistics.clean_known and "is_clean" in batch
-        is_clean = batch.get("is_clean", tf.ones_like(losses[0], tf.bool))
+        is_clean = tf.cast(batch.get("is_clean", tf.ones_like(losses[0])), tf.float32)  # replicas gather no booleans
         self.label_precision.clean_known = known
         self.label_precision.update_state(tf.stack(chosen), gather(is_clean))
         weights = own_part(tf.add_n(chosen) / self.peers, losses[0])
@@ -155,7 +155,7 @@ class LabelPrecision(keras.metrics.Metric):
         return tuple(f"label_precision_peer_{number}" for number in range(1, peers + 1))
 
     def update_state(self, chosen: tf.Tensor, is_clean: tf.Tensor) -> None:
-        """Adds a global batch: chosen float32 [peers, n], is_clean bool [n]."""
+        """Adds a global batch: chosen float32 [peers, n], is_clean bool or float32 [n]."""
         count = tf.reduce_sum(chosen, axis=1)
         right = tf.reduce_sum(chosen * tf.cast(is_clean, tf.float32), axis=1)
         any_chosen = tf.cast(count > 0, tf.float32)
