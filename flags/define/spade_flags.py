@@ -14,7 +14,9 @@ from mentornet import curricula, features, methods
 from mentornet.curricula import learned
 
 _METHOD = flags.DEFINE_string(
-    "method", None, f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else standard."
+    "method",
+    None,
+    f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else {methods.PLAIN}.",
 )
 _CURRICULUM = flags.DEFINE_string(
     "curriculum",
@@ -40,7 +42,9 @@ _BURN_IN_MODE = flags.DEFINE_enum(
     "burn_in_mode", None, ["bernoulli", "ones"], "Burn-in weights: random (paper) or all 1 (release)."
 )
 _FIXED_EPOCH = flags.DEFINE_boolean(
-    "fixed_epoch_after_burn_in", False, "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD)."
+    "fixed_epoch_after_burn_in",
+    False,
+    "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD); drop rate and percentile go on by the epoch.",
 )
 _DROP_RATES = flags.DEFINE_string(
     "example_dropout_rates", None, "Share of samples dropped: a number, or rate,epochs,... that sum to 100 epochs."
@@ -118,7 +122,7 @@ def method_config(preset: Preset) -> MethodConfig:
         ValueError: an unknown method or curriculum, a value out of range, or flags that contradict each other.
     """
     curriculum = _same("curriculum", _CURRICULUM.value, "trained_mentornet_dir", _TRAINED_DIR.value)
-    name = _METHOD.value or ("spade" if curriculum else "standard")
+    name = _METHOD.value or ("spade" if curriculum else methods.PLAIN)
     methods.get(name)
     options = method_flags.options(name, preset.release)
     if name != "spade":
