@@ -97,16 +97,17 @@ class SelectingMethod(NoisyLabelMethod):
         epoch = tf.minimum(self.step // self.steps_per_epoch, self._epochs - 1)
         return tf.cast(tf.gather(self.keep_rates, epoch) * tf.cast(of, tf.float64), tf.int32)
 
-    def chosen_mean(self, losses: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    def chosen_mean(self, losses: tf.Tensor, chosen: tf.Tensor, whole: tf.Tensor | bool = False) -> tf.Tensor:
         """The own share of the mean loss over the chosen of all replicas; 0 if there are none.
 
         Args:
             losses: float32 [b] of this replica.
             chosen: float32 [n] of the global batch, 1 for the chosen.
+            whole: nothing was selected, the whole batch is trained on; such a mean is never divided twice.
         """
         count = tf.maximum(tf.reduce_sum(chosen), 1.0)
         mean = tf.reduce_sum(losses * own_part(chosen, losses)) / count
-        return mean / count if self._divide_twice else mean
+        return mean / tf.where(whole, 1.0, count) if self._divide_twice else mean
 
     def finish(
         self, batch: Batch, logits: list[tf.Tensor], losses: list[tf.Tensor], chosen: list[tf.Tensor]
