@@ -51,7 +51,8 @@ class Spade(NoisyLabelMethod):
         percentile_method: "linear" or "nearest" (the release).
         burn_in_epoch: percent of training before the curriculum decides; 20 in the paper, 0 in the release.
         burn_in_mode: "bernoulli": weights drawn as 1 with probability 1 - drop rate (paper, sec. 3.1); "ones": weights
-            raised to 1 while e < burn_in_epoch - 1, example dropout on top (the release).
+            raised to 1 while e < burn_in_epoch - 1, example dropout on top (the release); a MentorNet that has learned
+            nothing yet waits for burn_in_epoch itself, when it is learned first.
         fixed_epoch_after_burn_in: show the curriculum min(e, burn_in_epoch) (MentorNet DD); the tables go on by e.
         example_dropout_rates: drop rate r; a number or a table over training ("0.5,17,0.05,83").
         example_dropout_mode: "uniform" or "proportional" (v1).
@@ -111,6 +112,7 @@ class Spade(NoisyLabelMethod):
             if value not in allowed:
                 raise ValueError(f"{what}={value!r}: use one of {', '.join(allowed)}")
         self.curriculum = curricula.get(curriculum) if isinstance(curriculum, str) else curriculum
+        self._one_early = int(getattr(self.curriculum, "learned", True))
         self._curriculum_variables = self.curriculum.frozen_variables
         self._with_activation = self._activation_reader()
         # A variable, because a data-driven curriculum brings the percentile it was learned with.
@@ -234,7 +236,7 @@ class Spade(NoisyLabelMethod):
         size = tf.shape(weights)[0]
         seed = random_seed(self.seed, "example_dropout", self.step)
         if self._burn_in_mode == "ones":
-            weights = tf.where(epoch < self._burn_in_epoch - 1, tf.ones_like(weights), weights)
+            weights = tf.where(epoch < self._burn_in_epoch - self._one_early, tf.ones_like(weights), weights)
             return example_dropout(weights, drop_rate, seed, self._dropout_mode), weights
         burning = epoch < self._burn_in_epoch
         drawn = bernoulli_weights(size, drop_rate, random_seed(self.seed, "burn_in", self.step))
