@@ -28,7 +28,7 @@ from mentornet.features import (
     per_epoch_table,
     random_seed,
 )
-from mentornet.inspection import StudentWithActivation, student_outputs, with_auxiliary_loss
+from mentornet.inspection import StudentWithActivation, num_classes, student_outputs, with_auxiliary_loss
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, set_rows
 from mentornet.network import MentorNetwork
@@ -111,7 +111,8 @@ class Spade(NoisyLabelMethod):
         ):
             if value not in allowed:
                 raise ValueError(f"{what}={value!r}: use one of {', '.join(allowed)}")
-        self.curriculum = curricula.get(curriculum) if isinstance(curriculum, str) else curriculum
+        found = curricula.get(curriculum) if isinstance(curriculum, str) else curriculum
+        self.curriculum = found.for_classes(num_classes(student)) if found.counts_classes else found
         self._one_early = int(getattr(self.curriculum, "learned", True))
         self._curriculum_variables = self.curriculum.frozen_variables
         self._with_activation = self._activation_reader()
