@@ -54,7 +54,8 @@ class Spade(NoisyLabelMethod):
             raised to 1 while e < burn_in_epoch - 1, example dropout on top (the release); a MentorNet that has learned
             nothing yet waits for burn_in_epoch itself, when it is learned first.
         fixed_epoch_after_burn_in: show the curriculum min(e, burn_in_epoch) (MentorNet DD); the tables go on by e.
-        example_dropout_rates: drop rate r; a number or a table over training ("0.5,17,0.05,83").
+        example_dropout_rates: drop rate r; a number or a table over training. By default half of the samples during
+            burn-in, then 5% (ICML sec. 5.1, v1 sec. 5); 0 for none.
         example_dropout_mode: "uniform" or "proportional" (v1).
         explicit: use the curriculum's G by alg. 1 step 9 instead of its closed form; v is kept per training sample.
         weight_step_size: step size on v in that mode; None takes the student's learning rate, as alg. 1 does.
@@ -83,7 +84,7 @@ class Spade(NoisyLabelMethod):
         burn_in_epoch: int = 20,
         burn_in_mode: str = "bernoulli",
         fixed_epoch_after_burn_in: bool = False,
-        example_dropout_rates: str | float | Sequence[float] = 0.0,
+        example_dropout_rates: str | float | Sequence[float] = "0.5,20,0.05,80",
         example_dropout_mode: str = "uniform",
         explicit: bool = False,
         weight_step_size: float | None = None,
