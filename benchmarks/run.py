@@ -7,7 +7,8 @@ Without --students it measures all variants on ResNet-32, and L2RW and L2B on Re
 ratio, peak_bytes}. Times are medians over rounds; in every round each variant takes the same number of steps, so a slow
 moment of the machine meets all of them. A peak is that of a process that runs this variant alone. The "data" rows are
 the time a training loop waits for its next batch, as a share of the plain step. Behind them, without --students, come
-the rows of benchmarks/input_pipeline.py: {variant, images_per_second_per_core, ratio}, the ratio to decoding alone.
+the rows of benchmarks/input_pipeline.py: {variant, images_per_second_per_core, ratio}, the ratio to decoding alone, and
+of benchmarks/overhead.py: {variant, seconds, plain_steps}, what a run costs beyond its steps.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import student_nets  # noqa: E402
-from benchmarks import input_pipeline, memory  # noqa: E402
+from benchmarks import input_pipeline, memory, overhead  # noqa: E402
 from data import pipeline  # noqa: E402
 from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
 from mentornet import methods  # noqa: E402
@@ -225,7 +226,9 @@ def main() -> None:
     if not chosen.students:
         images = input_pipeline.measure(rounds=1, batches=8) if chosen.quick else input_pipeline.measure()
         print(input_pipeline.table(images))
-        rows += images
+        beyond = overhead.measure(22) if chosen.quick else overhead.measure()
+        print(overhead.table(beyond))
+        rows += images + beyond
     whole = not (chosen.quick or chosen.students)
     output = chosen.output or (Path(__file__).with_name("latest.json") if whole else None)
     if output:

@@ -41,6 +41,7 @@ class Augmentation:
 # "crop" is for digits, which a mirror image would turn into nonsense; one pixel is much on images of 8x8.
 AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(),
+    "raw": Augmentation(standardise="none"),  # pixels in [0, 1], as the codes of Co-teaching and S2E
     "cifar": Augmentation(pad=4, flip=True),
     "release": Augmentation(pad=2, flip=True),
     "crop": Augmentation(pad=1),

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from absl import flags
 from absl.testing import flagsaver
 
+from flags import help as help_text
 from flags.define import (
     clean_flags,
     data_flags,
@@ -64,7 +65,11 @@ class Config:
 
     def metric_columns(self) -> tuple[str, ...]:
         """Columns of metrics.csv: those of all runs, then the method's own."""
-        return METRIC_COLUMNS + methods.get(self.method.name).metric_columns()
+        columns = METRIC_COLUMNS + methods.get(self.method.name).metric_columns()
+        if self.data.validation == "none":
+            return columns
+        evaluated = [name for name in columns if name.startswith("eval_")]
+        return columns + tuple(name.replace("eval_", "eval_validation_", 1) for name in evaluated)
 
     def steps_per_epoch(self, examples: int) -> int:
         """Batches that make an epoch of so many training samples."""
@@ -108,7 +113,7 @@ class Config:
             *(() if data["dataset_name"] == "folder" else ("data_dir",)),
         ):
             del data[irrelevant]
-        _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None)
+        _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None, validation="none")
         run = {
             name: getattr(self.run, name)
             for name in (
@@ -187,12 +192,17 @@ def config() -> Config:
             f"--method={method.name} trains {kind.peers} students that choose for each other, which workers that don't "
             "wait for each other can't do: use another strategy than parameter_server"
         )
-    if asynchronous and clean.clean_source == "mixture":
-        raise ValueError(
-            "--clean_source=mixture trains in several stages, which workers that don't wait for each other can't do: "
-            "give a clean set, or use another strategy than parameter_server"
-        )
-    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous)
+    staged = {
+        "--clean_source=mixture": clean.clean_source == "mixture",
+        "--curriculum_update_epochs": method.update_epochs,
+    }
+    for flag, several in staged.items():
+        if asynchronous and several:
+            raise ValueError(
+                f"{flag} trains in several stages, which workers that don't wait for each other can't do: leave it "
+                "out, or use another strategy than parameter_server"
+            )
+    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous, student.optimizer)
     method_flags.check(method.name, method.options, facts)
     return Config(
         run=run,
@@ -211,9 +221,16 @@ def _check_numbers() -> None:
             raise ValueError(f"--{name}={value:g} must be a finite number")
 
 
-def parse_command_line(argv: Sequence[str], make: Callable[[], Config] = config) -> list[str]:
+def parse_command_line(
+    argv: Sequence[str],
+    make: Callable[[], Config] = config,
+    modules: Sequence[ModuleType] = MODULES,
+) -> list[str]:
     """absl's ``flags_parser`` for the scripts: parses, checks, and answers a mistake with one line and exit code 2."""
     script = os.path.basename(argv[0])
+    if help_text.asked_for(argv):
+        print(help_text.text(sys.modules["__main__"].__doc__ or "", modules), end="")
+        raise SystemExit(0)
     try:
         _parse(argv)
         make()

@@ -6,6 +6,7 @@ stateless: they depend on (seed, purpose, step) only.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -16,8 +17,8 @@ EPOCH_ROWS = 100
 PERCENTILE_METHODS = ("linear", "nearest")
 DROPOUT_MODES = ("uniform", "proportional")
 
-# One number a purpose keeps the random streams of one run apart.
-_PURPOSES = {"burn_in": 11, "example_dropout": 12, "random_weights": 13}
+# One number a purpose keeps the random streams of one run apart; those without one here get theirs by their name.
+_PURPOSES = {"burn_in": 11, "example_dropout": 12, "drawn_weights": 13}
 
 
 def epoch_percent(step: tf.Tensor, max_steps: int) -> tf.Tensor:
@@ -113,7 +114,7 @@ def per_epoch_table(spec: str | float | Sequence[float], what: str) -> tuple[flo
 
 def random_seed(seed: int, purpose: str, step: tf.Tensor) -> tf.Tensor:
     """A stateless seed (int [2]) for one purpose at one step of one run."""
-    base = tf.constant([seed, _PURPOSES[purpose]], tf.int64)
+    base = tf.constant([seed, _PURPOSES.get(purpose, zlib.crc32(purpose.encode()))], tf.int64)
     return tf.random.experimental.stateless_fold_in(base, tf.cast(step, tf.int64))
 
 

@@ -17,6 +17,16 @@ def per_sample_cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=tf.cast(logits, tf.float32))
 
 
+def folded(values: tf.Tensor) -> tf.Tensor:
+    """Values [b, *sites] as a list [b * sites], for what counts entries alike."""
+    return values if values.shape.rank == 1 else tf.reshape(values, [-1])
+
+
+def per_sample(values: tf.Tensor) -> tf.Tensor:
+    """Values [b, *sites] as their means over the sites, [b]."""
+    return values if values.shape.rank == 1 else tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))
+
+
 def peer_columns(peers: int) -> tuple[str, ...]:
     """What an evaluation of several networks says of each of them, and of their mean."""
     if peers == 1:

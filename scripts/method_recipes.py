@@ -116,6 +116,7 @@ L2B_BOOTSTRAP_NOTE = "Target: beta given label + (1 - beta) own prediction; figu
 CPU_FLAGS = ("--dataset_name=tfds:cifar10", "--image_size=16", "--train_examples=10000", "--noise_fraction=0.4",
              "--studentnet=small_cnn", "--augmentation=none", "--batch_size=100", "--learning_rate=0.02",
              "--max_number_of_steps=1500", "--eval_every_steps=300")  # fmt: skip
+KEEP = "--keep_schedule=co_teaching:tau={},epochs=5"
 CPU_AFTER_PLAIN = ("s_model_confusion", "forward_estimated", "fine_tuned")
 """Those that begin with the run of plain training."""
 # Every method, and the variants that are rows of the papers' tables; clean sets of 1,000 of the 10,000 images.
@@ -141,7 +142,13 @@ CPU_METHODS: dict[str, tuple[str, ...]] = {
     "l2rw": ("--method=l2rw", CLEAN),
     "l2b": ("--method=l2b", CLEAN, "--warmup_steps=100", "--clip_norm=0.25"),
     "l2b_mixture": ("--method=l2b", "--clean_source=mixture", "--warmup_steps=300", "--clip_norm=0.25"),
+    "small_loss": ("--method=small_loss", KEEP),
+    "decoupling": ("--method=decoupling",),
+    "co_teaching": ("--method=co_teaching", KEEP),
+    "co_teaching_plus": ("--method=co_teaching_plus", KEEP, "--warmup_epochs=5"),
 }
+CPU_HALF = ("plain", "mentornet_pd", "small_loss", "decoupling", "co_teaching", "co_teaching_plus")
+"""Those that also run under 50% uniform noise."""
 
 STUDENT_NOTE = (
     "The student is the released code's (_l2rw): shortcuts by average pooling and zero channels, batch norm without "
@@ -266,19 +273,26 @@ def l2b_tables() -> list[Recipe]:
 def cpu_twins() -> list[Recipe]:
     """Every method under uniform noise and under background noise, small enough for a CPU."""
     recipes = []
-    for noise in ("uniform", "background"):
-        for name, own in CPU_METHODS.items():
+    for noise, percent, names in (("uniform", 40, CPU_METHODS), ("background", 40, CPU_METHODS),
+                                  ("uniform", 50, CPU_HALF)):  # fmt: skip
+        family = f"methods_{noise}" + ("" if percent == 40 else str(percent))
+        for name in names:
+            own = [flag.format(percent / 100) for flag in CPU_METHODS[name]]
             head = [
-                f"CIFAR-10 subset on a CPU: {name}, a small CNN, 10,000 images of 16x16 pixels, 40% {noise} noise.",
+                f"CIFAR-10 subset on a CPU: {name}, a small CNN, 10,000 images of 16x16 pixels, {percent}% {noise} "
+                "noise.",
                 "expected: the table of all methods in docs/methods.md (measured there)",
                 "hardware and hours: 2 CPU cores, 1 to 3 minutes",
             ]
-            flags = [*CPU_FLAGS, f"--noise_type={noise}", *own]
+            general = [flag for flag in CPU_FLAGS if not flag.startswith("--noise_fraction")]
+            place = CPU_FLAGS.index("--noise_fraction=0.4")
+            flags = [*general[:place], f"--noise_fraction={percent / 100:g}", *general[place:]]
+            flags += [f"--noise_type={noise}", *own]
             if name in CPU_AFTER_PLAIN:
-                plain = FOLDER / "cpu" / f"methods_{noise}_plain.flags"
+                plain = FOLDER / "cpu" / f"{family}_plain.flags"
                 head.append(FIRST.format(plain.name))
                 flags.append(f"--baseline_run={run_folder(plain)}")
-            recipes.append((FOLDER / "cpu" / f"methods_{noise}_{name}.flags", head, flags))
+            recipes.append((FOLDER / "cpu" / f"{family}_{name}.flags", head, flags))
     return recipes
 
 

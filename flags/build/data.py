@@ -133,7 +133,16 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
         clean_set = loaded.clean_set
         sources["clean"] = Source(clean_set.images, clean_set.true_labels, clean_size, what="clean images")
     test = loaded.dataset.test
-    own_test = test if shard[1] == 1 else test.take(range(shard[0], len(test), shard[1]))
+    parts = {"test": test}
+    if config.data.validation == "test_half":
+        half = len(test) // 2
+        parts = {"test": test.take(range(half, len(test))), "validation": test.take(range(half))}
+
+    def evaluated(part: Split) -> tf.data.Dataset:
+        own = part if shard[1] == 1 else part.take(range(shard[0], len(part), shard[1]))
+        return ordered_batches(own, own.labels, config.data)
+
+    test = parts.pop("test")
     clean = None if noisy.clean is None else noisy.clean.reveal()
 
     def ordered(positions: np.ndarray | None) -> tf.data.Dataset:
@@ -150,7 +159,7 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
             balanced=config.clean.balanced_batches,
             most_steps=config.data.max_batches_per_epoch,
         ),
-        evaluation=ordered_batches(own_test, own_test.labels, config.data),
+        evaluation=evaluated(test),
         ordered=ordered,
         given=noisy.given,
         clean=clean,
@@ -161,6 +170,7 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
         clean_set=None if loaded.clean_set is None else (loaded.clean_set.ids, loaded.clean_set.true_labels),
         paths=train.paths_at,
         evaluation_examples=len(test),
+        more_evaluations={name: (evaluated(part), len(part)) for name, part in parts.items()},
         holdout=None
         if loaded.holdout is None or loaded.holdout_labels is None
         else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),

@@ -69,6 +69,15 @@ _AUGMENTATION = flags.DEFINE_enum(
     "auto: the preset's for natural images (cifar: pad 4, crop, flip; release: pad 2), none for digits and MNIST.",
 )
 
+VALIDATIONS = ("none", "test_half")
+_VALIDATION = flags.DEFINE_enum(
+    "validation",
+    "none",
+    VALIDATIONS,
+    "test_half: the first half of the test images, in their order, is evaluated apart as eval_validation_* columns, to "
+    "choose settings by, and the second alone is the test set (S2E: 5,000 and 5,000). none: all are the test set.",
+)
+
 _PLAIN_IMAGES = ("digits", "mnist", "fashion_mnist")
 
 
@@ -91,6 +100,7 @@ class DataConfig:
     human_labels_file: str | None
     augmentation: str
     max_batches_per_epoch: int | None = None
+    validation: str = "none"
 
 
 def data_config(seed: int, preset_augmentation: str) -> DataConfig:
@@ -145,4 +155,5 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         human_labels_file=_HUMAN_LABELS.value,
         augmentation=augmentation,
         max_batches_per_epoch=_MOST_BATCHES.value,
+        validation=_VALIDATION.value,
     )

@@ -74,6 +74,7 @@ _HELP = {
 _UNUSED: tuple[tuple[str, Any], ...] = (
     ("human_labels_file", None),
     ("holdout_examples", 0),
+    ("validation", "none"),
 )
 
 MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])
@@ -187,7 +188,7 @@ def use_defaults() -> None:
 def parse_command_line(argv: Sequence[str]) -> list[str]:
     """absl's ``flags_parser`` for the script, see ``train_flags.parse_command_line``."""
     use_defaults()
-    return configuration.parse_command_line(argv, config)
+    return configuration.parse_command_line(argv, config, MODULES)
 
 
 def parse(argv: Sequence[str]) -> Config:

@@ -14,7 +14,9 @@ from mentornet import curricula, features, methods
 from mentornet.curricula import learned
 
 _METHOD = flags.DEFINE_string(
-    "method", None, f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else standard."
+    "method",
+    None,
+    f"{', '.join(methods.names())}. Default: spade if a curriculum is named, else {methods.PLAIN}.",
 )
 _CURRICULUM = flags.DEFINE_string(
     "curriculum",
@@ -25,7 +27,9 @@ _CURRICULUM = flags.DEFINE_string(
 )
 _TRAINED_DIR = flags.DEFINE_string("trained_mentornet_dir", None, "The release's name of --curriculum.")
 _FIXED_LABEL = flags.DEFINE_integer(
-    "fixed_label", None, "Feed this label to a learned MentorNet (0 carries it to a data set of other classes)."
+    "fixed_label",
+    None,
+    "Feed this label to a learned MentorNet (0 carries it to a data set of other classes); formulas refuse it.",
 )
 _PERCENTILE = flags.DEFINE_string(
     "loss_p_percentile", None, "p of the moving loss percentile: a number, or value,epochs,... that sum to 100 epochs."
@@ -40,7 +44,9 @@ _BURN_IN_MODE = flags.DEFINE_enum(
     "burn_in_mode", None, ["bernoulli", "ones"], "Burn-in weights: random (paper) or all 1 (release)."
 )
 _FIXED_EPOCH = flags.DEFINE_boolean(
-    "fixed_epoch_after_burn_in", False, "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD)."
+    "fixed_epoch_after_burn_in",
+    False,
+    "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD); drop rate and percentile go on by the epoch.",
 )
 _DROP_RATES = flags.DEFINE_string(
     "example_dropout_rates", None, "Share of samples dropped: a number, or rate,epochs,... that sum to 100 epochs."
@@ -118,7 +124,7 @@ def method_config(preset: Preset) -> MethodConfig:
         ValueError: an unknown method or curriculum, a value out of range, or flags that contradict each other.
     """
     curriculum = _same("curriculum", _CURRICULUM.value, "trained_mentornet_dir", _TRAINED_DIR.value)
-    name = _METHOD.value or ("spade" if curriculum else "standard")
+    name = _METHOD.value or ("spade" if curriculum else methods.PLAIN)
     methods.get(name)
     options = method_flags.options(name, preset.release)
     if name != "spade":
@@ -134,6 +140,11 @@ def method_config(preset: Preset) -> MethodConfig:
 def _spade_config(preset: Preset, curriculum: str) -> MethodConfig:
     """The settings of SPADE; the data-driven MentorNet burns in until it is first learned, at one fixed epoch."""
     data_driven = curriculum == DATA_DRIVEN
+    if _FIXED_LABEL.value is not None and curriculum.partition(":")[0] in curricula.names():
+        raise ValueError(
+            f"--fixed_label={_FIXED_LABEL.value} is fed to a learned MentorNet, and --curriculum={curriculum} is a "
+            "formula: leave it out"
+        )
     if not data_driven and "/" not in curriculum and not os.path.isdir(curriculum):
         curricula.get(curriculum)  # refuses unknown names; a folder is read when the run starts
     updates = _update_epochs(data_driven)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -14,6 +16,7 @@ class Curriculum:
         activation_size: a; above 0, its call takes ``activation`` float32 [b, a] as a further argument: the student's
             activation before its logits.
         weight_limit: the largest weight its G allows (1, but 1/2 for Huber).
+        counts_classes: ``for_classes`` makes a difference.
         frozen_variables: variables that a checkpoint must carry (a learned curriculum's weights).
     """
 
@@ -21,6 +24,7 @@ class Curriculum:
     history: int = 1
     activation_size: int = 0
     weight_limit: float = 1.0
+    counts_classes: bool = False
 
     def __call__(self, loss: tf.Tensor, difference: tf.Tensor, label: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
         """The weights v*.
@@ -35,6 +39,15 @@ class Curriculum:
             float32 [b] in [0, 1].
         """
         raise NotImplementedError(f"{type(self).__name__} defines no weights")
+
+    def for_classes(self, num_classes: int) -> Curriculum:
+        """The curriculum for labels 0 to ``num_classes`` - 1; SPADE asks with its student's. Here: the same for all.
+
+        Raises:
+            ValueError: it means nothing for so many classes.
+        """
+        del num_classes
+        return self
 
     @property
     def frozen_variables(self) -> list[tf.Variable]:
@@ -57,3 +70,18 @@ class Curriculum:
     def objective(self, loss: tf.Tensor, threshold: tf.Tensor | float) -> tf.Tensor | None:
         """The underlying robust objective rho(l) = integral of v* from 0 to l (ICML eq. 10); None if there is none."""
         return None
+
+
+class FunctionCurriculum(Curriculum):
+    """A plain function as a curriculum.
+
+    Args:
+        function: (loss, difference, label, epoch) -> weights float32 [b], in TensorFlow operations; see ``Curriculum``.
+    """
+
+    def __init__(self, function: Callable[..., tf.Tensor]):
+        self._function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self, loss: tf.Tensor, difference: tf.Tensor, label: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._function(loss, difference, label, epoch), tf.float32)

@@ -1,67 +1,42 @@
-"""Methods that turn a batch into an update of the student, one file a paper; ``get(name)`` returns the class."""
+"""Methods that turn a batch into an update of the students, one file a paper; ``get(name)`` returns the class.
+
+The classes are attributes, too: ``mentornet.methods.Spade(student, curriculum, max_steps=...)``.
+"""
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from mentornet.methods.base import NoisyLabelMethod
-from mentornet.methods.class_weights import ClassWeights
-from mentornet.methods.clean_only import CleanOnly
-from mentornet.methods.co_teaching import CoTeaching
-from mentornet.methods.co_teaching_plus import CoTeachingPlus
-from mentornet.methods.decoupling import Decoupling
-from mentornet.methods.forward_correction import BackwardCorrection, ForwardCorrection
-from mentornet.methods.generalised_cross_entropy import GeneralisedCrossEntropy
-from mentornet.methods.goldberger import SModel
-from mentornet.methods.hard_mining import HardMining
-from mentornet.methods.l2b import L2B
-from mentornet.methods.l2rw import L2RW
-from mentornet.methods.random_weights import RandomWeights
-from mentornet.methods.reed import Reed
-from mentornet.methods.small_loss import SmallLoss
-from mentornet.methods.spade import Spade
-from mentornet.methods.standard import Standard
 
-__all__ = [
-    "L2B",
-    "L2RW",
-    "BackwardCorrection",
-    "ClassWeights",
-    "CleanOnly",
-    "CoTeaching",
-    "CoTeachingPlus",
-    "Decoupling",
-    "ForwardCorrection",
-    "GeneralisedCrossEntropy",
-    "HardMining",
-    "NoisyLabelMethod",
-    "RandomWeights",
-    "Reed",
-    "SModel",
-    "SmallLoss",
-    "Spade",
-    "Standard",
-    "get",
-    "names",
-]
+PLAIN = "standard"
+"""The method without any rule for weights."""
 
-_METHODS: dict[str, type[NoisyLabelMethod]] = {
-    "standard": Standard,
-    "spade": Spade,
-    "l2rw": L2RW,
-    "l2b": L2B,
-    "reed": Reed,
-    "forward_correction": ForwardCorrection,
-    "backward_correction": BackwardCorrection,
-    "s_model": SModel,
-    "generalised_cross_entropy": GeneralisedCrossEntropy,
-    "class_weights": ClassWeights,
-    "hard_mining": HardMining,
-    "random_weights": RandomWeights,
-    "clean_only": CleanOnly,
-    "small_loss": SmallLoss,
-    "decoupling": Decoupling,
-    "co_teaching": CoTeaching,
-    "co_teaching_plus": CoTeachingPlus,
+# Name -> module and class. A new method is one more file and one more line.
+_METHODS = {
+    "standard": "standard.Standard",
+    "spade": "spade.Spade",
+    "l2rw": "l2rw.L2RW",
+    "l2b": "l2b.L2B",
+    "reed": "reed.Reed",
+    "forward_correction": "forward_correction.ForwardCorrection",
+    "backward_correction": "forward_correction.BackwardCorrection",
+    "s_model": "goldberger.SModel",
+    "generalised_cross_entropy": "generalised_cross_entropy.GeneralisedCrossEntropy",
+    "class_weights": "class_weights.ClassWeights",
+    "hard_mining": "hard_mining.HardMining",
+    "random_weights": "random_weights.RandomWeights",
+    "clean_only": "clean_only.CleanOnly",
+    "small_loss": "small_loss.SmallLoss",
+    "decoupling": "decoupling.Decoupling",
+    "co_teaching": "co_teaching.CoTeaching",
+    "co_teaching_plus": "co_teaching_plus.CoTeachingPlus",
 }
+
+_CLASSES = {path.rpartition(".")[2]: name for name, path in _METHODS.items()}
+
+__all__ = ["PLAIN", "NoisyLabelMethod", "get", "names", *_CLASSES]
 
 
 def names() -> tuple[str, ...]:
@@ -77,4 +52,12 @@ def get(name: str) -> type[NoisyLabelMethod]:
     """
     if name not in _METHODS:
         raise ValueError(f"unknown method {name!r}: use one of {', '.join(_METHODS)}")
-    return _METHODS[name]
+    module, _, kind = _METHODS[name].rpartition(".")
+    found: type[NoisyLabelMethod] = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
+    return found
+
+
+def __getattr__(kind: str) -> Any:
+    if kind in _CLASSES:
+        return get(_CLASSES[kind])
+    raise AttributeError(f"module {__name__!r} has no attribute {kind!r}")

@@ -16,12 +16,13 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import inspection, students
+from mentornet.methods.keras_use import KerasUse, check_compile, check_keras
 from mentornet.methods.protocol import MethodProtocol
 from mentornet.methods.replicas import add_to_rows, mirrored_variable, replicas, summed_variable, total
 from mentornet.methods.statistics import WeightStatistics
 from mentornet.stages import Stage
 from mentornet.students import Student
-from mentornet.task import Classification
+from mentornet.task import Classification, folded, per_sample
 
 RECORDED_SHARE = 0.9
 """Mean weights per sample are recorded from this share of training on (its last 10%), or over its last epoch."""
@@ -46,7 +47,7 @@ class Weighting(NamedTuple):
     drop_rate: tf.Tensor
 
 
-class NoisyLabelMethod(MethodProtocol, keras.Model):
+class NoisyLabelMethod(MethodProtocol, KerasUse):
     """Base class of the methods; what each may say of itself is in ``MethodProtocol``.
 
     Args:
@@ -57,6 +58,7 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         weight_decay: theta of ICML eq. 1; the loss gains theta/2 ||kernels||^2 (TensorFlow's l2_loss, as the release).
         seed: all random numbers of the method follow from it and the step.
         clean_known: batches carry a meaningful "is_clean".
+        task: what is predicted; default: a class an image.
 
     Attributes:
         stage: the present one.
@@ -79,6 +81,7 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         weight_decay: float = 0.0,
         seed: int = 0,
         clean_known: bool = True,
+        task: Classification | None = None,
         name: str | None = None,
     ):
         super().__init__(name=name)
@@ -87,6 +90,8 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         if not 0 <= weight_decay < math.inf:
             raise ValueError(f"weight_decay={weight_decay:g} must be finite and not negative")
         self.distribute_reduction_method = "first"  # what a step returns is merged over replicas already
+        for given in student if isinstance(student, (list, tuple)) else [student]:
+            check_keras(given)
         networks = students.peers(student, self.peers)
         inspection.check_outputs(networks[0], type(self).__name__, self.takes_auxiliary_head)
         self.student = students.ensemble(networks)
@@ -99,8 +104,8 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
         self.statistics = WeightStatistics(clean_known, self.largest_weight)
         # Behind a function, so that Keras and checkpoints do not see it: evaluations start anew.
-        task = Classification(self.peers)
-        self._task = lambda: task
+        predicted = task or Classification(self.peers)
+        self._task = lambda: predicted
         self._interval_goes_on = False
         self._compiled_steps: dict[Any, Any] = {}
         if num_examples is not None:
@@ -127,7 +132,12 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         return self._task()
 
     def compile(self, optimizer: Any = "rmsprop", *arguments: Any, **options: Any) -> None:
-        """As in Keras; every further peer gets a fresh optimiser of the same settings."""
+        """As in Keras, without a loss or metrics; every further peer gets a fresh optimiser of the same settings.
+
+        Raises:
+            ValueError: a loss or metrics, which would not be used, or an optimiser of another Keras.
+        """
+        check_compile(optimizer, options)
         super().compile(optimizer, *arguments, **options)
         self._compiled_steps = {}
         if self.peers > 1:
@@ -220,12 +230,17 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
             self.statistics.clean_known = False
         is_clean = batch.get("is_clean", tf.ones_like(correct))
         self.statistics.update_state(
-            losses, weighting.weights, correct, is_clean, weighting.curriculum_weights, weighting.drop_rate
+            folded(losses),
+            folded(weighting.weights),
+            folded(correct),
+            folded(is_clean),
+            folded(weighting.curriculum_weights),
+            weighting.drop_rate,
         )
         if self.num_examples is not None:
             recorded = tf.cast(self._is_recorded(tf.shape(batch["label"])[0]), tf.float32)
-            ones = tf.ones_like(weighting.weights)
-            for table, values in ((self.weight_totals, weighting.curriculum_weights), (self.weight_visits, ones)):
+            shown = per_sample(weighting.curriculum_weights)
+            for table, values in ((self.weight_totals, shown), (self.weight_visits, tf.ones_like(shown))):
                 add_to_rows(table, batch["index"], recorded * values)
         self.step.assign_add(1)
         if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step

@@ -21,7 +21,7 @@ class RandomWeights(Standard):
 
     def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
         size = tf.shape(gather(losses))[0]
-        drawn = tf.nn.relu(tf.random.stateless_normal([size], random_seed(self.seed, "random_weights", self.step)))
+        drawn = tf.nn.relu(tf.random.stateless_normal([size], random_seed(self.seed, "drawn_weights", self.step)))
         weights = tf.cast(size, tf.float32) * normalised(drawn, tf.reduce_sum(drawn))
         own = own_part(weights, losses)
         return Weighting(own, own, tf.constant(0.0))

@@ -16,7 +16,10 @@ from mentornet.methods.selection import DIVIDE_TWICE, KEEP_SCHEDULE, SelectingMe
 
 
 class SmallLoss(SelectingMethod):
-    """Mean cross-entropy of the smallest losses of the global batch; arguments as ``SelectingMethod``."""
+    """Mean cross-entropy of the smallest losses of the global batch.
+
+    Arguments as ``SelectingMethod``.
+    """
 
     OPTIONS = (KEEP_SCHEDULE, DIVIDE_TWICE)
 

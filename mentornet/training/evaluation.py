@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,16 +44,15 @@ class SampleOutputs:
         return float(np.mean(self.among_first_5))
 
 
-def sample_outputs(student: keras.Model, batches: tf.data.Dataset, with_activation: bool = False) -> SampleOutputs:
-    """Runs the student in inference mode over a data set of {"image", "label"} batches.
+Answer = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]
+"""Images [b, h, w, c] and labels [b] -> the attributes of ``SampleOutputs`` for them."""
 
-    Args:
-        student: images -> logits.
-        batches: the samples in order.
-        with_activation: keep the activation before the logits, too.
+
+def answering(student: keras.Model, with_activation: bool = False) -> Answer:
+    """What runs a student in inference mode, compiled once, for several data sets; see ``sample_outputs``.
 
     Raises:
-        ValueError: the data set is empty, or the student has no such activation.
+        ValueError: the student has no activation before its logits.
     """
     both = StudentWithActivation(student) if with_activation else None
 
@@ -63,6 +63,25 @@ def sample_outputs(student: keras.Model, batches: tf.data.Dataset, with_activati
         among_first_5 = tf.math.in_top_k(label, tf.cast(logits, tf.float32), 5)
         return label, predicted, per_sample_cross_entropy(label, logits), among_first_5, *more
 
+    found: Answer = answer
+    return found
+
+
+def sample_outputs(
+    student: keras.Model, batches: tf.data.Dataset, with_activation: bool = False, answer: Answer | None = None
+) -> SampleOutputs:
+    """Runs the student in inference mode over a data set of {"image", "label"} batches.
+
+    Args:
+        student: images -> logits.
+        batches: the samples in order.
+        with_activation: keep the activation before the logits, too.
+        answer: what ``answering`` made of the student, if it is asked more than once.
+
+    Raises:
+        ValueError: the data set is empty, or the student has no such activation.
+    """
+    answer = answer or answering(student, with_activation)
     answers = [[part.numpy() for part in answer(batch["image"], batch["label"])] for batch in batches]
     if not answers:
         raise ValueError("there are no samples to evaluate")

@@ -20,7 +20,7 @@ from mentornet.training.callbacks import IntervalRecorder, NanGuard
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.inputs import training_batches
 from mentornet.training.distribution.strategy import Distribution
-from mentornet.training.evaluation import SampleOutputs, sample_outputs
+from mentornet.training.evaluation import Answer, SampleOutputs, answering, sample_outputs
 from mentornet.training.inputs import TrainingInputs
 
 
@@ -36,12 +36,16 @@ class TrainingView:
     def __init__(self, inputs: TrainingInputs, distribution: Distribution, folder: Path | None):
         self._inputs, self._distribution = inputs, distribution
         self.given, self.folder = inputs.given, folder
+        self._answers: dict[int, Answer] = {}
 
     def outputs(self, network: keras.Model, positions: np.ndarray | None = None) -> SampleOutputs:
         """See ``TrainingSet``."""
+        batches = self._inputs.ordered(positions)
         if self._distribution.kind != "one_device":
-            network = students.plain_copy(network)
-        return sample_outputs(network, self._inputs.ordered(positions))
+            return sample_outputs(students.plain_copy(network), batches)
+        if id(network) not in self._answers:  # traced once, however many stages look
+            self._answers[id(network)] = answering(network)
+        return sample_outputs(network, batches, answer=self._answers[id(network)])
 
 
 def run_stages(

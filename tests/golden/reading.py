@@ -1,0 +1,87 @@
+"""What is compared of a finished run folder, and which processors can be expected to give the same bits.
+
+Used by record.py, which writes engine.json, and by tests/test_golden.py, which replays it. Only the files of a run are
+looked at, so that the engine behind them may move.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+GOLDEN = Path(__file__).resolve().parent
+FIGURES = ("accuracy_last", "accuracy_best", "weights_auc")
+_PROCESSOR_FLAG = re.compile(r"avx.*|fma.*|amx.*|f16c|sse4_[12]")
+
+
+def fingerprint() -> dict[str, Any]:
+    """What TensorFlow's kernels choose their code by: the processor, the threads it gets, and TensorFlow itself."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        text = ""
+    facts = dict(re.findall(r"^(model name|flags)\s*:\s*(.*)$", text, re.MULTILINE))
+    flags = [flag for flag in facts.get("flags", "").split() if _PROCESSOR_FLAG.fullmatch(flag)]
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "model": facts.get("model name", platform.processor()),
+        "flags": sorted(flags),
+        "threads": threads,
+        "tensorflow": metadata.version("tensorflow"),
+    }
+
+
+def measured(folder: Path) -> dict[str, Any]:
+    """The figures of a finished run, as they are in engine.json.
+
+    ``weights`` is the sha256 of the float32 bytes of the student's variables in the model's order, ``norms`` their
+    Euclidean norms, ``columns`` and ``rows`` are metrics.csv without the seconds, ``files`` the sha256 of the other
+    tables.
+    """
+    columns, *rows = metrics(folder)
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return {
+        **weights(folder / "student.keras"),
+        "columns": columns,
+        "rows": rows,
+        "files": {file.name: digest(file.read_bytes()) for file in _tables(folder)},
+        "result": {name: result[name] for name in FIGURES},
+    }
+
+
+def metrics(folder: Path) -> list[str]:
+    """The lines of metrics.csv without the one column that may differ between equal runs."""
+    with open(folder / "metrics.csv", newline="", encoding="ascii") as stream:
+        header, *rows = csv.reader(stream)
+    left_out = header.index("seconds")
+    return [",".join(cell for k, cell in enumerate(row) if k != left_out) for row in (header, *rows)]
+
+
+def weights(student: Path) -> dict[str, Any]:
+    """Digest and norms of the variables in a saved student, counters of dropout calls left out."""
+    import student_nets
+
+    values = [variable.numpy() for variable in student_nets.load(student).variables if variable.dtype.is_floating]
+    values = [np.ascontiguousarray(value, np.float32) for value in values]
+    return {
+        "weights": digest(b"".join(value.tobytes() for value in values)),
+        "norms": [float(f"{np.linalg.norm(value.astype(np.float64)):.7g}") for value in values],
+    }
+
+
+def digest(content: bytes) -> str:
+    """The sha256 in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.glob("*.csv") if file.name != "metrics.csv")
