@@ -291,8 +291,8 @@ def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the
     assert None not in written
     assert len(written) == len(RECIPES)
     later = {path: first for path, text in texts.items() if (first := value(text, "baseline_run"))}
-    # +FT in both tables of L2RW, +CONF in the second; three for a CPU under each noise
-    assert len(later) == 2 * (2 + 2 + 5) + 2 * 3
+    # +FT in both tables of L2RW, +CONF in the second; three for a CPU under each noise; S2E's nine panels
+    assert len(later) == 2 * (2 + 2 + 5) + 2 * 3 + 9
     for path, first in later.items():
         before = written[first]
         assert before.parent == path.parent
@@ -302,15 +302,12 @@ def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the
         assert own.student.name == earlier.student.name
 
 
-WITHOUT_A_TWIN = {"small_loss", "decoupling", "co_teaching", "co_teaching_plus"}
-
-
 def test_the_twins_hold_every_method_under_both_noises():
     from mentornet import methods
 
     for noise in ("uniform", "background"):
         found = [settings(f"cpu/{path.name}") for path in (ROOT / "flags/recipes/cpu").glob(f"methods_{noise}_*.flags")]
-        assert {config.method.name for config in found} == set(methods.names()) - WITHOUT_A_TWIN
+        assert {config.method.name for config in found} == set(methods.names())
         budgets = {(c.student.name, c.run.max_steps, c.data.batch_size, c.student.learning_rate) for c in found}
         assert len(budgets) == 1
         assert {config.data.noise_type for config in found} == {noise}
