@@ -37,6 +37,7 @@ from mentornet import methods
 from mentornet.features import EPOCH_ROWS
 from mentornet.options import RunFacts
 from mentornet.runs.metrics_table import METRIC_COLUMNS
+from mentornet.runs.workdir import Workdir
 
 FLAGS = flags.FLAGS
 MODULES: tuple[ModuleType, ...] = (
@@ -87,6 +88,14 @@ class Config:
             boundaries = student_flags.default_boundaries(student.name, steps)
             student = dataclasses.replace(student, learning_rate_boundaries=boundaries)
         return dataclasses.replace(self, run=run, student=student)
+
+    def of_run(self, workdir: Workdir) -> Config:
+        """The same as a run in a folder resolved it, without its data.
+
+        Raises:
+            RunFolderError: the folder does not hold the labels it was trained on.
+        """
+        return self if self.run.num_epochs is None else self.resolved(len(workdir.read_labels()["given"]))
 
     def flag_modules(self) -> tuple[ModuleType, ...]:
         """Where the script's flags are defined."""

@@ -33,7 +33,8 @@ def num_classes(student: keras.Model) -> int:
         ValueError: a student whose output shape is not known, such as a subclassed model.
     """
     try:
-        return int(student.output_shape[-1])
+        shape = student.output_shape
+        return int((shape[0] if isinstance(shape, list) else shape)[-1])  # the first of two: an auxiliary head follows
     except AttributeError:
         raise ValueError(
             f"the student {student.name!r} does not tell its output shape: build it from keras.Input, or wrap it in "

@@ -82,11 +82,16 @@ METHODS = {
 }  # fmt: skip
 
 # On CIFAR-100 no true label may be used: a MentorNet learned on CIFAR-10 at the same noise is carried over (app. E.3).
+# It is learned as the authors did: from the losses of 5,000 images under a student that has trained on noisy labels for
+# 18 epochs, which are 18% of the 39,000 steps of resnet101.
 DD_TRANSFER = (
-    ["--curriculum=runs/dd_{noise}/mentornet", "--fixed_label=0", "--burn_in_epoch=18", "--fixed_epoch_after_burn_in"],
-    "First learn it on CIFAR-10: python scripts/mentornet_dd.py --noise_fraction={noise} --data_dir=DATA "
-    "--output=runs/dd_{noise} --learn_only",
-)
+    ["--curriculum=runs/dd_{student}_{noise}/mentornet", "--fixed_label=0", "--burn_in_epoch=18",
+     "--fixed_epoch_after_burn_in", "--example_dropout_rates=0.5,18,0.05,82"],
+    "First learn its MentorNet on CIFAR-10 at the same noise and full scale: from 5,000 of the 50,000 images with true "
+    "labels too, under {student} after 18 epochs (7,020 steps of 128): python scripts/mentornet_dd.py "
+    "--noise_fraction={noise} --train_examples=0 --steps=39000 --flags='--studentnet={student} --augmentation=cifar' "
+    "--data_dir=DATA --output=runs/dd_{student}_{noise} --learn_only",
+)  # fmt: skip
 
 STUDENTS = {
     "resnet101": (39_000, "one GPU in the paper; 39,000 steps of 84.6 M parameters, some 10 hours on a V100-class "
@@ -130,7 +135,7 @@ def _cell(
         f"ICML 2018 {tables}: {method}, {student}, {dataset}, {percent(noise)} uniform noise.",
         f"expected accuracy on clean validation: {expected}",
         f"hardware and hours: {hardware}",
-        *([note.format(noise=noise)] if note else []),
+        *([note.format(noise=noise, student=student)] if note else []),
     ]
     flags = [
         f"--dataset_name={dataset}",
@@ -140,7 +145,7 @@ def _cell(
         f"--max_number_of_steps={steps}",
         "--batch_size=128",
         "--learning_rate=0.1",
-        *(flag.format(noise=noise) for flag in own),
+        *(flag.format(noise=noise, student=student) for flag in own),
     ]
     return _file(FOLDER / f"icml_table{table}" / f"{student}_{dataset}_{noise}_{method}.flags", head, flags)
 

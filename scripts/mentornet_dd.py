@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data_dir", default=None)
     parser.add_argument("--output", type=Path, default=Path("runs/mentornet_dd"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--train_examples", type=int, default=10_000)
+    parser.add_argument("--train_examples", type=int, default=10_000, help="0: all of them")
     parser.add_argument("--trusted", type=int, default=5_000, help="training images whose true labels may be used")
     parser.add_argument("--steps", type=int, default=2_400, help="of the final training")
     parser.add_argument("--mentor_steps", type=int, default=30_000)
@@ -93,7 +93,7 @@ def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str
         ),
         (
             "mentornet",
-            ["-m", "mentornet.learning.command", f"--input_csv_filename={dump}", f"--train_dir={mentor}",
+            ["-m", "mentornet.learning", f"--input_csv_filename={dump}", f"--train_dir={mentor}",
              f"--seed={chosen.seed}", "--fixed_label=0", f"--max_step_train={chosen.mentor_steps}"],
         ),
     ]  # fmt: skip
@@ -103,7 +103,6 @@ def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str
         "train_cifar.py", *data, *noise, f"--curriculum={mentor}", "--curriculum_update_epochs=21,75",
         f"--mentor_examples={chosen.trusted}", f"--mentor_steps={chosen.mentor_steps}",
         f"--burn_in_epoch={DUMP_EPOCH}", "--fixed_epoch_after_burn_in",
-        # The drop rate is looked up at the fixed epoch, too: it has to have fallen by then, as in the release's table.
         f"--example_dropout_rates=0.5,{DUMP_EPOCH},0.05,{100 - DUMP_EPOCH}", f"--max_number_of_steps={chosen.steps}",
         "--eval_every_steps=200", f"--train_log_dir={output / 'run'}",
     ]  # fmt: skip

@@ -121,6 +121,7 @@ def assert_whole_steps_agree(
         loss_percentile=0.6,
         loss_moving_average_decay=0.5,
         burn_in_epoch=0,
+        example_dropout_rates=0.0,
     )
     batches = [make_batch(seed) for seed in range(3)]
     logs = run(spade, *batches, optimizer=MomentumSGD(0.3, 0.9), jit_compile=jit_compile)

@@ -74,7 +74,7 @@ def test_plain_training_adds_four_tenths_of_the_second_loss():
 def test_spade_weighs_both_losses_alike_and_by_the_first_alone():
     method = methods.Spade(
         TwoHeads(), "self_paced", max_steps=10, num_examples=6, burn_in_epoch=0,
-        loss_percentile=0.5, loss_moving_average_decay=0.0,
+        loss_percentile=0.5, loss_moving_average_decay=0.0, example_dropout_rates=0.0,
     )  # fmt: skip
     found, _ = trained(method)
     data = batch()

@@ -29,7 +29,7 @@ def test_weights_carry_no_gradient():
     """Focal weights depend on the loss; if they were differentiated, the kernel would move differently."""
     student = linear_student()
     before = student.trainable_variables[0].numpy().astype(np.float64)
-    spade = methods.Spade(student, "focal_loss:gamma=1", max_steps=10, burn_in_epoch=0)
+    spade = methods.Spade(student, "focal_loss:gamma=1", max_steps=10, burn_in_epoch=0, example_dropout_rates=0.0)
     batch = make_batch()
     x = batch["image"].reshape(BATCH, -1)
     logits = x @ before
@@ -48,6 +48,7 @@ def test_explicit_mode_takes_one_projected_gradient_step_on_the_samples_own_v():
         max_steps=10,
         num_examples=BATCH,
         burn_in_epoch=0,
+        example_dropout_rates=0.0,
         loss_percentile=0.5,
         loss_moving_average_decay=0.0,
         explicit=True,
@@ -114,7 +115,9 @@ def test_example_dropout_follows_its_table():
 
 def test_history_curriculum_sees_the_past_losses_of_each_sample():
     curriculum = curricula.get("prediction_variance")
-    spade = methods.Spade(linear_student(), curriculum, max_steps=100, num_examples=3, burn_in_epoch=0)
+    spade = methods.Spade(
+        linear_student(), curriculum, max_steps=100, num_examples=3, burn_in_epoch=0, example_dropout_rates=0.0
+    )
     series = np.random.default_rng(0).gamma(1.0, size=(12, 2)).astype(np.float32)
     for losses in series:
         found = spade.weigh(tf.constant(losses), tf.zeros([2], tf.int32), tf.constant([2, 0])).weights.numpy()
@@ -176,7 +179,10 @@ def test_plain_training_is_spade_with_all_weights_one():
     batches = [make_batch(seed) for seed in range(3)]
     plain, weighted = linear_student(), linear_student()
     run(methods.Standard(plain, max_steps=3, weight_decay=0.1), *batches)
-    run(methods.Spade(weighted, "none", max_steps=3, weight_decay=0.1, burn_in_epoch=0), *batches)
+    run(
+        methods.Spade(weighted, "none", max_steps=3, weight_decay=0.1, burn_in_epoch=0, example_dropout_rates=0.0),
+        *batches,
+    )
     for a, b in zip(plain.variables, weighted.variables, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 

@@ -103,7 +103,7 @@ def test_old_gradients_are_those_of_the_weights_the_worker_fetched():
     start = generator.normal(size=(4, 3)).astype(np.float32)
     student = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, use_bias=False)])
     student.set_weights([start])
-    method = staleness.StaleSpade(student, "none", workers=3, max_steps=6, burn_in_epoch=0)
+    method = staleness.StaleSpade(student, "none", workers=3, max_steps=6, burn_in_epoch=0, example_dropout_rates=0.0)
     method.compile(MomentumSGD(0.5, 0.9))
     batches = [
         {

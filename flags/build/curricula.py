@@ -28,14 +28,15 @@ def curriculum(config: MethodConfig, num_classes: int, seed: int) -> Curriculum:
     """
     assert config.curriculum is not None
     if config.curriculum == DATA_DRIVEN:
-        return LearnedCurriculum(build(NetworkConfig(fixed_label=config.fixed_label or 0), seed), name=DATA_DRIVEN)
+        network = build(NetworkConfig(fixed_label=config.fixed_label or 0), seed)
+        return LearnedCurriculum(network, name=DATA_DRIVEN, learned=False)
     found = curricula.get(config.curriculum, config.fixed_label)
-    network = found.network if isinstance(found, LearnedCurriculum) else None
-    if config.update_epochs and not isinstance(network, MentorNetwork):
+    learned_network = found.network if isinstance(found, LearnedCurriculum) else None
+    if config.update_epochs and not isinstance(learned_network, MentorNetwork):
         raise ValueError(
             f"--curriculum_update_epochs learns a single MentorNet anew, and --curriculum={config.curriculum} is none"
         )
-    rows = None if network is None else network.label_rows
+    rows = None if learned_network is None else learned_network.label_rows
     if rows is not None and rows < num_classes:
         raise ValueError(
             f"the MentorNet {config.curriculum} was learned with {rows} classes and this data set has {num_classes}: "

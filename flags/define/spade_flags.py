@@ -27,7 +27,9 @@ _CURRICULUM = flags.DEFINE_string(
 )
 _TRAINED_DIR = flags.DEFINE_string("trained_mentornet_dir", None, "The release's name of --curriculum.")
 _FIXED_LABEL = flags.DEFINE_integer(
-    "fixed_label", None, "Feed this label to a learned MentorNet (0 carries it to a data set of other classes)."
+    "fixed_label",
+    None,
+    "Feed this label to a learned MentorNet (0 carries it to a data set of other classes); formulas refuse it.",
 )
 _PERCENTILE = flags.DEFINE_string(
     "loss_p_percentile", None, "p of the moving loss percentile: a number, or value,epochs,... that sum to 100 epochs."
@@ -138,6 +140,11 @@ def method_config(preset: Preset) -> MethodConfig:
 def _spade_config(preset: Preset, curriculum: str) -> MethodConfig:
     """The settings of SPADE; the data-driven MentorNet burns in until it is first learned, at one fixed epoch."""
     data_driven = curriculum == DATA_DRIVEN
+    if _FIXED_LABEL.value is not None and curriculum.partition(":")[0] in curricula.names():
+        raise ValueError(
+            f"--fixed_label={_FIXED_LABEL.value} is fed to a learned MentorNet, and --curriculum={curriculum} is a "
+            "formula: leave it out"
+        )
     if not data_driven and "/" not in curriculum and not os.path.isdir(curriculum):
         curricula.get(curriculum)  # refuses unknown names; a folder is read when the run starts
     updates = _update_epochs(data_driven)

@@ -86,13 +86,14 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
         name_or_path: a predefined name, with parameters behind a colon if wanted ("focal_loss:gamma=3"), the name of
             one that was learned for this library ("pretrained:mentornet_pd"), or the path of a folder written by
             ``mentornet.curricula.learned.save``.
-        fixed_label: for a learned one: feed this label whatever the sample's own.
+        fixed_label: for a learned one alone: feed this label whatever the sample's own.
 
     Returns:
         A callable (loss, difference, label, epoch) -> weights; see ``Curriculum``.
 
     Raises:
         ValueError, FileNotFoundError: neither a name nor a folder, or wrong parameters; the message lists the names.
+        ValueError: a fixed label for a formula.
     """
     if name_or_path.startswith(PRETRAINED):
         from mentornet.curricula import learned
@@ -105,6 +106,10 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
         return curriculum
     name, colon, text = name_or_path.partition(":")
     if name in names():
+        if fixed_label is not None:
+            raise ValueError(
+                f"a fixed label is fed to a learned MentorNet, and {name_or_path} is a formula: leave it out"
+            )
         curriculum = _predefined()[name](**_parameters(name, text) if colon else {})
         curriculum.name = name_or_path
         return curriculum

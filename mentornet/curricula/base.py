@@ -16,6 +16,7 @@ class Curriculum:
         activation_size: a; above 0, its call takes ``activation`` float32 [b, a] as a further argument: the student's
             activation before its logits.
         weight_limit: the largest weight its G allows (1, but 1/2 for Huber).
+        counts_classes: ``for_classes`` makes a difference.
         frozen_variables: variables that a checkpoint must carry (a learned curriculum's weights).
     """
 
@@ -23,6 +24,7 @@ class Curriculum:
     history: int = 1
     activation_size: int = 0
     weight_limit: float = 1.0
+    counts_classes: bool = False
 
     def __call__(self, loss: tf.Tensor, difference: tf.Tensor, label: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
         """The weights v*.
@@ -37,6 +39,15 @@ class Curriculum:
             float32 [b] in [0, 1].
         """
         raise NotImplementedError(f"{type(self).__name__} defines no weights")
+
+    def for_classes(self, num_classes: int) -> Curriculum:
+        """The curriculum for labels 0 to ``num_classes`` - 1; SPADE asks with its student's. Here: the same for all.
+
+        Raises:
+            ValueError: it means nothing for so many classes.
+        """
+        del num_classes
+        return self
 
     @property
     def frozen_variables(self) -> list[tf.Variable]:

@@ -24,13 +24,25 @@ ARCHITECTURE, MIXTURE = "mentornet", "mixture"
 
 
 class LearnedCurriculum(Curriculum):
-    """A frozen MentorNet, or a mixture of several, behind the call of every curriculum."""
+    """A frozen MentorNet, or a mixture of several, behind the call of every curriculum.
+
+    Args:
+        network: the network.
+        card: what it was learned from.
+        name: what it is called.
+        learned: False for one that has learned nothing yet; it must not decide before its first update.
+    """
 
     def __init__(
-        self, network: MentorNetwork | SparseMixture, card: dict[str, Any] | None = None, name: str = "mentornet"
+        self,
+        network: MentorNetwork | SparseMixture,
+        card: dict[str, Any] | None = None,
+        name: str = "mentornet",
+        *,
+        learned: bool = True,
     ):
         network.trainable = False
-        self.network, self.card, self.name = network, card or {}, name
+        self.network, self.card, self.name, self.learned = network, card or {}, name, learned
         self.history, self.activation_size = network.history, network.activation_size
 
     def __call__(

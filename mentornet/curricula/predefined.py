@@ -67,12 +67,30 @@ class SelfPaced(Curriculum):
 class HardExampleMining(Curriculum):
     """``hard_example_mining`` (Felzenszwalb et al. 2010): 1[d >= 0], and 1 for every sample of a positive label.
 
-    The release feeds label 0 or 1; with classes as labels every class but 0 is "positive", so for students only label
-    0 should be fed (``positive_label_kept=0`` ignores the label).
+    It comes from detectors: the rare positives (label 1) are all kept, and the hard ones chosen among the negatives
+    (label 0). Among more classes than two there are no negatives, so that the loss alone decides, whatever the label.
+
+    Args:
+        positive_label_kept: 1 keeps the positives, which more than two classes refuse; 0 goes by the loss alone. None
+            stands for 1 with two classes, and for 0 with more.
     """
 
-    def __init__(self, positive_label_kept: float = 1):
-        self._positive = bool(positive_label_kept)
+    counts_classes = True
+
+    def __init__(self, positive_label_kept: float | None = None):
+        self._asked, self._positive = positive_label_kept, positive_label_kept is None or bool(positive_label_kept)
+
+    def for_classes(self, num_classes: int) -> HardExampleMining:
+        if num_classes == 2 or not self._positive:
+            return self
+        if self._asked is not None:
+            raise ValueError(
+                f"positive_label_kept={self._asked:g} keeps the positives of two classes, but there are {num_classes}: "
+                "leave it out"
+            )
+        found = HardExampleMining(0)
+        found.name = self.name
+        return found
 
     def __call__(self, loss: Tensor, difference: Tensor, label: Tensor, epoch: Tensor) -> Tensor:
         hard = difference >= 0.0
@@ -163,10 +181,17 @@ class MentorNetPDv1(MentorNetPD):
 class TemporalMixture(Curriculum):
     """``temporal_mixture`` (app. D): self-paced up to percent ``switch`` (50), hard example mining from it on."""
 
+    counts_classes = True
+
     def __init__(self, switch: float = 50):
         if not 0 <= switch <= 100:
             raise ValueError(f"temporal_mixture: switch={switch:g} must lie in 0..100")
         self._switch, self._easy, self._hard = int(switch), SelfPaced(), HardExampleMining()
+
+    def for_classes(self, num_classes: int) -> TemporalMixture:
+        found = TemporalMixture(self._switch)
+        found.name, found._hard = self.name, self._hard.for_classes(num_classes)
+        return found
 
     def __call__(self, loss: Tensor, difference: Tensor, label: Tensor, epoch: Tensor) -> Tensor:
         inputs = (loss, difference, label, epoch)

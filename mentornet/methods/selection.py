@@ -18,7 +18,7 @@ import tf_keras as keras
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.keep_schedule import KeepSchedule
 from mentornet.methods.replicas import gather, own_part, replicas
-from mentornet.options import Option
+from mentornet.options import Option, RunFacts
 
 KEEP_SCHEDULE = Option(
     "keep_schedule",
@@ -69,6 +69,12 @@ class SelectingMethod(NoisyLabelMethod):
     @classmethod
     def metric_columns(cls) -> tuple[str, ...]:
         return (*super().metric_columns(), *LabelPrecision.columns(cls.peers))
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        text = options.get(KEEP_SCHEDULE.name)
+        if text is not None and not text.startswith("file:"):
+            KeepSchedule(text)
 
     @classmethod
     def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:

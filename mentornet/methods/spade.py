@@ -28,7 +28,7 @@ from mentornet.features import (
     per_epoch_table,
     random_seed,
 )
-from mentornet.inspection import StudentWithActivation, student_outputs, with_auxiliary_loss
+from mentornet.inspection import StudentWithActivation, num_classes, student_outputs, with_auxiliary_loss
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, set_rows
 from mentornet.network import MentorNetwork
@@ -52,9 +52,11 @@ class Spade(NoisyLabelMethod):
         percentile_method: "linear" or "nearest" (the release).
         burn_in_epoch: percent of training before the curriculum decides; 20 in the paper, 0 in the release.
         burn_in_mode: "bernoulli": weights drawn as 1 with probability 1 - drop rate (paper, sec. 3.1); "ones": weights
-            raised to 1 while e < burn_in_epoch - 1, example dropout on top (the release).
+            raised to 1 while e < burn_in_epoch - 1, example dropout on top (the release); a MentorNet that has learned
+            nothing yet waits for burn_in_epoch itself, when it is learned first.
         fixed_epoch_after_burn_in: show the curriculum min(e, burn_in_epoch) (MentorNet DD); the tables go on by e.
-        example_dropout_rates: drop rate r; a number or a table over training ("0.5,17,0.05,83").
+        example_dropout_rates: drop rate r; a number or a table over training. By default half of the samples during
+            burn-in, then 5% (ICML sec. 5.1, v1 sec. 5); 0 for none.
         example_dropout_mode: "uniform" or "proportional" (v1).
         explicit: use the curriculum's G by alg. 1 step 9 instead of its closed form; v is kept per training sample.
         weight_step_size: step size on v in that mode; None takes the student's learning rate, as alg. 1 does.
@@ -83,7 +85,7 @@ class Spade(NoisyLabelMethod):
         burn_in_epoch: int = 20,
         burn_in_mode: str = "bernoulli",
         fixed_epoch_after_burn_in: bool = False,
-        example_dropout_rates: str | float | Sequence[float] = 0.0,
+        example_dropout_rates: str | float | Sequence[float] = "0.5,20,0.05,80",
         example_dropout_mode: str = "uniform",
         explicit: bool = False,
         weight_step_size: float | None = None,
@@ -111,7 +113,9 @@ class Spade(NoisyLabelMethod):
         ):
             if value not in allowed:
                 raise ValueError(f"{what}={value!r}: use one of {', '.join(allowed)}")
-        self.curriculum = curricula.of(curriculum)
+        found = curricula.of(curriculum)
+        self.curriculum = found.for_classes(num_classes(student)) if found.counts_classes else found
+        self._one_early = int(getattr(self.curriculum, "learned", True))
         self._curriculum_variables = self.curriculum.frozen_variables
         self._with_activation = self._activation_reader()
         # A variable, because a data-driven curriculum brings the percentile it was learned with.
@@ -237,7 +241,7 @@ class Spade(NoisyLabelMethod):
         size = tf.shape(weights)[0]
         seed = random_seed(self.seed, "example_dropout", self.step)
         if self._burn_in_mode == "ones":
-            weights = tf.where(epoch < self._burn_in_epoch - 1, tf.ones_like(weights), weights)
+            weights = tf.where(epoch < self._burn_in_epoch - self._one_early, tf.ones_like(weights), weights)
             return example_dropout(weights, drop_rate, seed, self._dropout_mode), weights
         burning = epoch < self._burn_in_epoch
         drawn = bernoulli_weights(size, drop_rate, random_seed(self.seed, "burn_in", self.step))
