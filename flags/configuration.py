@@ -175,7 +175,7 @@ def config() -> Config:
     kind = methods.get(method.name)
     student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE)
     data = data_flags.data_config(run.seed, preset.augmentation)
-    clean = clean_flags.clean_config(method.name, data.dataset_name)
+    clean = clean_flags.clean_config(method.name, data.dataset_name, data.validation)
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:
         raise ValueError(
