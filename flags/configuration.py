@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 from absl.testing import flagsaver
@@ -38,6 +38,7 @@ from mentornet.options import RunFacts
 from mentornet.runs.metrics_table import METRIC_COLUMNS
 
 FLAGS = flags.FLAGS
+Made = TypeVar("Made")
 MODULES: tuple[ModuleType, ...] = (
     run_flags,
     data_flags,
@@ -229,6 +230,11 @@ def parse(argv: Sequence[str], make: Callable[[], Config] = config, modules: Seq
     Raises:
         ValueError, absl.flags.Error: the same as on the command line.
     """
+    return made_of(argv, make, modules)
+
+
+def made_of(argv: Sequence[str], make: Callable[[], Made], modules: Sequence[ModuleType]) -> Made:
+    """What ``make`` makes of the flags of a command line, see ``parse``."""
     with flagsaver.flagsaver():
         FLAGS.unparse_flags()
         for module in modules:
