@@ -69,7 +69,7 @@ _THREADS = flags.DEFINE_integer(
 
 MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])
 _OF_THE_SEARCH = ("train_log_dir", "keep_schedule")
-_IN_EPOCHS = ("linear_decay_epoch", "warmup_epochs")
+_IN_EPOCHS = ("linear_decay_epoch", "num_epochs_per_decay", "warmup_epochs")
 """Flags that a shortened trial shortens likewise."""
 
 
@@ -228,7 +228,12 @@ def _shorter(full: Config) -> list[str]:
     if not _TRIAL_EPOCHS.value or full.run.num_epochs is None:
         return []
     share = _TRIAL_EPOCHS.value / full.run.num_epochs
-    known = {"linear_decay_epoch": full.student.linear_decay_epoch, **full.method.options}
+    if configuration.is_given("learning_rate_boundaries"):
+        raise ValueError(
+            "--trial_epochs shortens trials, but --learning_rate_boundaries are steps of the full training"
+        )
+    own = {name: getattr(full.student, name) for name in ("linear_decay_epoch", "num_epochs_per_decay")}
+    known = {**own, **full.method.options}
     scaled = {name: known[name] for name in _IN_EPOCHS if known.get(name)}
     return [
         f"--num_epochs={_TRIAL_EPOCHS.value}",
