@@ -165,8 +165,9 @@ def test_a_missing_driver_is_named():
 
 def test_results_are_those_of_the_trials_and_of_the_retrained_runs(tmp_path):
     made = plan(tmp_path)
+    worker.work(made)
     with open(os.devnull, "w") as out:
-        result = command.run(made, workers=1, seeds=[3, 5], stream=out)
+        result = command.run(made, workers=2, seeds=[3, 5], stream=out)
     trials = studies.open_study(made).get_trials()
     best = max(trials, key=lambda trial: trial.value)
     assert (result["best_trial"], result["best_score"]) == (best.number, best.value)
@@ -195,6 +196,7 @@ def test_results_are_those_of_the_trials_and_of_the_retrained_runs(tmp_path):
     assert len((summary.retrained_folder(made, best.number, 3) / "run/starts.txt").read_text().splitlines()) == 1
 
 
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage")
 def test_a_trial_of_another_machine_is_repeated_when_its_heartbeat_stops(tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "HEARTBEAT", 1)
     monkeypatch.setattr(studies, "GRACE", 1)

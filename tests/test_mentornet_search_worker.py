@@ -145,6 +145,29 @@ def test_the_whole_command_is_killed_and_continued(whole, tmp_path):
     assert [start[2] > 0 for start in starts(made, 4)] == [False, True]
 
 
+def test_a_command_that_is_told_to_stop_ends_its_trainings_and_is_continued(whole, tmp_path):
+    made = plan(tmp_path, "--pause=0.1")
+    process = os.fork()
+    if not process:
+        try:
+            with open(os.devnull, "w") as out:
+                command.run(made, workers=1, stream=out)
+        except KeyboardInterrupt:
+            os._exit(130)
+        os._exit(0)
+    until = time.monotonic() + 60
+    while not starts(made, 2) and time.monotonic() < until:
+        time.sleep(0.01)
+    training, its_worker, _ = starts(made, 2)[0]
+    os.kill(process, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 130
+    for pid in (training, its_worker):
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    worker.work(made)
+    assert in_order(made) == in_order(whole)
+
+
 def test_a_trial_that_was_never_trained_is_repeated_wherever_its_process_died(whole, tmp_path):
     made = plan(tmp_path)
     study = studies.open_study(made)
@@ -215,13 +238,13 @@ def test_a_folder_of_another_search_is_not_taken_for_this_ones(tmp_path):
 
 def test_hyperband_stops_trials_early_and_reads_their_epochs(tmp_path):
     made = plan(
-        tmp_path, "--pause=0.12", sampler="hyperband", space="range:x=0.0..1.0", trials=8, epochs=9, trial_epochs=9
+        tmp_path, "--pause=0.1", sampler="hyperband", space="range:x=0.0..1.0", trials=7, epochs=9, trial_epochs=9
     )
     made = Plan.from_json(made.to_json().replace("--epochs=4", "--epochs=9"))
     worker.work(made)
     trials = studies.open_study(made).get_trials()
     states = [trial.state for trial in trials]
-    assert len(trials) == 8
+    assert len(trials) == 7
     assert states.count(optuna.trial.TrialState.PRUNED) >= 1
     for trial in trials:
         x = trial.params["x"]

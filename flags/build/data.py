@@ -182,6 +182,8 @@ def _evaluated(loaded: LoadedData, validation: str) -> tuple[Split, dict[str, Sp
     test, held, clean = loaded.dataset.test, loaded.holdout, loaded.validation
     if validation == "test_half":
         half = len(test) // 2
+        if not half:
+            raise ValueError("--validation=test_half divides the test images in two, but there is only one")
         return test.take(range(half, len(test))), {"validation": test.take(range(half))}
     if validation == "noisy_holdout" and held is not None and loaded.holdout_labels is not None:
         return test, {"validation": Split(held.images, loaded.holdout_labels.given, held.ids, held.paths)}

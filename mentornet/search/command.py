@@ -151,22 +151,30 @@ def _retrain(plan: Plan, study: optuna.Study, seeds: Sequence[int], at_once: int
     number, trial = summary.Found.of(plan, study).best
     left = list(seeds)
     running: dict[int, subprocess.Popen[bytes]] = {}
+    locks = {seed: Lock(summary.retrained_folder(plan, number, seed) / ".running") for seed in seeds}
     try:
         while left or running:
             while left and len(running) < at_once:
                 seed = left.pop(0)
                 folder = summary.retrained_folder(plan, number, seed)
                 run = folder / objective.RUN
+                if not locks[seed].acquire(
+                    wait=False
+                ):  # a training whose command was killed goes on, and is waited for
+                    left.append(seed)
+                    break
                 if (run / "result.json").is_file():
+                    locks[seed].release()
                     continue
                 print(f"training trial {number} anew, seed {seed}: {run}", file=out, flush=True)
                 flags = plan.proposals().flags(trial.params, folder, plan.epochs)
-                running[seed] = objective.start(plan, [*flags, f"--seed={seed}"], run)
+                running[seed] = objective.start(plan, [*flags, f"--seed={seed}"], run, locks[seed].inherited)
             for seed, process in list(running.items()):
                 code = process.poll()
                 if code is None:
                     continue
                 del running[seed]
+                locks[seed].release()
                 if code:
                     log = summary.retrained_folder(plan, number, seed) / objective.LOG
                     reason = objective.last_line(log) or f"exit code {code}"
@@ -174,6 +182,8 @@ def _retrain(plan: Plan, study: optuna.Study, seeds: Sequence[int], at_once: int
             time.sleep(POLL)
     finally:
         _end(list(running.values()))
+        for lock in locks.values():
+            lock.release()
 
 
 class Progress:

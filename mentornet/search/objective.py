@@ -163,7 +163,7 @@ class Objective:
         except RunFolderError as error:
             self._fail(trial, str(error))
         if found is None:
-            self._fail(trial, f"its metrics.csv has no {self._plan.column}")
+            self._fail(trial, f"its metrics.csv ends without a number in {self._plan.column}")
         self._note_seconds(trial, folder / RUN)
         return found
 
