@@ -31,7 +31,7 @@ _SPACE = flags.DEFINE_string(
 _SAMPLER = flags.DEFINE_enum(
     "sampler",
     None,
-    SAMPLERS,
+    [*SAMPLERS, "asng"],
     "newton (S2E), gradient, natural, reference (what S2E's code does): of schedules. random, tpe, hyperband: "
     "Optuna's. grid: every point of a grid. Default: newton, of a grid grid, of a range tpe.",
 )
@@ -182,6 +182,11 @@ def _sampler(names: Sequence[str]) -> str:
 
 def _check_sampler(names: Sequence[str], epochs: int | None) -> None:
     chosen, space = _sampler(names), _SPACE.value
+    if chosen == "asng":
+        raise ValueError(
+            "--sampler=asng trains one pair of networks on through all its samples, which this command does not do: "
+            f"use one of {', '.join(SAMPLERS)}"
+        )
     if not names and epochs is None:
         raise ValueError(f"--space={space} makes R(t) for every epoch: give the length of training by --num_epochs")
     if names and chosen in RELAXATIONS:
