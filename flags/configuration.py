@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from absl import flags
 from absl.testing import flagsaver
@@ -40,6 +40,7 @@ from mentornet.runs.metrics_table import METRIC_COLUMNS
 from mentornet.runs.workdir import Workdir
 
 FLAGS = flags.FLAGS
+Made = TypeVar("Made")
 MODULES: tuple[ModuleType, ...] = (
     run_flags,
     data_flags,
@@ -185,7 +186,7 @@ def config() -> Config:
     kind = methods.get(method.name)
     student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE)
     data = data_flags.data_config(run.seed, preset.augmentation)
-    clean = clean_flags.clean_config(method.name, data.dataset_name)
+    clean = clean_flags.clean_config(method.name, data.dataset_name, data.validation)
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:
         raise ValueError(
@@ -251,6 +252,11 @@ def parse(argv: Sequence[str], make: Callable[[], Config] = config, modules: Seq
     Raises:
         ValueError, absl.flags.Error: the same as on the command line.
     """
+    return made_of(argv, make, modules)
+
+
+def made_of(argv: Sequence[str], make: Callable[[], Made], modules: Sequence[ModuleType]) -> Made:
+    """What ``make`` makes of the flags of a command line, see ``parse``."""
     with flagsaver.flagsaver():
         FLAGS.unparse_flags()
         for module in modules:

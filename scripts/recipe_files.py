@@ -19,7 +19,14 @@ def run_folder(path: Path) -> str:
     return f"runs/{path.parent.name}_{path.stem}"
 
 
-def file(path: Path, head: Sequence[str], flags: Sequence[str], script: str, data: str = "--data_dir=DATA") -> File:
+def file(
+    path: Path,
+    head: Sequence[str],
+    flags: Sequence[str],
+    script: str,
+    data: str = "--data_dir=DATA",
+    output: str = "--train_log_dir",
+) -> File:
     """The flagfile of one recipe.
 
     Args:
@@ -28,8 +35,9 @@ def file(path: Path, head: Sequence[str], flags: Sequence[str], script: str, dat
         flags: one a line.
         script: the script that takes them.
         data: flags for the reader to fill in, named in the command only.
+        output: the flag that says where the results go.
     """
-    command = f"python {script} --flagfile={path} {data} --train_log_dir={run_folder(path)}"
+    command = f"python {script} --flagfile={path} {data} {output}={run_folder(path)}"
     return path, "\n".join([*(f"# {line}" for line in [*head, f"command: {command}"]), *flags, ""])
 
 

@@ -1,8 +1,8 @@
 """Every training command in the documents and the recipes' heads parses, and every link or file name leads somewhere.
 
-A command is what a reader would paste: `python train_cifar.py ...` in a fenced block of a Markdown file or in the
-comment at the head of a recipe, continued lines joined. It is given to the script's own parser in this process, which
-checks names, values and contradictions without loading any data.
+A command is what a reader would paste: `python train_cifar.py ...`, or a search, in a fenced block of a Markdown file
+or in the comment at the head of a recipe, continued lines joined. It is given to the script's own parser in this
+process, which checks names, values and contradictions without loading any data.
 """
 
 import pathlib
@@ -18,7 +18,7 @@ RECIPES = sorted((ROOT / "flags" / "recipes").rglob("*.flags"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 FENCED = re.compile(r"^(?P<fence>```+|~~~+)[^\n]*\n(?P<body>.*?)^(?P=fence)", flags=re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"\bpython[\d.]*\s+(train_(?:cifar|imagenet)\.py\b[^\n]*)")
+COMMAND = re.compile(r"\bpython[\d.]*\s+((?:train_(?:cifar|imagenet)|scripts/search_schedule)\.py\b[^\n]*)")
 LINK = re.compile(
     r"""\]\(\s*<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)|\b(?:src|href)=["']([^"']+)["']""", re.MULTILINE
 )
@@ -93,6 +93,12 @@ def parse(arguments: list[str]) -> None:
     from flags import configuration
     from flags.define import imagenet_flags
 
+    if arguments[0] == "scripts/search_schedule.py":
+        pytest.importorskip("optuna")
+        from flags.define import search_flags
+
+        search_flags.parse(arguments)
+        return
     script = imagenet_flags if arguments[0] == "train_imagenet.py" else configuration
     script.parse(arguments)
 

@@ -287,12 +287,12 @@ def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the
         return found and found[1]
 
     texts = {path: path.read_text(encoding="utf-8") for path in RECIPES}
-    written = {value(text, "train_log_dir"): path for path, text in texts.items()}
+    written = {value(text, "train_log_dir") or value(text, "output"): path for path, text in texts.items()}
     assert None not in written
     assert len(written) == len(RECIPES)
     later = {path: first for path, text in texts.items() if (first := value(text, "baseline_run"))}
-    # +FT in both tables of L2RW, +CONF in the second; three for a CPU under each noise; S2E's nine panels
-    assert len(later) == 2 * (2 + 2 + 5) + 2 * 3 + 9
+    # +FT in both tables of L2RW, +CONF in the second; three for a CPU under each noise; F-correction in S2E's figure 3
+    assert len(later) == 2 * (2 + 2 + 5) + 2 * 3 + 3 * 3
     for path, first in later.items():
         before = written[first]
         assert before.parent == path.parent

@@ -34,6 +34,7 @@ class LoadedData:
         clean_set: samples with true labels, none of ``train``, for methods that need them.
         holdout: noisy samples that were set apart to choose the best step.
         holdout_labels: their given labels.
+        validation: images with labels known to be right, none of ``train``, that are evaluated apart.
     """
 
     dataset: ImageDataset
@@ -42,6 +43,7 @@ class LoadedData:
     clean_set: CleanSet | None = None
     holdout: Split | None = None
     holdout_labels: NoisyLabels | None = None
+    validation: CleanSet | None = None
 
 
 def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
@@ -91,7 +93,7 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
         ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
     """
     train, noisy, clean = loaded.train, loaded.labels, None
-    if config.clean_source == "set":
+    if config.clean_source in ("set", "validation"):
         clean, train, noisy = clean_sets.chosen(
             loaded.dataset,
             train,
@@ -101,8 +103,9 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
             per_class=config.clean_examples_per_class,
             checked_file=config.clean_labels_file,
         )
+    validation, clean = (clean, None) if config.clean_source == "validation" else (None, clean)
     if not config.holdout_examples:
-        return LoadedData(loaded.dataset, train, noisy, clean)
+        return LoadedData(loaded.dataset, train, noisy, clean, validation=validation)
     held, kept = clean_sets.holdout_positions(len(train), config.holdout_examples, seed=seed)
     return LoadedData(
         loaded.dataset,
@@ -111,6 +114,7 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
         clean,
         train.take(held),
         clean_sets.taken(noisy, held),
+        validation,
     )
 
 
@@ -132,17 +136,12 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
     if loaded.clean_set is not None:
         clean_set = loaded.clean_set
         sources["clean"] = Source(clean_set.images, clean_set.true_labels, clean_size, what="clean images")
-    test = loaded.dataset.test
-    parts = {"test": test}
-    if config.data.validation == "test_half":
-        half = len(test) // 2
-        parts = {"test": test.take(range(half, len(test))), "validation": test.take(range(half))}
+    test, parts = _evaluated(loaded, config.data.validation)
 
     def evaluated(part: Split) -> tf.data.Dataset:
         own = part if shard[1] == 1 else part.take(range(shard[0], len(part), shard[1]))
         return ordered_batches(own, own.labels, config.data)
 
-    test = parts.pop("test")
     clean = None if noisy.clean is None else noisy.clean.reveal()
 
     def ordered(positions: np.ndarray | None) -> tf.data.Dataset:
@@ -176,6 +175,21 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
         else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),
         holdout_criterion=config.clean.holdout_criterion,
     )
+
+
+def _evaluated(loaded: LoadedData, validation: str) -> tuple[Split, dict[str, Split]]:
+    """The test images, and what is evaluated apart by its name, with the labels that it is judged by."""
+    test, held, clean = loaded.dataset.test, loaded.holdout, loaded.validation
+    if validation == "test_half":
+        half = len(test) // 2
+        if not half:
+            raise ValueError("--validation=test_half divides the test images in two, but there is only one")
+        return test.take(range(half, len(test))), {"validation": test.take(range(half))}
+    if validation == "noisy_holdout" and held is not None and loaded.holdout_labels is not None:
+        return test, {"validation": Split(held.images, loaded.holdout_labels.given, held.ids, held.paths)}
+    if validation == "clean_set" and clean is not None:
+        return test, {"validation": Split(clean.images, clean.true_labels, clean.ids)}
+    return test, {}
 
 
 def _clean_batch_size(config: Config, available: int, replicas: int) -> int:

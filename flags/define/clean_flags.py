@@ -66,7 +66,8 @@ class CleanConfig:
         clean_examples_per_class: its size in each class, or None.
         clean_labels_file: the csv of checked images, or None.
         clean_batch_size: clean samples a step; None means the batch size.
-        clean_source: "set", "mixture", or "none" for methods without clean samples.
+        clean_source: "set", "mixture", or for methods without clean samples "none", or "validation" if they are
+            evaluated apart.
         holdout_examples: noisy samples kept back.
         holdout_criterion: "loss" or "accuracy", which decides on them.
         balanced_batches: classes are equally likely in a batch.
@@ -82,15 +83,21 @@ class CleanConfig:
     clean_labels_file: str | None = None
 
 
-def clean_config(method: str, dataset_name: str) -> CleanConfig:
-    """Reads and checks the flags for a method and a data set.
+def clean_config(method: str, dataset_name: str, validation: str = "none") -> CleanConfig:
+    """Reads and checks the flags for a method and a data set, and for what is evaluated apart.
 
     Raises:
         ValueError: no clean set for a method that needs one, or one for a method that does not.
     """
     kind = methods.get(method)
     needed = CLEAN_SET in kind.NEEDS
-    source = (_SOURCE.value or "set") if needed else "none"
+    validating = validation == "clean_set"
+    if needed and validating:
+        raise ValueError(
+            f"--validation=clean_set: --method={method} trains on its clean set, which therefore can't judge it: use "
+            "--validation=noisy_holdout or test_half"
+        )
+    source = (_SOURCE.value or "set") if needed else "validation" if validating else "none"
     drawn = [
         f"--{holder.name}={holder.value}"
         for holder in (_EXAMPLES, _PER_CLASS, _FILE, _BATCH, _SOURCE)
@@ -98,8 +105,12 @@ def clean_config(method: str, dataset_name: str) -> CleanConfig:
     ]
     sizes = [holder for holder in (_EXAMPLES, _PER_CLASS) if holder.value is not None]
     labelled = [*sizes, *((_FILE,) if _FILE.value is not None else ())]
+    if validating:
+        drawn = [text for text in drawn if text.startswith((f"--{_BATCH.name}=", f"--{_SOURCE.name}="))]
     if not needed and drawn:
         raise ValueError(f"--method={method} does not use {', '.join(drawn)}: leave it out")
+    if validation == "noisy_holdout" and not _HOLDOUT.value:
+        raise ValueError("--validation=noisy_holdout evaluates on a hold-out: give its size by --holdout_examples")
     if _CRITERION.value is not None and not _HOLDOUT.value:
         raise ValueError("--holdout_criterion decides on a hold-out: give --holdout_examples, or leave it out")
     if _BALANCED.value and not kind.READS_GIVEN:
@@ -112,9 +123,10 @@ def clean_config(method: str, dataset_name: str) -> CleanConfig:
     if len(sizes) > 1:
         raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
     # Whether a folder has checked images is seen when it is read.
-    if source == "set" and not labelled and dataset_name != "folder":
+    if source in ("set", "validation") and not labelled and dataset_name != "folder":
+        needing = "--validation=clean_set" if validating else f"--method={method}"
         raise ValueError(
-            f"--method={method} needs samples with true labels: give --clean_examples (1000 in the papers) or "
+            f"{needing} needs samples with true labels: give --clean_examples (1000 in the papers) or "
             "--clean_examples_per_class to draw from the data set's own, or --clean_labels_file for ones you checked"
         )
     return CleanConfig(

@@ -69,13 +69,15 @@ _AUGMENTATION = flags.DEFINE_enum(
     "auto: the preset's for natural images (cifar: pad 4, crop, flip; release: pad 2), none for digits and MNIST.",
 )
 
-VALIDATIONS = ("none", "test_half")
+VALIDATIONS = ("none", "test_half", "noisy_holdout", "clean_set")
 _VALIDATION = flags.DEFINE_enum(
     "validation",
     "none",
     VALIDATIONS,
-    "test_half: the first half of the test images, in their order, is evaluated apart as eval_validation_* columns, to "
-    "choose settings by, and the second alone is the test set (S2E: 5,000 and 5,000). none: all are the test set.",
+    "Images that are evaluated apart as eval_validation_* columns, to choose settings by. test_half: the first half of "
+    "the test images, in their order; the second alone is the test set then (S2E: 5,000 and 5,000). noisy_holdout: "
+    "the --holdout_examples, with their noisy labels. clean_set: training images with labels known to be right, by "
+    "--clean_examples, --clean_examples_per_class or --clean_labels_file, or clean/<class>/ in a folder. none: none.",
 )
 
 _PLAIN_IMAGES = ("digits", "mnist", "fashion_mnist")

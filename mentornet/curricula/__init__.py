@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mentornet.curricula.base import Curriculum
 
-__all__ = ["PRETRAINED", "Curriculum", "get", "learned_folder", "names", "of", "pretrained_names"]
+__all__ = ["PRETRAINED", "Curriculum", "get", "learned_folder", "names", "of", "parameters", "pretrained_names"]
 
 PRETRAINED = "pretrained:"
 _PRETRAINED_FOLDER = Path(__file__).parent / "pretrained"
@@ -52,6 +52,11 @@ def names() -> tuple[str, ...]:
     return tuple(_predefined())
 
 
+def parameters(name: str) -> tuple[str, ...]:
+    """Names of the parameters that a predefined curriculum takes behind its colon."""
+    return tuple(inspect.signature(_predefined()[name]).parameters)
+
+
 def pretrained_names() -> tuple[str, ...]:
     """Names of the learned MentorNets that come with the library; ``get`` takes them behind "pretrained:"."""
     return tuple(sorted(path.parent.name for path in _PRETRAINED_FOLDER.glob("*/card.json")))
@@ -65,7 +70,7 @@ def learned_folder(name_or_path: str) -> Path:
 
 
 def _parameters(name: str, text: str) -> dict[str, float]:
-    allowed = list(inspect.signature(_predefined()[name]).parameters)
+    allowed = parameters(name)
     values: dict[str, float] = {}
     for part in text.split(","):
         key, equals, value = part.partition("=")

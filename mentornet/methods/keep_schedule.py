@@ -4,7 +4,10 @@
   sec. 3 and 4). With ``release=1`` as the released code has it: the exponent is on tau and only while the rate falls,
   the whole tau is dropped from epoch 9 on, and training starts with the code's epoch 1.
 - ``constant:0.8``: R(t) = 0.8.
-- ``file:R.csv``: a number a line, R of epoch 0, 1, ...; the last one holds from there on.
+- ``file:R.csv``: a number a line, R of epoch 0, 1, ..., as many as the training has epochs. Another number is refused
+  unless the text says what to do: ``file:R.csv,rescale`` stretches or squeezes the curve to the training's length,
+  ``file:R.csv,hold`` takes epoch for epoch, and the last number holds from there on.
+- ``searched:FOLDER``: R.csv of a finished search (``scripts/search_schedule.py``), likewise.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ import numpy.typing as npt
 
 LEAST = 0.01
 """R is kept in [0.01, 1], so that a batch of 100 keeps one sample at least."""
+
+SCHEDULE_FILE = "R.csv"
+FITTINGS = ("rescale", "hold")
 
 Rates = npt.NDArray[np.float64]
 
@@ -39,15 +45,21 @@ class KeepSchedule:
             "co_teaching": _co_teaching,
             "constant": _constant,
             "file": _file,
+            "searched": _searched,
         }
         if kind not in kinds or not rest:
             raise ValueError(
-                f"keep_schedule={text!r}: use co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8 or file:R.csv"
+                f"keep_schedule={text!r}: use co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8, file:R.csv or "
+                "searched:FOLDER"
             )
         self.text, self._rates = text, kinds[kind](rest)
 
     def rates(self, num_epochs: int) -> Rates:
-        """R of epochs 0 to ``num_epochs`` - 1, float64 [num_epochs] in [0.01, 1]."""
+        """R of epochs 0 to ``num_epochs`` - 1, float64 [num_epochs] in [0.01, 1].
+
+        Raises:
+            ValueError: a file of another length, and nothing says what to do with it.
+        """
         return np.clip(self._rates(num_epochs), LEAST, 1.0)
 
 
@@ -86,16 +98,44 @@ def _constant(text: str) -> Callable[[int], Rates]:
 
 
 def _file(text: str) -> Callable[[int], Rates]:
-    path = Path(text).expanduser()
+    return _from_file(f"keep_schedule=file:{text}", *_with_fitting(text))
+
+
+def _searched(text: str) -> Callable[[int], Rates]:
+    folder, fitting = _with_fitting(text)
+    if not (Path(folder).expanduser() / SCHEDULE_FILE).is_file():
+        raise FileNotFoundError(
+            f"keep_schedule=searched:{folder}: the folder has no {SCHEDULE_FILE}, so no search has come to its end "
+            "there: give the --output of a finished one"
+        )
+    return _from_file(f"keep_schedule=searched:{text}", f"{folder}/{SCHEDULE_FILE}", fitting)
+
+
+def _with_fitting(text: str) -> tuple[str, str]:
+    """The path, and "rescale", "hold" or "" behind it."""
+    path, _, fitting = text.rpartition(",")
+    return (path, fitting) if fitting in FITTINGS and path else (text, "")
+
+
+def _from_file(shown: str, file: str, fitting: str) -> Callable[[int], Rates]:
+    path = Path(file).expanduser()
     if not path.is_file():
-        raise FileNotFoundError(f"keep_schedule=file:{text}: there is no such file")
+        raise FileNotFoundError(f"{shown}: there is no such file")
     lines = path.read_text(encoding="utf-8", errors="replace").split()
-    found = np.array([_number(line, f"keep_schedule=file:{text}") for line in lines])
+    found = np.array([_number(line, shown) for line in lines])
     if not found.size or found.min() < 0.0 or found.max() > 1.0:
-        raise ValueError(f"keep_schedule=file:{text} must hold a share in [0, 1] a line, one for each epoch")
+        raise ValueError(f"{shown} must hold a share in [0, 1] a line, one for each epoch")
 
     def rates(num_epochs: int) -> Rates:
-        return found[np.minimum(np.arange(num_epochs), len(found) - 1)]
+        epoch, last = np.arange(num_epochs), len(found) - 1
+        if fitting == "rescale":  # epoch e of E stands for e n / E of n, as in a search with shortened trials
+            return np.interp(epoch * (len(found) / num_epochs), np.arange(len(found)), found)
+        if len(found) != num_epochs and fitting != "hold":
+            raise ValueError(
+                f"{shown} is for {len(found)} epochs and this training has {num_epochs}: add ,rescale to stretch the "
+                "curve, or ,hold to take it epoch for epoch"
+            )
+        return found[np.minimum(epoch, last)]
 
     return rates
 

@@ -23,8 +23,9 @@ from mentornet.options import Option, RunFacts
 KEEP_SCHEDULE = Option(
     "keep_schedule",
     None,
-    "share R(t) of small losses that counts in epoch t: co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8 or "
-    "file:R.csv; by default co_teaching with the injected share of noise as tau",
+    "share R(t) of small losses that counts in epoch t: co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8, "
+    "file:R.csv (a number an epoch; ,rescale or ,hold behind it if the training has another length) or "
+    "searched:FOLDER of a search; by default co_teaching with the injected share of noise as tau",
     source="Han et al. 2018, sec. 3",
 )
 DIVIDE_TWICE = Option(

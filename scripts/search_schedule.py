@@ -1,0 +1,65 @@
+"""Searches R(t), how much to trust small losses in epoch t (S2E, ICML 2020), or tunes any setting of a recipe.
+
+    python scripts/search_schedule.py --flagfile=flags/recipes/s2e_fig3/mnist_sym50_co_teaching.flags --data_dir=DATA
+        --space=paper --sampler=newton --outer=6 --samples=6 --workers=2 --output=runs/search
+    python scripts/search_schedule.py --flagfile=RECIPE --space=grid:gamma=1,2,3 --output=runs/gamma
+
+Every trial is a training by train_cifar.py, whose flags are taken, too. Started again it continues; several such
+commands, on any machines, may work on one study. docs/search.md shows the uses.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from flags import quiet  # noqa: E402
+
+quiet.start_tensorflow(sys.argv)
+
+from absl import app, flags  # noqa: E402
+
+from flags import configuration  # noqa: E402
+
+try:
+    from flags.define import search_flags
+except ImportError as missing:
+    configuration.fail(Path(sys.argv[0]).name, missing)
+from mentornet.search import command, objective  # noqa: E402
+from mentornet.search.sampler import optuna  # noqa: E402
+
+SCRIPT = os.path.relpath(ROOT / "train_cifar.py")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the search; mistakes end with one sentence and exit code 2, a training that failed with 1."""
+    name = os.path.basename(argv[0])
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        plan = search_flags.plan(SCRIPT)
+        result = command.run(plan, search_flags.workers(), search_flags.retrain_seeds())
+    except (ValueError, OSError, flags.Error, optuna.exceptions.OptunaError) as error:
+        configuration.fail(name, error, code=2)
+    except objective.TrialFailed as error:
+        configuration.fail(name, error, code=1)
+    except KeyboardInterrupt:
+        configuration.fail(name, ValueError("stopped; the same command continues the search"), code=130)
+    test = result["test"]["accuracy_last"]
+    shown = "" if test is None else f", test accuracy {test:.4f} (mean of {result['test']['seeds']} seeds)"
+    print(
+        f"best: trial {result['best_trial']} with {result['best_score']:.4f} on the validation data{shown}; "
+        f"see {plan.folder / 'report.md'}"
+    )
+
+
+if __name__ == "__main__":
+    for module in search_flags.MODULES:
+        flags.adopt_module_key_flags(module)
+    app.run(main, flags_parser=lambda argv: configuration.parse_command_line(argv, search_flags.config))
