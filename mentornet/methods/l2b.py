@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.inspection import kernels
+from mentornet import inspection
+from mentornet.inspection import DECAYS
 from mentornet.methods import meta_step
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.loss_split import clean_samples
@@ -34,7 +35,6 @@ from mentornet.task import per_sample_cross_entropy
 ABLATIONS = ("none", "alpha_zero", "beta_zero", "alpha_plus_beta_one")
 NORMALISATIONS = ("rectified", "sigmoid", "softmax")
 SCOPES = ("joint", "separate")
-DECAYS = ("all", "kernels")
 
 
 class L2B(NoisyLabelMethod):
@@ -164,7 +164,7 @@ class L2B(NoisyLabelMethod):
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
         self._ablation, self._normalisation, self._scope = ablation, normalisation, scope
         self.pseudo_statistics = PseudoLabelStatistics(self.statistics.clean_known, self.largest_weight)
-        self._temperature, self._decay_all = float(temperature), decayed == "all"
+        self._temperature, self._decayed = float(temperature), decayed
         self._meta = MetaStep(
             lambda: self.students[0],
             self.student,
@@ -172,7 +172,7 @@ class L2B(NoisyLabelMethod):
             lookahead=lookahead,
             clean_decay=clean_decay,
             weight_decay=self.weight_decay,
-            decayed=self.decayed_variables,
+            decayed=lambda: self.decayed_variables(self.student),
         )
 
     @classmethod
@@ -233,8 +233,8 @@ class L2B(NoisyLabelMethod):
     def report(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.pseudo_statistics.result().items()}
 
-    def decayed_variables(self) -> list[tf.Variable]:
-        return self.student.trainable_variables if self._decay_all else kernels(self.student)
+    def decayed_variables(self, network: keras.Model) -> list[tf.Variable]:
+        return inspection.decayed(network, self._decayed)
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         label = batch["label"]
@@ -300,7 +300,7 @@ class L2B(NoisyLabelMethod):
             gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         if self._clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        gradients = with_decay(gradients, variables, self.decayed_variables(), self.weight_decay)
+        gradients = with_decay(gradients, variables, self.decayed_variables(self.student), self.weight_decay)
         self.optimizer.apply_gradients(zip(gradients, variables, strict=True), skip_gradients_aggregation=True)
 
 
