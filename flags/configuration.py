@@ -189,7 +189,7 @@ def config() -> Config:
         _check_counted(method.name, run)
     student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE)
     data = data_flags.data_config(run.seed, preset.augmentation)
-    clean = clean_flags.clean_config(method.name, data.dataset_name)
+    clean = clean_flags.clean_config(method.name, data.dataset_name, method.options)
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:
         raise ValueError(

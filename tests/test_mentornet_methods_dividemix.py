@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ import tf_keras as keras
 
 from mentornet import methods
 from mentornet.methods import mixing
-from mentornet.options import RunFacts
+from mentornet.methods.bootstrap_step import BootstrapStep
 from mentornet.stages import Stage
 from mentornet.training.optimizers import MomentumSGD
 from tests.processes import PATIENCE, ROOT
@@ -197,99 +197,34 @@ def test_a_warm_step_against_numpy(penalised):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-# ---- stages, looks and streams
+def test_l2bs_step_follows_on_unmixed_samples_with_sharpened_targets(monkeypatch):
+    """Its weights and targets come from the network behind the first step; the second network is as without it."""
+    monkeypatch.setattr(mixing, "mixing_weight", lambda *_: tf.constant(WEIGHT))
+    monkeypatch.setattr(mixing, "permutation", lambda *_: tf.constant(ORDER))
+    rng = np.random.default_rng(8)
+    clean = {
+        "clean_image": tf.constant(rng.normal(size=(5, 2, 2, 1)).astype(np.float32)),
+        "clean_label": tf.constant(rng.integers(0, CLASSES, 5).astype(np.int32)),
+    }
+    batch, held, seen = mix_batch(3) | clean, {}, []
 
+    def watched(step: BootstrapStep) -> Callable:
+        return lambda own, images, targets: seen.append((images, targets)) or step(own, images, targets)
 
-class Training:
-    """Networks' losses as told; positions 0 to 4 are labelled right."""
-
-    def __init__(self, losses: dict[str, np.ndarray]):
-        self._losses, self.asked = losses, []
-
-    def outputs(self, network: keras.Model):
-        self.asked.append(network.name)
-        return SimpleNamespace(loss=self._losses[network.name])
-
-    def tells_clean(self, scores: np.ndarray) -> float:
-        return float(scores[:5].mean() - scores[5:].mean())
-
-
-LOW_FIRST = np.array([0.1, 0.2, 0.1, 0.15, 0.1, 3.0, 3.1, 2.9])
-LOW_LAST = LOW_FIRST[::-1].copy()
-
-
-def test_each_network_trains_on_the_other_ones_division():
-    for a, b in ((LOW_FIRST, LOW_LAST), (LOW_LAST, LOW_FIRST)):
-        method = divide_mix()
-        assert method.look(Stage(("warm-up", 0), 0, epoch=0), None) is False
-        assert method.look(Stage(("mix", 1), 5, epoch=2), None) is False
-        assert method.look(Stage(("mix", 0), 4, epoch=2), Training({"a": a, "bb": b})) is True
-        for turn, losses in ((0, b), (1, a)):
-            streams = method.streams(Stage(("mix", turn), 4 + turn, epoch=2))
-            assert list(streams) == ["labelled", "unlabelled"]  # the first one's pass is the epoch
-            np.testing.assert_array_equal(streams["labelled"].positions, losses < 1)
-            np.testing.assert_array_equal(streams["unlabelled"].positions, losses > 1)
-            assert all(stream.views == ("weak", "weak") and stream.size == SIZE for stream in streams.values())
-            assert (streams["labelled"].values["clean"][losses < 1] > 0.99).all()
-        shares = [method.report()[f"labelled_share_peer_{k}"] for k in (1, 2)]
-        assert shares == [5 / 8, 5 / 8]
-        told = [method.report()[f"posterior_auc_peer_{k}"] for k in (1, 2)]
-        assert (told[1] > told[0]) == (a is LOW_FIRST)
-
-
-def test_stages_take_turns_and_end():
-    method = divide_mix(num_epochs=4)
-    stages = [method.next_stage(done) for done in range(9)]
-    kinds = [("warm-up", 0), ("warm-up", 1)] * 2 + [("mix", 0), ("mix", 1)] * 2
-    assert [stage.kind for stage in stages[:8]] == kinds
-    assert [stage.epoch for stage in stages[:8]] == [0, 0, 1, 1, 2, 2, 3, 3]
-    assert [stage.record for stage in stages[:8]] == [False, True] * 4
-    assert stages[8] is None
-    assert method.total_stages == 8
-    given = method.streams(stages[0])["given"]
-    assert (given.size, given.positions) == (2 * SIZE, None)
-
-
-def test_losses_are_averaged_over_the_last_epochs_from_the_warm_up_on():
-    method = divide_mix(loss_history=3)
-    rng = np.random.default_rng(0)
-    table = rng.random((5, N)).astype(np.float32)
-    for looks, losses in enumerate(table):
-        found = [method._averaged(k, losses * (k + 1), looks) for k in (0, 1)]
-        expected = table[max(0, looks - 2) : looks + 1].mean(axis=0)
-        for k in (0, 1):
-            np.testing.assert_allclose(found[k], expected * (k + 1), rtol=1e-6)
-
-
-def test_every_sample_has_the_mean_of_its_last_probabilities_whether_it_was_drawn_or_not():
-    method = divide_mix(num_epochs=4)
-    for epoch in (2, 3):
-        method.look(Stage(("mix", 0), 2 * epoch, epoch=epoch), Training({"a": LOW_FIRST, "bb": LOW_LAST}))
-    np.testing.assert_array_equal(method.weight_visits, 2.0)  # of the last epoch, by both networks
-    np.testing.assert_allclose(method.weight_totals, method.clean.numpy().sum(axis=0))
-
-
-def test_what_follows_from_the_data():
-    def prepared(**data):
-        facts = {"num_epochs": 9, "batch_size": 128, "noise_type": "uniform", "noise_fraction": 0.2}
-        return methods.DivideMix.prepared({"lambda_u": 0.0}, SimpleNamespace(**facts | data))
-
-    made = {"lambda_u": 0.0, "num_epochs": 9, "batch_size": 64, "entropy_penalty": False, "loss_history": 1}
-    assert prepared() == made
-    assert prepared(noise_fraction=0.9)["loss_history"] == 5
-    assert prepared(noise_fraction=None)["loss_history"] == 1
-    assert prepared(noise_type="asymmetric")["entropy_penalty"] is True
-    with pytest.raises(ValueError, match="use an even number"):
-        prepared(batch_size=33)
-
-
-def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="leave none of the 10 epochs"):
-        methods.DivideMix.check_options({}, RunFacts(None, num_epochs=10))
-    with pytest.raises(ValueError, match="must leave some of the 2 epochs"):
-        divide_mix(num_epochs=2)
-    with pytest.raises(ValueError, match="counts in epochs"):
-        divide_mix(max_steps=100)
+    for meta, turn in itertools.product(("none", "l2b"), (0, 1)):
+        method = divide_mix(meta=meta)
+        if meta == "l2b":
+            method._bootstrap = watched(method._bootstrap)
+        at(method, turn, 6, first=0, step=0, length=1)
+        method.train_step(batch)
+        held[meta, turn] = method.networks[turn].get_weights()
+    assert len(seen) == 1
+    rows = np.concatenate([batch["labelled_image"], batch["unlabelled_image"]], axis=1).reshape(4 * SIZE, 2, 2, 1)
+    np.testing.assert_array_equal(seen[0][0], rows)
+    np.testing.assert_allclose(seen[0][1].numpy().sum(axis=1), 1, rtol=1e-5)
+    for one, other in zip(held["none", 1], held["l2b", 1], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert any((one != other).any() for one, other in zip(held["none", 0], held["l2b", 0], strict=True))
 
 
 @pytest.mark.slow

@@ -44,6 +44,17 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(moment, whole, t
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("clean", [["--clean_source=labelled"], ["--clean_examples_per_class=2"]])
+def test_killed_with_l2bs_step_inside_it_ends_like_an_uninterrupted_run(clean, tmp_path):
+    flags = [*FLAGS, "--meta=l2b", "--clean_batch_size=10", *clean]
+    train(*flags, f"--train_log_dir={tmp_path / 'whole'}")
+    command = [sys.executable, "tests/killed_training.py", "step:4:1", *flags, f"--train_log_dir={tmp_path / 'run'}"]
+    assert processes.run(command).returncode == -signal.SIGKILL
+    train(*flags, f"--train_log_dir={tmp_path / 'run'}")
+    assert_same_training(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.slow
 def test_rows_rates_and_what_becomes_of_a_finished_run(whole, tmp_path, capsys):
     table = MetricsTable(whole / "metrics.csv").read()
     assert len(table["step"]) == 4
@@ -94,6 +105,10 @@ def parsed(*flags: str):
         (["--num_epochs=20", "--eval_every_steps=5"], "leave --eval_every_steps out"),
         (["--num_epochs=20", "--split_threshold=1"], "--split_threshold=1 must be above 0 and below 1"),
         (["--num_epochs=20", "--clean_examples=5"], "does not use --clean_examples=5"),
+        (["--num_epochs=20", "--clip_norm=1"], "--clip_norm is of the step of --meta=l2b"),
+        (["--num_epochs=20", "--meta=l2b"], "needs samples with true labels"),
+        (["--num_epochs=20", "--meta=l2b", "--clean_source=mixture"], "belongs to --method=l2b, not to dividemix"),
+        (["--num_epochs=20", "--meta=l2b", "--clean_source=labelled", "--clean_examples=9"], "leave --clean_examples"),
         (["--num_epochs=20", "--distribution_strategy=parameter_server"], "parameter_server"),
     ],
 )

@@ -21,8 +21,8 @@ from mentornet import inspection
 from mentornet.inspection import DECAYS
 from mentornet.methods import meta_step
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
+from mentornet.methods.clipped_step import clipped_step, scaled
 from mentornet.methods.loss_split import clean_samples
-from mentornet.methods.meta_gradient import with_decay
 from mentornet.methods.meta_step import MetaStep
 from mentornet.methods.protocol import CLEAN_SET
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
@@ -245,11 +245,17 @@ class L2B(NoisyLabelMethod):
             losses = tf.stack([per_sample_cross_entropy(label, logits), per_sample_cross_entropy(pseudo, logits)])
             weights = self.weights(products * self.learning_rate())
             objective = tf.reduce_sum(weights * losses)
-            scaled = objective
-            if hasattr(self.optimizer, "get_scaled_loss"):
-                scaled = self.optimizer.get_scaled_loss(objective)
+            descended = scaled(self.optimizer, objective)
         self.note_objective(objective)
-        self._apply(tape, scaled)
+        clipped_step(
+            tape,
+            descended,
+            self.optimizer,
+            self.student.trainable_variables,
+            clip_norm=self._clip_norm,
+            weight_decay=self.weight_decay,
+            decayed=self.decayed_variables(self.student),
+        )
         size = tf.cast(tf.shape(label)[0] * replicas(), tf.float32)
         shown, of_pseudo = size * weights[0], size * weights[1]
         self.pseudo_statistics.clean_known = self.statistics.clean_known and "is_clean" in batch
@@ -288,20 +294,6 @@ class L2B(NoisyLabelMethod):
             return normalised(raw, tf.reduce_sum(raw))
         rows = 2.0 if self._ablation == "none" else 1.0
         return normalised(raw, tf.reduce_sum(raw, axis=1, keepdims=True)) / rows
-
-    def _apply(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
-        """Sums the replicas' gradients, clips their global norm, adds the decay, and lets the optimiser step."""
-        variables = self.student.trainable_variables
-        gradients = tape.gradient(objective, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        if hasattr(self.optimizer, "get_unscaled_gradients"):
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        if replicas() > 1:
-            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        if self._clip_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        gradients = with_decay(gradients, variables, self.decayed_variables(self.student), self.weight_decay)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True), skip_gradients_aggregation=True)
 
 
 def label_pair(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

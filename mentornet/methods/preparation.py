@@ -60,7 +60,7 @@ class Preparation:
         given: int32 [n], labels trained on.
         num_classes: C.
         steps_per_epoch: at least 1.
-        clean_source: "set", "mixture", ... or "none".
+        clean_source: "set", "mixture", "labelled" or "none".
         clean_batch_size: clean samples a step, where the method chooses them itself.
         true_labels: gives int32 [n]; raises ValueError with what the labels are needed for, if nobody knows them.
         read_matrix: path -> float64 [r, c]; raises ValueError, FileNotFoundError.

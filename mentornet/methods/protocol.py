@@ -56,6 +56,12 @@ class MethodProtocol:
         return cls.report_columns + tuple(f"eval_{name}" for name in peer_columns(cls.peers))
 
     @classmethod
+    def needs(cls, options: Mapping[str, Any]) -> frozenset[str]:
+        """What the data must have under these options, by the names of ``OPTIONS``."""
+        del options
+        return cls.NEEDS
+
+    @classmethod
     def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
         """Refuses options that contradict each other or the run, before any work.
 
