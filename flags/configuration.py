@@ -81,6 +81,8 @@ class Config:
         if self.run.num_epochs is None:
             return self
         epoch = self.steps_per_epoch(examples)
+        if methods.get(self.method.name).counts_epochs:
+            return self._counted(epoch)
         steps, student = self.run.num_epochs * epoch, self.student
         run = dataclasses.replace(
             self.run, max_steps=steps, eval_every_steps=min(steps, self.run.eval_every_steps or epoch)
@@ -97,6 +99,15 @@ class Config:
             RunFolderError: the folder does not hold the labels it was trained on.
         """
         return self if self.run.num_epochs is None else self.resolved(len(workdir.read_labels()["given"]))
+
+    def _counted(self, epoch: int) -> Config:
+        """The same of a method that counts in epochs: no length in steps, boundaries of the rate in epochs."""
+        assert self.run.num_epochs is not None
+        student = self.student
+        if student.learning_rate_boundaries is None:
+            halfway = student_flags.default_epoch_boundaries(self.run.num_epochs)
+            student = dataclasses.replace(student, learning_rate_boundaries=halfway)
+        return dataclasses.replace(self, run=dataclasses.replace(self.run, eval_every_steps=epoch), student=student)
 
     def flag_modules(self) -> tuple[ModuleType, ...]:
         """Where the script's flags are defined."""
@@ -184,9 +195,11 @@ def config() -> Config:
     method = spade_flags.method_config(preset)
     distribution = distribution_flags.distribution_config(run.mode, run.device_id)
     kind = methods.get(method.name)
+    if kind.counts_epochs:
+        _check_counted(method.name, run)
     student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE)
     data = data_flags.data_config(run.seed, preset.augmentation)
-    clean = clean_flags.clean_config(method.name, data.dataset_name, data.validation)
+    clean = clean_flags.clean_config(method.name, data.dataset_name, method.options, data.validation)
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:
         raise ValueError(
@@ -203,7 +216,19 @@ def config() -> Config:
                 f"{flag} trains in several stages, which workers that don't wait for each other can't do: leave it "
                 "out, or use another strategy than parameter_server"
             )
-    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous, student.optimizer)
+    if asynchronous and kind.counts_epochs:
+        raise ValueError(
+            f"--method={method.name} looks at all losses after every epoch, for which workers that don't wait for each "
+            "other would have to: use another strategy than parameter_server"
+        )
+    facts = RunFacts(
+        run.max_steps,
+        student.weight_decay,
+        clean.balanced_batches,
+        asynchronous,
+        student.optimizer,
+        run.num_epochs,
+    )
     method_flags.check(method.name, method.options, facts)
     return Config(
         run=run,
@@ -213,6 +238,19 @@ def config() -> Config:
         distribution=distribution,
         clean=clean,
     )
+
+
+def _check_counted(method: str, run: RunConfig) -> None:
+    """Refuses lengths in steps for a method that counts in epochs, and what is changed by steps."""
+    how = f"--method={method} counts in epochs, whose number of steps follows from what it finds in the losses"
+    if is_given("max_number_of_steps"):
+        raise ValueError(f"{how}: give --num_epochs instead of --max_number_of_steps")
+    if run.train_log_dir is not None and run.mode in ("train", "train_and_evaluate") and run.num_epochs is None:
+        raise ValueError(f"{how}: give --num_epochs")
+    if is_given("eval_every_steps"):
+        raise ValueError(f"{how}, and is evaluated at the end of each: leave --eval_every_steps out")
+    if is_given("adam_beta1_after_decay"):
+        raise ValueError(f"{how}; Adam's beta1 changes by steps: leave --adam_beta1_after_decay out")
 
 
 def _check_numbers() -> None:

@@ -19,11 +19,17 @@ import tensorflow as tf
 import tf_keras as keras
 
 AUXILIARY_WEIGHT = 0.4
+DECAYS = ("all", "kernels")
 
 
 def kernels(student: keras.Model) -> list[tf.Variable]:
     """The variables weight decay applies to: convolution and dense kernels, no biases, no batch norm."""
     return [v for v in student.trainable_variables if v.name.split("/")[-1].split(":")[0].endswith("kernel")]
+
+
+def decayed(student: keras.Model, which: str) -> list[tf.Variable]:
+    """The variables that decay, by one of ``DECAYS``."""
+    return list(student.trainable_variables) if which == "all" else kernels(student)
 
 
 def num_classes(student: keras.Model) -> int:

@@ -93,6 +93,7 @@ class RunFacts:
         balanced: batches in which every given class is equally likely.
         asynchronous: workers that don't wait for each other.
         optimizer: "sgd" or "adam".
+        num_epochs: its length in epochs, if it is given so.
     """
 
     max_steps: int | None
@@ -100,6 +101,7 @@ class RunFacts:
     balanced: bool = False
     asynchronous: bool = False
     optimizer: str = "sgd"
+    num_epochs: int | None = None
 
 
 def given(options: Mapping[str, Any], name: str, default: Any = None) -> Any:

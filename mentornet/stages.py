@@ -34,12 +34,14 @@ class Stage:
         steps: its length. The streams go on where the training is: step t of the run has the same batch whatever stages
             lie before. None: one pass over the first stream, in an order of this stage's own, counted from its start.
         record: whether there is a row of metrics.csv at its end, and none inside. None: rows go by the run's interval.
+        epoch: which epoch of the training it belongs to, of methods that count in epochs; the learning rate goes by it.
     """
 
     kind: Hashable = "train"
     number: int = 0
     steps: int | None = None
     record: bool | None = None
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +82,14 @@ class TrainingSet(Protocol):
     Attributes:
         given: int32 [n], the labels trained on.
         folder: the run folder, of the process that writes it; None in the others.
+        tells_clean: scores [n] -> the area under the ROC curve with which they tell right from wrong labels, NaN where
+            that is not known; a diagnostic.
     """
 
     given: np.ndarray
     folder: Path | None
+
+    def tells_clean(self, scores: np.ndarray) -> float: ...
 
     def outputs(self, network: Any, positions: np.ndarray | None = None) -> Any:
         """What a network answers, in inference mode and not augmented; see ``training.evaluation.SampleOutputs``.

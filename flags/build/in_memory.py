@@ -124,13 +124,16 @@ def predictor(config: Config, loaded: LoadedData, seed: int, synchronized_batch_
 
 def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
     """The configured optimiser with its schedule; loss scaling under float16."""
-    settings, steps = config.student, config.run.max_steps
-    assert steps is not None
+    settings, steps, rates = config.student, config.run.max_steps, epoch_rates(config)
     epoch = config.steps_per_epoch(num_examples)
     start = settings.linear_decay_epoch
-    if settings.learning_rate_schedule == "cosine":
-        rate: Any = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    rate: Any
+    if rates is not None:
+        rate = rates[0]  # the engine changes it between stages
+    elif settings.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
     elif settings.learning_rate_schedule == "linear":
+        assert steps is not None
         rate = LinearDecay(settings.learning_rate, epoch, math.ceil(steps / epoch), start)
     else:
         most = config.data.max_batches_per_epoch or math.inf
@@ -160,4 +163,13 @@ def run_settings(config: Config) -> RunSettings:
         jit_compile=run.jit_compile,
         steps_per_execution=run.steps_per_execution,
         progress=run.show_progress,
+        rates=epoch_rates(config),
     )
+
+
+def epoch_rates(config: Config) -> tuple[float, ...] | None:
+    """The learning rate in each epoch, of methods that count in epochs; None for others."""
+    if not methods.get(config.method.name).counts_epochs:
+        return None
+    assert config.run.num_epochs is not None
+    return config.student.epoch_rates(config.run.num_epochs)

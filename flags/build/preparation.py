@@ -85,6 +85,9 @@ def preparation(
         read_matrix=read_matrix,
         first_run=first,
         noise_fraction=float(labels.noise_fraction) if injected else None,
+        noise_type=labels.noise_type,
+        batch_size=config.data.batch_size,
+        num_epochs=config.run.num_epochs,
         kept_matrix=read_matrix(str(kept)) if kept is not None and kept.is_file() else None,
         continued=workdir is not None and bool(checkpoints.written(workdir.checkpoints)),
     )

@@ -16,6 +16,7 @@ from flags import configuration
 from flags.build import curricula, in_memory, preparation
 from flags.configuration import Config
 from flags.define import student_flags
+from mentornet.runs.metrics_table import last_known
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
 from mentornet.training.distribution import serving
@@ -166,7 +167,9 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
     batches = build.ordered_batches(split, given, config.data)
     csv_file = config.run.output_csv_file
     assert csv_file is not None
-    assert config.run.max_steps is not None
+    epoch = config.run.dump_epoch
+    if epoch is None and config.run.max_steps is None:
+        epoch = _epoch_reached(run_folder)
     found = evaluate.dump_losses(
         network,
         folder,
@@ -175,12 +178,20 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
         clean,
         config.run.max_steps,
         csv_file,
-        config.run.dump_epoch,
+        epoch,
         config.run.activations_file,
     )
     print(f"{len(found.label):,} rows written to {csv_file}")
     if found.activation is not None:
         print(f"{found.activation.shape[1]:,} activations of each written to {config.run.activations_file}")
+
+
+def _epoch_reached(run_folder: Path) -> int:
+    """The epoch percent of the last row of a run that counts in epochs."""
+    percent = last_known(Workdir(run_folder).metrics.read()["epoch_percent"])
+    if percent is None:
+        raise ValueError(f"{run_folder} does not tell how far its run is: give --dump_epoch")
+    return int(percent)
 
 
 def _prepare_tensorflow(config: Config) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from absl import flags
 
@@ -10,7 +12,7 @@ from mentornet import methods
 from mentornet.methods.protocol import CLEAN_SET
 from mentornet.training import early_stopping
 
-SOURCES = ("set", "mixture")
+SOURCES = ("set", "mixture", "labelled")
 
 _EXAMPLES = flags.DEFINE_integer(
     "clean_examples",
@@ -37,7 +39,8 @@ _SOURCE = flags.DEFINE_enum(
     None,
     SOURCES,
     "set: samples with true labels (default). mixture, of methods that can do with it: no clean labels at all, but the "
-    "training samples that a two-component mixture of the losses takes for clean, found anew every epoch.",
+    "training samples that a two-component mixture of the losses takes for clean, found anew every epoch. labelled, of "
+    "methods that divide the samples (dividemix with --meta=l2b): those whose labels the method keeps.",
 )
 _HOLDOUT = flags.DEFINE_integer(
     "holdout_examples",
@@ -66,8 +69,8 @@ class CleanConfig:
         clean_examples_per_class: its size in each class, or None.
         clean_labels_file: the csv of checked images, or None.
         clean_batch_size: clean samples a step; None means the batch size.
-        clean_source: "set", "mixture", or for methods without clean samples "none", or "validation" if they are
-            evaluated apart.
+        clean_source: "set", "mixture", "labelled", or for methods without clean samples "none", or "validation" if they
+            are evaluated apart.
         holdout_examples: noisy samples kept back.
         holdout_criterion: "loss" or "accuracy", which decides on them.
         balanced_batches: classes are equally likely in a batch.
@@ -83,14 +86,14 @@ class CleanConfig:
     clean_labels_file: str | None = None
 
 
-def clean_config(method: str, dataset_name: str, validation: str = "none") -> CleanConfig:
-    """Reads and checks the flags for a method and a data set, and for what is evaluated apart.
+def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], validation: str = "none") -> CleanConfig:
+    """Reads and checks the flags for a method with its options, a data set, and what is evaluated apart.
 
     Raises:
         ValueError: no clean set for a method that needs one, or one for a method that does not.
     """
     kind = methods.get(method)
-    needed = CLEAN_SET in kind.NEEDS
+    needed = CLEAN_SET in kind.needs(options)
     validating = validation == "clean_set"
     if needed and validating:
         raise ValueError(
@@ -118,8 +121,8 @@ def clean_config(method: str, dataset_name: str, validation: str = "none") -> Cl
     if needed and source not in kind.clean_sources:
         able = [name for name in methods.names() if source in methods.get(name).clean_sources]
         raise ValueError(f"--clean_source={source} belongs to --method={' or '.join(able)}, not to {method}")
-    if source == "mixture" and labelled:
-        raise ValueError(f"--clean_source=mixture works without clean labels: leave --{labelled[0].name} out")
+    if source in ("mixture", "labelled") and labelled:
+        raise ValueError(f"--clean_source={source} works without clean labels: leave --{labelled[0].name} out")
     if len(sizes) > 1:
         raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
     # Whether a folder has checked images is seen when it is read.

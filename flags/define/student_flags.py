@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +47,8 @@ _BOUNDARIES = flags.DEFINE_list(
     "learning_rate_boundaries",
     None,
     "Steps after which the rate is lowered. Default: the paper's 19531,25000,30000 of 39000 steps (78000 of 120000 for "
-    "inception and cifarnet), scaled to max_number_of_steps.",
+    "inception and cifarnet), scaled to max_number_of_steps. Of methods that count in epochs (dividemix): epochs from "
+    "which it is lowered; default: half of them.",
 )
 _SCHEDULE = flags.DEFINE_enum(
     "learning_rate_schedule",
@@ -79,7 +81,8 @@ _PAPER_SCHEDULE = (39_000, (19_531, 25_000, 30_000))
 class StudentConfig:
     """Plain values of the student and optimiser flags, all defaults resolved.
 
-    ``learning_rate_boundaries`` None are the paper's, for a length of training that is not known yet.
+    ``learning_rate_boundaries`` None are the paper's, for a length of training that is not known yet; they are epochs
+    for methods that count in these.
     """
 
     name: str
@@ -104,6 +107,24 @@ class StudentConfig:
         every = self.num_epochs_per_decay * steps_per_epoch
         # Far more decays than any run needs; a rate below 1e-8 of the first changes nothing.
         return tuple(dict.fromkeys(max(1, round(every * k)) for k in range(1, 9)))
+
+    def epoch_rates(self, num_epochs: int) -> tuple[float, ...]:
+        """The rate in each epoch, of methods that count in epochs and whose boundaries are epochs."""
+        return tuple(self._epoch_rate(epoch, num_epochs) for epoch in range(num_epochs))
+
+    def _epoch_rate(self, epoch: int, num_epochs: int) -> float:
+        if self.learning_rate_schedule == "cosine":
+            return self.learning_rate * (1.0 + math.cos(math.pi * epoch / num_epochs)) / 2.0
+        if self.learning_rate_schedule == "linear":
+            start = 0.4 * num_epochs if self.linear_decay_epoch is None else self.linear_decay_epoch
+            if start >= num_epochs:
+                raise ValueError(f"the linear decay starts in epoch {start:g}, but there are only {num_epochs}")
+            return self.learning_rate * min(1.0, (num_epochs - epoch) / (num_epochs - start))
+        if self.num_epochs_per_decay is None:
+            drops = sum(epoch >= boundary for boundary in self.learning_rate_boundaries or ())
+        else:
+            drops = math.floor(epoch / self.num_epochs_per_decay)
+        return self.learning_rate * self.learning_rate_decay_factor**drops
 
 
 def may_name(student: str) -> bool:
@@ -204,6 +225,11 @@ def default_boundaries(student: str, max_steps: int) -> tuple[int, ...]:
     """The paper's boundaries of a student's learning rate, scaled to a length of training."""
     length, boundaries = _PAPER_SCHEDULES.get(student, _PAPER_SCHEDULE)
     return tuple(dict.fromkeys(max(1, round(step * max_steps / length)) for step in boundaries))
+
+
+def default_epoch_boundaries(num_epochs: int) -> tuple[int, ...]:
+    """The epoch from which on the rate is a tenth, of methods that count in epochs: half of them (DivideMix)."""
+    return (num_epochs // 2,) if num_epochs > 1 else ()
 
 
 def _boundaries(student: str, max_steps: int | None) -> tuple[int, ...] | None:

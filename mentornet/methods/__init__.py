@@ -32,6 +32,7 @@ _METHODS = {
     "decoupling": "decoupling.Decoupling",
     "co_teaching": "co_teaching.CoTeaching",
     "co_teaching_plus": "co_teaching_plus.CoTeachingPlus",
+    "dividemix": "dividemix.DivideMix",
 }
 
 _CLASSES = {path.rpartition(".")[2]: name for name, path in _METHODS.items()}

@@ -103,16 +103,16 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         self.step = mirrored_variable(tf.constant(0, tf.int64), "step")
         self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
         self.statistics = WeightStatistics(clean_known, self.largest_weight)
-        # Behind a function, so that Keras and checkpoints do not see it: evaluations start anew.
-        predicted = task or Classification(self.peers)
-        self._task = lambda: predicted
+        # Behind functions, so that Keras and checkpoints do not see them: evaluations and traces start anew.
+        predicted, compiled_steps = task or Classification(self.peers), dict[Any, Any]()
+        self._task, self._compiled_steps = lambda: predicted, lambda: compiled_steps
         self._interval_goes_on = False
-        self._compiled_steps: dict[Any, Any] = {}
         if num_examples is not None:
             self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
             self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
         if self.max_steps is None:
             self.records_weights = mirrored_variable(tf.constant(False), "records_weights")
+            self.stage_place = mirrored_variable(tf.constant([0, 0, 1], tf.int64), "stage_place")
 
     # ---- students
 
@@ -139,7 +139,7 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         """
         check_compile(optimizer, options)
         super().compile(optimizer, *arguments, **options)
-        self._compiled_steps = {}
+        self._compiled_steps().clear()
         if self.peers > 1:
             self.peer_optimizers = [students.copied_optimizer(self.optimizer) for _ in range(self.peers - 1)]
 
@@ -161,11 +161,33 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
             stage: the coming one.
             late: of methods that count in stages: whether it belongs to the last 10% of them.
         """
-        self._compiled_steps[self.stage.kind] = (self.train_function, self.train_tf_function)
+        steps = self._compiled_steps()
+        steps[self.stage.kind] = (self.train_function, self.train_tf_function)
         self.stage = stage
-        self.train_function, self.train_tf_function = self._compiled_steps.get(stage.kind, (None, None))
+        self.train_function, self.train_tf_function = steps.get(stage.kind, (None, None))
         if self.max_steps is None:
             self.records_weights.assign(late)
+
+    def begin(self, first: int, length: int) -> None:
+        """Tells where the steps of the present stage lie, before the first of them.
+
+        Args:
+            first: the step it begins with.
+            length: its steps.
+        """
+        if self.max_steps is None:
+            self.stage_place.assign([self.stage.epoch or 0, first, max(1, length)])
+
+    def present_epoch(self) -> tf.Tensor:
+        """The epoch of the coming step with its fraction, float32 scalar, of methods that count in stages."""
+        epoch, first, length = tf.unstack(tf.convert_to_tensor(self.stage_place))
+        share = tf.cast(self.step - first, tf.float32) / tf.cast(length, tf.float32)
+        return tf.cast(epoch, tf.float32) + share
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Gives the optimisers of all students this rate, from outside a step."""
+        for student in self.students:
+            getattr(student.optimizer, "inner_optimizer", student.optimizer).learning_rate = rate
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -192,12 +214,16 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
     # ---- the parts of a step
 
     def decay_term(self, scale: tf.Tensor | float = 1.0, network: keras.Model | None = None) -> tf.Tensor:
-        """theta/2 ||kernels||^2 of a network (default: ``student``) times ``scale``; this replica's share of it."""
+        """theta/2 ||decayed||^2 of a network (default: ``student``) times ``scale``; this replica's share of it."""
         if not self.weight_decay:
             return tf.constant(0.0)
-        variables = inspection.kernels(self.student if network is None else network)
+        variables = self.decayed_variables(self.student if network is None else network)
         squares = tf.add_n([tf.nn.l2_loss(tf.cast(variable, tf.float32)) for variable in variables])
         return self.weight_decay * scale * squares / replicas()
+
+    def decayed_variables(self, network: keras.Model) -> list[tf.Variable]:
+        """What the weight decay of a network applies to: its kernels."""
+        return inspection.kernels(network)
 
     def weighted_mean(self, losses: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """sum_i v_i l_i / b with b the entries of the global batch: divided by b, not by sum v (ICML eq. 1)."""

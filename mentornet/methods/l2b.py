@@ -17,11 +17,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.inspection import kernels
+from mentornet import inspection
+from mentornet.inspection import DECAYS
 from mentornet.methods import meta_step
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
+from mentornet.methods.clipped_step import clipped_step, scaled
 from mentornet.methods.loss_split import clean_samples
-from mentornet.methods.meta_gradient import with_decay
 from mentornet.methods.meta_step import MetaStep
 from mentornet.methods.protocol import CLEAN_SET
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
@@ -34,7 +35,6 @@ from mentornet.task import per_sample_cross_entropy
 ABLATIONS = ("none", "alpha_zero", "beta_zero", "alpha_plus_beta_one")
 NORMALISATIONS = ("rectified", "sigmoid", "softmax")
 SCOPES = ("joint", "separate")
-DECAYS = ("all", "kernels")
 
 
 class L2B(NoisyLabelMethod):
@@ -164,7 +164,7 @@ class L2B(NoisyLabelMethod):
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
         self._ablation, self._normalisation, self._scope = ablation, normalisation, scope
         self.pseudo_statistics = PseudoLabelStatistics(self.statistics.clean_known, self.largest_weight)
-        self._temperature, self._decay_all = float(temperature), decayed == "all"
+        self._temperature, self._decayed = float(temperature), decayed
         self._meta = MetaStep(
             lambda: self.students[0],
             self.student,
@@ -172,7 +172,7 @@ class L2B(NoisyLabelMethod):
             lookahead=lookahead,
             clean_decay=clean_decay,
             weight_decay=self.weight_decay,
-            decayed=self.decayed_variables,
+            decayed=lambda: self.decayed_variables(self.student),
         )
 
     @classmethod
@@ -233,8 +233,8 @@ class L2B(NoisyLabelMethod):
     def report(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.pseudo_statistics.result().items()}
 
-    def decayed_variables(self) -> list[tf.Variable]:
-        return self.student.trainable_variables if self._decay_all else kernels(self.student)
+    def decayed_variables(self, network: keras.Model) -> list[tf.Variable]:
+        return inspection.decayed(network, self._decayed)
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         label = batch["label"]
@@ -245,11 +245,17 @@ class L2B(NoisyLabelMethod):
             losses = tf.stack([per_sample_cross_entropy(label, logits), per_sample_cross_entropy(pseudo, logits)])
             weights = self.weights(products * self.learning_rate())
             objective = tf.reduce_sum(weights * losses)
-            scaled = objective
-            if hasattr(self.optimizer, "get_scaled_loss"):
-                scaled = self.optimizer.get_scaled_loss(objective)
+            descended = scaled(self.optimizer, objective)
         self.note_objective(objective)
-        self._apply(tape, scaled)
+        clipped_step(
+            tape,
+            descended,
+            self.optimizer,
+            self.student.trainable_variables,
+            clip_norm=self._clip_norm,
+            weight_decay=self.weight_decay,
+            decayed=self.decayed_variables(self.student),
+        )
         size = tf.cast(tf.shape(label)[0] * replicas(), tf.float32)
         shown, of_pseudo = size * weights[0], size * weights[1]
         self.pseudo_statistics.clean_known = self.statistics.clean_known and "is_clean" in batch
@@ -288,20 +294,6 @@ class L2B(NoisyLabelMethod):
             return normalised(raw, tf.reduce_sum(raw))
         rows = 2.0 if self._ablation == "none" else 1.0
         return normalised(raw, tf.reduce_sum(raw, axis=1, keepdims=True)) / rows
-
-    def _apply(self, tape: tf.GradientTape, objective: tf.Tensor) -> None:
-        """Sums the replicas' gradients, clips their global norm, adds the decay, and lets the optimiser step."""
-        variables = self.student.trainable_variables
-        gradients = tape.gradient(objective, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        if hasattr(self.optimizer, "get_unscaled_gradients"):
-            gradients = self.optimizer.get_unscaled_gradients(gradients)
-        if replicas() > 1:
-            gradients = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        if self._clip_norm is not None:
-            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
-        gradients = with_decay(gradients, variables, self.decayed_variables(), self.weight_decay)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True), skip_gradients_aggregation=True)
 
 
 def label_pair(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

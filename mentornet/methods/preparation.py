@@ -60,13 +60,16 @@ class Preparation:
         given: int32 [n], labels trained on.
         num_classes: C.
         steps_per_epoch: at least 1.
-        clean_source: "set", "mixture", ... or "none".
+        clean_source: "set", "mixture", "labelled" or "none".
         clean_batch_size: clean samples a step, where the method chooses them itself.
         true_labels: gives int32 [n]; raises ValueError with what the labels are needed for, if nobody knows them.
         read_matrix: path -> float64 [r, c]; raises ValueError, FileNotFoundError.
         first_run: folder -> the first training; raises ValueError, FileNotFoundError if it is not finished or on other
             data.
         noise_fraction: share of labels that noise was injected into; None where that is not known.
+        noise_type: what kind of noise was injected, "none" without.
+        batch_size: samples a step.
+        num_epochs: length of the run, where it was given in epochs.
         kept_matrix: the matrix that the run folder keeps, of a run that goes on; None for others.
         continued: the run goes on from a checkpoint.
     """
@@ -81,6 +84,9 @@ class Preparation:
     read_matrix: Callable[[str], np.ndarray]
     first_run: Callable[[str], FirstRun]
     noise_fraction: float | None = None
+    noise_type: str = "none"
+    batch_size: int = 1
+    num_epochs: int | None = None
     kept_matrix: np.ndarray | None = None
     continued: bool = False
 

@@ -31,6 +31,8 @@ class MethodProtocol:
         divergence_advice: what to do when the loss has diverged, half a sentence.
         report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
         RELEASE: (flag, value) of other flags under --preset=release, where this method's code differs.
+        counts_epochs: its length is a number of epochs, whose steps follow from what it finds: no ``max_steps``, but
+            ``num_epochs`` and ``total_stages``, and every stage says its epoch.
         total_stages: how many stages there are, of methods that count in these; else None.
     """
 
@@ -44,6 +46,7 @@ class MethodProtocol:
     divergence_advice = "a lower --learning_rate usually helps"
     report_columns: tuple[str, ...] = ()
     RELEASE: tuple[tuple[str, Any], ...] = ()
+    counts_epochs = False
     total_stages: int | None = None
     max_steps: int | None
 
@@ -51,6 +54,12 @@ class MethodProtocol:
     def metric_columns(cls) -> tuple[str, ...]:
         """What this method adds to the columns of metrics.csv that all runs have."""
         return cls.report_columns + tuple(f"eval_{name}" for name in peer_columns(cls.peers))
+
+    @classmethod
+    def needs(cls, options: Mapping[str, Any]) -> frozenset[str]:
+        """What the data must have under these options, by the names of ``OPTIONS``."""
+        del options
+        return cls.NEEDS
 
     @classmethod
     def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:

@@ -86,6 +86,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._accuracy: float | None = None
         self._saved = self._summarised = time.monotonic()
         self._resumed = 0.0
+        self.owes_checkpoint = False
         self.enter(Stage(), 0, settings.max_steps or 1, last=True, saves_at_end=True)
 
     def enter(self, stage: Stage, start: int, length: int, last: bool, saves_at_end: bool) -> None:
@@ -96,7 +97,8 @@ class IntervalRecorder(keras.callbacks.Callback):
             start: the step it began with.
             length: its steps.
             last: no other follows.
-            saves_at_end: a checkpoint at its end is due like any other; False: something follows that it must hold.
+            saves_at_end: a checkpoint at its end is due like any other; False: something follows that it must hold, and
+                whoever does that makes the one that is owed then.
         """
         self._stage, self._start, self._length = stage, start, length
         self._last, self._saves_at_end = last, saves_at_end
@@ -117,6 +119,8 @@ class IntervalRecorder(keras.callbacks.Callback):
         at_end = self._step >= self._start + self._length
         last = self._last and at_end
         if not last and not self._is_row(at_end):
+            if at_end and self._stage.record is False:
+                self._save(at_end, last)
             return
         self._inputs.check()
         row = self._row()
@@ -129,12 +133,20 @@ class IntervalRecorder(keras.callbacks.Callback):
         if self._selector is not None:
             self._selector.record(self.model.student, self._step)
         self.model.end_interval()
-        due = last or now - self._saved >= self._settings.save_interval_secs
-        if self._distribution.from_chief(due and (self._saves_at_end or not at_end)):
-            self._checkpoints.save()
-            self._saved = time.monotonic()
+        self._save(at_end, last)
         if self._progress is not None:
             self._show(self._step, row)
+
+    def _save(self, at_end: bool, last: bool) -> None:
+        """Makes a checkpoint if it is time, or notes that one is owed."""
+        due = last or time.monotonic() - self._saved >= self._settings.save_interval_secs
+        if not self._distribution.from_chief(due):
+            return
+        if self._saves_at_end or not at_end:
+            self._checkpoints.save()
+        else:
+            self.owes_checkpoint = True
+        self._saved = time.monotonic()
 
     def _is_row(self, at_end: bool) -> bool:
         """Whether an interval ends here."""

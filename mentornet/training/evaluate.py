@@ -85,7 +85,7 @@ def dump_losses(
     batches: tf.data.Dataset,
     ids: np.ndarray,
     clean: np.ndarray,
-    max_steps: int,
+    max_steps: int | None,
     csv_file: str,
     epoch: int | None = None,
     activations_file: str | None = None,
@@ -100,7 +100,7 @@ def dump_losses(
         batches: samples in order, with their noisy labels.
         ids: int64 [n], original index of each.
         clean: int32 [n], true labels.
-        max_steps: length of the run, for the epoch percent.
+        max_steps: length of the run, for the epoch percent; None: that is given.
         csv_file: the csv; replaced all at once.
         epoch: epoch percent to write instead of the checkpoint's.
         activations_file: also write the student's activation before its logits, see ``dump.write_activations``.
@@ -110,10 +110,12 @@ def dump_losses(
     """
     step = restore_student(student, checkpoints)
     found = sample_outputs(student, batches, with_activation=activations_file is not None)
-    percent = int(epoch_percent(step, max_steps)) if epoch is None else epoch
+    if epoch is None:
+        assert max_steps is not None
+        epoch = int(epoch_percent(step, max_steps))
     if activations_file is not None and found.activation is not None:
         write_activations(activations_file, ids, found.activation)
-    write_csv(csv_file, DUMP_COLUMNS, (ids, np.full(len(ids), percent), found.label, clean, found.loss))
+    write_csv(csv_file, DUMP_COLUMNS, (ids, np.full(len(ids), epoch), found.label, clean, found.loss))
     return found
 
 

@@ -86,7 +86,7 @@ class TrainingInputs:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a run proceeds; nothing here changes its result but the two step counts.
+    """How a run proceeds; nothing here changes its result but the two step counts and the rates.
 
     Attributes:
         max_steps: steps in all; None where the method counts in stages.
@@ -98,6 +98,7 @@ class RunSettings:
         jit_compile: compile the step with XLA.
         steps_per_execution: steps run by one call of the compiled training function.
         progress: print the progress line.
+        rates: the learning rate in each epoch, where the method counts in epochs; None: the optimiser knows it.
     """
 
     max_steps: int | None
@@ -109,6 +110,7 @@ class RunSettings:
     jit_compile: bool = False
     steps_per_execution: int = 10
     progress: bool = True
+    rates: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if (self.max_steps is not None and self.max_steps < 1) or self.eval_every_steps < 1:

@@ -7,6 +7,7 @@ variables, and the batches from the step, so that the end is the same bit for bi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import tf_keras as keras
 
 from mentornet import students
 from mentornet.methods.base import RECORDED_SHARE, NoisyLabelMethod
+from mentornet.runs.samples import weights_auc
 from mentornet.stages import Stage
 from mentornet.training.callbacks import IntervalRecorder, NanGuard
 from mentornet.training.checkpoints import Checkpoints
@@ -38,6 +40,11 @@ class TrainingView:
         self.given, self.folder = inputs.given, folder
         self._answers: dict[int, Answer] = {}
 
+    def tells_clean(self, scores: np.ndarray) -> float:
+        """See ``TrainingSet``."""
+        clean = self._inputs.clean
+        return float("nan") if clean is None else weights_auc(scores, self.given == clean)
+
     def outputs(self, network: keras.Model, positions: np.ndarray | None = None) -> SampleOutputs:
         """See ``TrainingSet``."""
         batches = self._inputs.ordered(positions)
@@ -56,6 +63,7 @@ def run_stages(
     every: int,
     distribution: Distribution,
     folder: Path | None,
+    rates: Sequence[float] | None = None,
 ) -> None:
     """Trains from the restored state to the end of the last stage.
 
@@ -67,17 +75,21 @@ def run_stages(
         every: steps between two rows, counted over all stages.
         distribution: where steps are computed.
         folder: the run folder, of the process that writes it.
+        rates: the learning rate in each epoch, of methods that count in epochs; else the optimisers know theirs.
     """
     training = TrainingView(inputs, distribution, folder)
     looks = type(method).look is not NoisyLabelMethod.look
     method.keep_intervals()
     while (stage := method.next_stage(checkpoints.stages_done)) is not None:
         method.enter(stage, _is_late(method, stage))
+        if rates is not None and stage.epoch is not None:
+            method.set_learning_rate(rates[min(stage.epoch, len(rates) - 1)])
         if not checkpoints.looked:
             changed = looks and method.look(stage, training) is not False
             checkpoints.mark_looked()
-            if changed:
+            if changed or recorder.owes_checkpoint:
                 checkpoints.save()
+            recorder.owes_checkpoint = False
         following = method.next_stage(stage.number + 1)
         _run_stage(method, stage, inputs, recorder, checkpoints, every, distribution, following)
         checkpoints.mark_done()
@@ -98,7 +110,8 @@ def _run_stage(
     own_order = stage.steps is None
     length = inputs.streams.steps(next(iter(streams.values()))) if stage.steps is None else stage.steps
     first = checkpoints.stage_start
-    recorder.enter(stage, first, length, following is None, saves_at_end=not _will_save(method, following))
+    recorder.enter(stage, first, length, following is None, saves_at_end=not _will_look(method, following))
+    method.begin(first, length)
     reached, end = int(method.step.numpy()), first + length
     while reached < end:
         steps, intervals = _next_fit(reached, end, every, stage.record)
@@ -115,8 +128,8 @@ def _run_stage(
         reached += steps * intervals
 
 
-def _will_save(method: NoisyLabelMethod, following: Stage | None) -> bool:
-    """Whether the next stage begins with a look, whose checkpoint makes one at this stage's end superfluous."""
+def _will_look(method: NoisyLabelMethod, following: Stage | None) -> bool:
+    """Whether the next stage begins with a look, after which a checkpoint that is due at this stage's end is made."""
     return following is not None and type(method).look is not NoisyLabelMethod.look
 
 

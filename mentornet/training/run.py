@@ -85,7 +85,16 @@ def train(
         recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution, selector)
         folder = workdir.path if distribution.is_chief else None
         try:
-            run_stages(method, inputs, checkpoints, recorder, settings.eval_every_steps, distribution, folder)
+            run_stages(
+                method,
+                inputs,
+                checkpoints,
+                recorder,
+                settings.eval_every_steps,
+                distribution,
+                folder,
+                settings.rates,
+            )
         finally:
             recorder.close()
     student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)

@@ -1,0 +1,147 @@
+"""What semi-supervised methods do with the views of a batch: guess labels, sharpen them, mix samples, and the losses.
+
+MixMatch (Berthelot et al., NeurIPS 2019, section 3) as DivideMix uses it (Li et al., ICLR 2020, section 3.2): labelled
+and unlabelled samples mix freely, and which loss a row has follows from the sample that keeps the larger part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from mentornet.features import random_seed
+from mentornet.methods.replicas import gather, own_part, replicas, total
+
+_TINY = 1e-12
+
+
+def guess(logits: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The mean of several predicted distributions, a constant.
+
+    Args:
+        logits: each float [n, C], of other views or networks.
+
+    Returns:
+        float32 [n, C]; rows sum to 1.
+    """
+    predicted = [tf.nn.softmax(tf.cast(answered, tf.float32)) for answered in logits]
+    return tf.stop_gradient(tf.add_n(predicted) / len(predicted))
+
+
+def refined(label: tf.Tensor, clean: tf.Tensor, guessed: tf.Tensor) -> tf.Tensor:
+    """Given labels that count as much as they are probably right: w y + (1 - w) guess (eq. 3).
+
+    Args:
+        label: int [n].
+        clean: w, float32 [n] in [0, 1].
+        guessed: distributions float32 [n, C].
+
+    Returns:
+        float32 [n, C].
+    """
+    weight = clean[:, tf.newaxis]
+    return weight * tf.one_hot(label, guessed.shape[-1]) + (1.0 - weight) * guessed
+
+
+def sharpened(distributions: tf.Tensor, temperature: float) -> tf.Tensor:
+    """p_k^(1/T) / sum of them (eq. 4): float32 [n, C] -> [n, C]; T = 1 changes nothing, T -> 0 leaves the largest."""
+    # Against the largest, so that a small temperature does not let all of them vanish.
+    scaled = distributions / tf.maximum(tf.reduce_max(distributions, axis=-1, keepdims=True), _TINY)
+    powers = tf.pow(scaled, 1.0 / temperature)
+    return powers / tf.reduce_sum(powers, axis=-1, keepdims=True)
+
+
+def mixing_weight(alpha: float, seed: int, step: tf.Tensor) -> tf.Tensor:
+    """lambda ~ Beta(alpha, alpha), or 1 - lambda if that is more; a function of (seed, step), float32 in [0.5, 1].
+
+    X / (X + Y) with X and Y two Gamma variables of shape alpha.
+    """
+    drawn = tf.random.stateless_gamma([2], random_seed(seed, "mixing_weight", step), alpha=alpha)
+    share = drawn[0] / tf.maximum(drawn[0] + drawn[1], _TINY)
+    return tf.maximum(share, 1.0 - share)
+
+
+def permutation(count: tf.Tensor | int, seed: int, step: tf.Tensor) -> tf.Tensor:
+    """A random order of ``count`` rows, int32 [count]; a function of (seed, step)."""
+    return tf.argsort(tf.random.stateless_uniform([count], random_seed(seed, "mixing_partners", step)), stable=True)
+
+
+def mixed(values: tf.Tensor, partners: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """weight values + (1 - weight) partners, of the same shape."""
+    return weight * values + (1.0 - weight) * partners
+
+
+def mixed_batch(
+    images: tf.Tensor, targets: tf.Tensor, weight: tf.Tensor, partners: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Every row with the larger part of itself and the smaller one of its partner (eqs. 7 and 8).
+
+    Args:
+        images: float32 [n, h, w, c], this replica's rows.
+        targets: float32 [n, C].
+        weight: of a row itself.
+        partners: int32 [all rows of the global batch], which row each is mixed with.
+    """
+    own = own_part(partners, images)
+    first, second = (mixed(rows, tf.gather(gather(rows), own), weight) for rows in (images, targets))
+    return first, second
+
+
+def sample_rows(labelled: Sequence[tf.Tensor], unlabelled: Sequence[tf.Tensor]) -> tf.Tensor:
+    """One row a view of as many labelled as unlabelled samples, those of one place together.
+
+    So the rows of several replicas, one behind the other, are those of the whole batch.
+
+    Args:
+        labelled: each [b, ...], a view or what belongs to it.
+        unlabelled: likewise.
+
+    Returns:
+        [b (views of both), ...].
+    """
+    together = tf.stack([*labelled, *unlabelled], axis=1)
+    return tf.reshape(together, tf.concat([[-1], tf.shape(together)[2:]], 0))
+
+
+def semi_supervised(targets: tf.Tensor, logits: tf.Tensor, strength: tf.Tensor | float, views: int = 2) -> tf.Tensor:
+    """L_x + strength L_u + L_reg (eq. 12): this replica's share of the loss of the global batch.
+
+    Args:
+        targets: float32 [n, C], rows in the order of ``sample_rows`` with ``views`` labelled and as many unlabelled.
+        logits: float32 [n, C].
+        strength: lambda_u as it is now.
+        views: of each sample.
+    """
+    rows = tf.cast(tf.shape(logits)[0] * replicas(), tf.float32)
+    keeps = tf.tile([1.0] * views + [0.0] * views, [tf.shape(logits)[0] // (2 * views)])
+    losses = keeps * cross_entropies(targets, logits) + strength * (1.0 - keeps) * squared_errors(targets, logits)
+    mean_prediction = total(tf.reduce_sum(tf.nn.softmax(logits), axis=0) / rows)
+    return tf.reduce_sum(losses) / (rows / 2.0) + imbalance(mean_prediction) / replicas()
+
+
+def cross_entropies(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """- sum_k target_k log p_k of every row (eq. 9), [n, C] -> float32 [n]."""
+    return -tf.reduce_sum(targets * tf.nn.log_softmax(tf.cast(logits, tf.float32)), axis=-1)
+
+
+def squared_errors(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The mean over the C classes of (p_k - target_k)^2 of every row (eq. 10), [n, C] -> float32 [n]."""
+    return tf.reduce_mean(tf.square(tf.nn.softmax(tf.cast(logits, tf.float32)) - targets), axis=-1)
+
+
+def imbalance(mean_prediction: tf.Tensor) -> tf.Tensor:
+    """sum_k 1/C log((1/C) / p_k) of a mean prediction float32 [C] (eq. 11): 0 if it is uniform, else above 0."""
+    prior = 1.0 / mean_prediction.shape[-1]
+    return tf.reduce_sum(prior * tf.math.log(prior / tf.maximum(mean_prediction, _TINY)))
+
+
+def negative_entropies(logits: tf.Tensor) -> tf.Tensor:
+    """sum_k p_k log p_k of every row (eq. 6 of DivideMix, for asymmetric noise): [n, C] -> float32 [n], at most 0."""
+    logits = tf.cast(logits, tf.float32)
+    return tf.reduce_sum(tf.nn.softmax(logits) * tf.nn.log_softmax(logits), axis=-1)
+
+
+def ramp(epoch: tf.Tensor, start: float, length: float = 16.0) -> tf.Tensor:
+    """0 up to epoch ``start``, rising linearly to 1 within ``length`` epochs; released code of DivideMix."""
+    return tf.clip_by_value((epoch - start) / length, 0.0, 1.0)

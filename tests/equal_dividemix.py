@@ -1,0 +1,90 @@
+"""A process of the tests of DivideMix: trains a little on one device and on two, and stores what is left of both.
+
+    python tests/equal_dividemix.py OUTPUT.npz
+
+Run as a program of its own, because the CPU has to be divided before TensorFlow's first operation. The students have
+batch norm over the global batch, so that two halves of a batch can do what the whole one does.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from data.augmentation import AUGMENTATIONS
+from data.streams import MemoryStreams, Source
+from mentornet import methods
+from mentornet.training.distribution import strategy
+from mentornet.training.distribution.inputs import training_batches
+from mentornet.training.optimizers import MomentumSGD
+
+EXAMPLES, SIZE, CLASSES = 40, 4, 3
+
+
+def student(name: str, seed: int) -> keras.Model:
+    image = keras.Input((6, 6, 1))
+    x = keras.layers.Conv2D(3, 3, kernel_initializer=keras.initializers.RandomNormal(stddev=0.5, seed=seed))(image)
+    x = keras.layers.BatchNormalization(momentum=0.9, synchronized=True)(x)
+    x = keras.layers.Flatten()(keras.layers.Activation("swish")(x))
+    start = keras.initializers.RandomNormal(stddev=0.2, seed=seed + 1)
+    return keras.Model(image, keras.layers.Dense(CLASSES, kernel_initializer=start)(x), name=name)
+
+
+def train(place: strategy.Distribution) -> dict[str, np.ndarray]:
+    """An epoch of warm-up and one of mixing, of both networks."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (EXAMPLES, 6, 6, 1), np.uint8)
+    labels, clean = rng.integers(0, CLASSES, EXAMPLES), rng.random((2, EXAMPLES)).astype(np.float32)
+    streams = MemoryStreams(
+        {"training": Source(images, labels, 2 * SIZE, labels > 0)},
+        seed=1,
+        augmentation=AUGMENTATIONS["crop"],
+        shard=place.input_shard,
+    )
+    with place.scope():
+        method = methods.DivideMix(
+            [student("a", 1), student("b", 5)],
+            num_epochs=2,
+            batch_size=SIZE,
+            warmup_epochs=1,
+            entropy_penalty=True,
+            num_examples=EXAMPLES,
+            weight_decay=1e-2,
+            seed=3,
+        )
+        method.compile(MomentumSGD(0.05, 0.9))
+        method.build_optimizers()
+    method.clean.assign(clean)
+    done = 0
+    while (stage := method.next_stage(done)) is not None:
+        done += 1
+        method.enter(stage)
+        own = method.streams(stage)
+        length = streams.steps(next(iter(own.values())))
+        method.begin(int(method.step.numpy()), length)
+        method.fit(training_batches(place, streams, own, 0, length, stage.number), steps_per_epoch=length, verbose=0)
+    held = {}
+    for k, network in enumerate(method.networks):
+        held |= {f"{k}/{number}": variable for number, variable in enumerate(network.variables)}
+    held |= {f"statistics/{name}": value for name, value in method.statistics.result().items()}
+    return {name: tf.convert_to_tensor(value).numpy() for name, value in held.items()}
+
+
+def main() -> None:
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+    tf.config.experimental.enable_op_determinism()
+    tf.random.set_seed(0)
+    places = {"one": strategy.create("one_device"), "two": strategy.create("mirrored")}
+    assert places["two"].replicas == 2
+    np.savez(sys.argv[1], **{f"{name}/{key}": value for name, at in places.items() for key, value in train(at).items()})
+
+
+if __name__ == "__main__":
+    main()

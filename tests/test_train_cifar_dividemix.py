@@ -1,0 +1,147 @@
+"""Methods that count in epochs through train_cifar.py: DivideMix killed anywhere, its flags, rates and tables."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import numpy as np
+import pytest
+
+from mentornet.runs.metrics_table import MetricsTable
+from tests import processes
+from tests.script_runs import assert_same_training
+from tests.test_train_cifar_methods import train
+
+DATA = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=symmetric", "--noise_fraction=0.5"]
+SHORT = ["--method=dividemix", "--num_epochs=4", "--warmup_epochs=2", "--batch_size=40", "--train_examples=160"]
+OTHERS = ["--augmentation=crop", "--learning_rate=0.02", "--weight_decay=5e-4", "--steps_per_execution=1"]
+QUIET = ["--noshow_progress", "--loss_history=2"]
+FLAGS = [*DATA, *SHORT, *OTHERS, *QUIET]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(*FLAGS, f"--train_log_dir={folder}")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    ["step:0:2", "step:1:1", "evaluation:1:0", "end:1:0", "look:4:1", "step:4:1", "end:4:0", "step:5:1", "start:7:0"],
+)
+def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(moment, whole, tmp_path):
+    """In the warm-up of either network, in a row, between stages, in a look, in an epoch of either network."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "tests/killed_training.py", moment, *FLAGS, f"--train_log_dir={folder}"]
+    done = processes.run(command)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not (folder / "result.json").exists()
+    train(*FLAGS, f"--train_log_dir={folder}")
+    assert_same_training(folder, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clean", [["--clean_source=labelled"], ["--clean_examples_per_class=2"]])
+def test_killed_with_l2bs_step_inside_it_ends_like_an_uninterrupted_run(clean, tmp_path):
+    flags = [*FLAGS, "--meta=l2b", "--clean_batch_size=10", *clean]
+    train(*flags, f"--train_log_dir={tmp_path / 'whole'}")
+    command = [sys.executable, "tests/killed_training.py", "step:4:1", *flags, f"--train_log_dir={tmp_path / 'run'}"]
+    assert processes.run(command).returncode == -signal.SIGKILL
+    train(*flags, f"--train_log_dir={tmp_path / 'run'}")
+    assert_same_training(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_rows_rates_and_what_becomes_of_a_finished_run(whole, tmp_path, capsys):
+    table = MetricsTable(whole / "metrics.csv").read()
+    assert len(table["step"]) == 4
+    np.testing.assert_allclose(table["learning_rate"], [0.02, 0.02, 0.002, 0.002])  # a tenth from half of the epochs on
+    assert table["step"][:2].tolist() == [8, 16]  # 160 samples in batches of 40, for two networks
+    assert ((table["epoch_percent"] > [15, 40, 65, 90]) & (table["epoch_percent"] < [25, 50, 75, 100])).all()
+    for name in ("posterior_auc_peer_1", "labelled_share_peer_2"):
+        assert np.isnan(table[name][:2]).all()
+        assert ((table[name][2:] > 0) & (table[name][2:] < 1)).all()
+    before = {file.name: file.stat().st_mtime_ns for file in whole.iterdir() if file.is_file()}
+    train(*FLAGS, f"--train_log_dir={whole}")
+    assert "nothing to do" in capsys.readouterr().out
+    assert before == {file.name: file.stat().st_mtime_ns for file in whole.iterdir() if file.is_file()}
+    samples = np.genfromtxt(whole / "samples.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
+    assert np.isfinite(samples["mean_weight"]).all()
+
+
+@pytest.mark.slow
+def test_evaluation_and_losses_of_a_run_without_a_number_of_steps(whole, tmp_path):
+    from flags import configuration
+    from flags.commands import tasks
+
+    found = tasks.evaluate_run(
+        configuration.parse(["train_cifar.py", f"--checkpoint_dir={whole}", f"--eval_dir={tmp_path}"])
+    )
+    last = MetricsTable(whole / "metrics.csv").read()
+    assert found["accuracy"] == pytest.approx(last["eval_accuracy"][-1])
+    csv = tmp_path / "losses.csv"
+    flags = ["--mode=dump_losses", f"--checkpoint_dir={whole}", f"--output_csv_file={csv}"]
+    tasks.dump_losses(configuration.parse(["train_cifar.py", *flags]))
+    dumped = np.genfromtxt(csv, delimiter=",", skip_header=1)
+    assert len(dumped) == 160
+    assert set(dumped[:, 1]) == {last["epoch_percent"][-1]}
+
+
+def parsed(*flags: str):
+    from flags import configuration
+
+    return configuration.parse(["train_cifar.py", *DATA, "--train_log_dir=never", "--method=dividemix", *flags])
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--max_number_of_steps=100"], "give --num_epochs instead of --max_number_of_steps"),
+        ([], "counts in epochs, whose number of steps follows .*: give --num_epochs$"),
+        (["--num_epochs=10"], "--warmup_epochs=10 leave none of the 10 epochs"),
+        (["--num_epochs=20", "--eval_every_steps=5"], "leave --eval_every_steps out"),
+        (["--num_epochs=20", "--split_threshold=1"], "--split_threshold=1 must be above 0 and below 1"),
+        (["--num_epochs=20", "--clean_examples=5"], "does not use --clean_examples=5"),
+        (["--num_epochs=20", "--clip_norm=1"], "--clip_norm is of the step of --meta=l2b"),
+        (["--num_epochs=20", "--meta=l2b"], "needs samples with true labels"),
+        (["--num_epochs=20", "--meta=l2b", "--clean_source=mixture"], "belongs to --method=l2b, not to dividemix"),
+        (["--num_epochs=20", "--meta=l2b", "--clean_source=labelled", "--clean_examples=9"], "leave --clean_examples"),
+        (["--num_epochs=20", "--distribution_strategy=parameter_server"], "parameter_server"),
+    ],
+)
+def test_refusals_come_before_any_work(flags, message):
+    with pytest.raises(ValueError, match=message):
+        parsed(*flags)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ([], [1, 1, 1, 0.1, 0.1, 0.1]),
+        (["--learning_rate_boundaries=2,5"], [1, 1, 0.1, 0.1, 0.1, 0.01]),
+        (["--learning_rate_boundaries="], [1] * 6),
+        (["--num_epochs_per_decay=2"], [1, 1, 0.1, 0.1, 0.01, 0.01]),
+        (["--learning_rate_schedule=cosine"], [(1 + np.cos(np.pi * e / 6)) / 2 for e in range(6)]),
+        (["--learning_rate_schedule=linear", "--linear_decay_epoch=3"], [1, 1, 1, 1, 2 / 3, 1 / 3]),
+    ],
+)
+def test_rates_of_the_epochs(flags, expected):
+    from flags.build import in_memory
+
+    config = parsed("--num_epochs=6", "--warmup_epochs=1", "--learning_rate=1", *flags).resolved(1000)
+    assert config.run.max_steps is None
+    np.testing.assert_allclose(in_memory.epoch_rates(config), expected, rtol=1e-12)
+    assert float(in_memory.optimizer(config, 1000).learning_rate) == 1
+    assert config.identity() == config.resolved(1000).identity()
+
+
+def test_other_methods_have_no_rates_by_epoch():
+    from flags import configuration
+    from flags.build import in_memory
+
+    config = configuration.parse(["train_cifar.py", *DATA, "--train_log_dir=never", "--num_epochs=6"]).resolved(1000)
+    assert config.run.max_steps == 6 * 7
+    assert in_memory.epoch_rates(config) is None
