@@ -118,7 +118,9 @@ class Config:
             )
         }
         student = dataclasses.asdict(self.student)
-        student["studentnet"] = student.pop("name")
+        student["studentnet"], student["student_variant"] = student.pop("name"), student.pop("variant")
+        if student["student_variant"] in (None, "paper"):
+            del student["student_variant"]  # folders made before there was a choice have the paper's
         _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps", optimizer="sgd")
         _forget_defaults(student, linear_decay_epoch=None, adam_beta1=0.9, adam_beta1_after_decay=None)
         if self.run.num_epochs is not None:
@@ -174,8 +176,8 @@ def config() -> Config:
     method = spade_flags.method_config(preset)
     distribution = distribution_flags.distribution_config(run.mode, run.device_id)
     kind = methods.get(method.name)
-    student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE)
-    data = data_flags.data_config(run.seed, preset.augmentation)
+    student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE, method.name)
+    data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
     clean = clean_flags.clean_config(method.name, data.dataset_name)
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:

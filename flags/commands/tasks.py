@@ -15,7 +15,7 @@ from absl import logging
 from flags import configuration
 from flags.build import curricula, in_memory, preparation
 from flags.configuration import Config
-from flags.define import student_flags
+from flags.define import presets, student_flags
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
 from mentornet.training.distribution import serving
@@ -246,11 +246,13 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
     for name, fits in (("studentnet", student_flags.may_name(trained.get("studentnet", ""))), ("method", same_method)):
         if not fits:
             raise ValueError(f"the run in {run_folder} has --{name}={trained[name]}: leave the flag out")
+    name = trained.get("studentnet", config.student.name)
     student = dataclasses.replace(
         config.student,
-        name=trained.get("studentnet", config.student.name),
+        name=name,
         dropout_keep_probability=trained.get("dropout_keep_probability", config.student.dropout_keep_probability),
         auxiliary_head=trained.get("auxiliary_head", False),
+        variant=trained.get("student_variant", presets.PAPER.student_variant.get(name)),
     )
     epochs = trained.get("num_epochs")
     steps = None if epochs else trained.get("max_steps", config.run.max_steps)
