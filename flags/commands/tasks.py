@@ -15,7 +15,7 @@ from absl import logging
 from flags import configuration
 from flags.build import curricula, in_memory, preparation
 from flags.configuration import Config
-from flags.define import presets, student_flags
+from flags.define import presets, released_flags, student_flags
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
 from mentornet.training.distribution import serving
@@ -63,6 +63,8 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     # A finished run needs neither its data nor what its method was made from.
     if distribution.from_chief(workdir.is_run_folder() and workdir.finished()):
         return _say_finished(config, workdir) if distribution.is_chief else {}
+    if distribution.is_chief and (advice := released_flags.about_noise(config.data.dataset_name)):
+        print(f"note: {advice}", flush=True)
     loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
     config = config.resolved(len(loaded.train))
     inputs = build.training_inputs(loaded, config, distribution)
