@@ -212,6 +212,7 @@ def _check_optimizer(schedule: str) -> None:
         (_BETA1, adam, "optimizer=adam"),
         (_BETA1_LATER, adam and schedule == "linear", "optimizer=adam with --learning_rate_schedule=linear"),
         (_LINEAR_FROM, schedule == "linear", "learning_rate_schedule=linear"),
+        (_DECAY_FACTOR, schedule == "steps", "learning_rate_schedule=steps"),
     ):
         if flag.present and not used:
             raise ValueError(f"--{flag.name} is used by --{of} only: leave it out")
