@@ -1,4 +1,4 @@
-"""Writes flags/recipes: one flagfile for every cell of the papers' tables that the methods here can fill.
+"""Writes flags/recipes: flagfiles for cells of the papers' tables.
 
     python scripts/make_recipes.py          # writes the files; a test holds that they are what this script gives
 
