@@ -34,3 +34,11 @@ def test_a_recipe_points_to_a_result_if_and_only_if_there_is_one(recipe):
 
 def test_every_result_of_recipes_is_shown_on_a_page():
     assert set(RUN.values()) == set(recipe_files.SHOWN)
+
+
+def test_the_order_in_which_the_recurrent_network_reads_is_told_as_it_is():
+    """ICML appendix D: it encodes the samples of a mini-batch one after another; so does ``architectures.RNN``."""
+    text = " ".join((ROOT / "docs" / "learning.md").read_text(encoding="utf-8").split())
+    assert "ours, like our CNN, walks over a sample's T past losses" not in text
+    assert "reads the samples of a mini-batch one after another, and so does ours" in text
+    assert "is not known" in text
