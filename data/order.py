@@ -125,6 +125,7 @@ class BalancedOrder(EpochOrder):
         *,
         what: str = "training images",
         most_steps: int | None = None,
+        may_repeat: bool = False,
     ) -> None:
         """Sorts the images by class.
 
@@ -135,11 +136,13 @@ class BalancedOrder(EpochOrder):
           shard: see `EpochOrder`.
           what: see `EpochOrder`.
           most_steps: see `EpochOrder`.
+          may_repeat: a batch may be larger than n.
 
         Raises:
           ValueError: as `EpochOrder`.
         """
         given = np.asarray(labels, np.int32)
+        self._may_repeat = may_repeat
         super().__init__(len(given), batch_size, seed, shard, what=what, most_steps=most_steps)
         self._draw_key = seeding.key(seed, "pipeline/balanced")
         counts = np.bincount(given)

@@ -122,7 +122,8 @@ class Orders:
         balanced = self._balanced and stream.source == TRAINING if stream.balanced is None else stream.balanced
         if balanced:
             given = labels if positions is None else labels[positions]
-            return BalancedOrder(given, size, seed, self._shard, what=source.what, most_steps=most)
+            few = positions is not None
+            return BalancedOrder(given, size, seed, self._shard, what=source.what, most_steps=most, may_repeat=few)
         kind = RepeatedOrder if positions is not None and count < size else EpochOrder
         return kind(count, size, seed, self._shard, what=source.what, most_steps=most)
 

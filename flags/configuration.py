@@ -37,6 +37,7 @@ from mentornet import methods
 from mentornet.features import EPOCH_ROWS
 from mentornet.options import RunFacts
 from mentornet.runs.metrics_table import METRIC_COLUMNS
+from mentornet.runs.workdir import Workdir
 
 FLAGS = flags.FLAGS
 MODULES: tuple[ModuleType, ...] = (
@@ -87,6 +88,14 @@ class Config:
             boundaries = student_flags.default_boundaries(student.name, steps)
             student = dataclasses.replace(student, learning_rate_boundaries=boundaries)
         return dataclasses.replace(self, run=run, student=student)
+
+    def of_run(self, workdir: Workdir) -> Config:
+        """The same as a run in a folder resolved it, without its data.
+
+        Raises:
+            RunFolderError: the folder does not hold the labels it was trained on.
+        """
+        return self if self.run.num_epochs is None else self.resolved(len(workdir.read_labels()["given"]))
 
     def flag_modules(self) -> tuple[ModuleType, ...]:
         """Where the script's flags are defined."""
@@ -176,7 +185,9 @@ def config() -> Config:
     method = spade_flags.method_config(preset)
     distribution = distribution_flags.distribution_config(run.mode, run.device_id)
     kind = methods.get(method.name)
-    student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE, method.name)
+    student = student_flags.student_config(
+        preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE, method.name == methods.PLAIN
+    )
     data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
     clean = clean_flags.clean_config(method.name, data.dataset_name)
     asynchronous = distribution.strategy == "parameter_server"
@@ -185,12 +196,17 @@ def config() -> Config:
             f"--method={method.name} trains {kind.peers} students that choose for each other, which workers that don't "
             "wait for each other can't do: use another strategy than parameter_server"
         )
-    if asynchronous and clean.clean_source == "mixture":
-        raise ValueError(
-            "--clean_source=mixture trains in several stages, which workers that don't wait for each other can't do: "
-            "give a clean set, or use another strategy than parameter_server"
-        )
-    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous)
+    staged = {
+        "--clean_source=mixture": clean.clean_source == "mixture",
+        "--curriculum_update_epochs": method.update_epochs,
+    }
+    for flag, several in staged.items():
+        if asynchronous and several:
+            raise ValueError(
+                f"{flag} trains in several stages, which workers that don't wait for each other can't do: leave it "
+                "out, or use another strategy than parameter_server"
+            )
+    facts = RunFacts(run.max_steps, student.weight_decay, clean.balanced_batches, asynchronous, student.optimizer)
     method_flags.check(method.name, method.options, facts)
     return Config(
         run=run,

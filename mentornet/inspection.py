@@ -49,7 +49,8 @@ def check_outputs(student: keras.Model, method: str, takes_auxiliary_head: bool)
         ValueError: it ends in a softmax, or has an auxiliary head that the method does not train.
     """
     last = student.layers[-1] if getattr(student, "layers", None) else None
-    if getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
+    softmax = isinstance(last, keras.layers.Softmax)
+    if softmax or getattr(getattr(last, "activation", None), "__name__", "") == "softmax":
         raise ValueError(f"the student {student.name!r} ends in a softmax; methods need its logits: leave it out")
     if getattr(student, "has_auxiliary_head", False) and not takes_auxiliary_head:
         raise ValueError(

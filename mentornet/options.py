@@ -92,12 +92,14 @@ class RunFacts:
         weight_decay: theta.
         balanced: batches in which every given class is equally likely.
         asynchronous: workers that don't wait for each other.
+        optimizer: "sgd" or "adam".
     """
 
     max_steps: int | None
     weight_decay: float = 0.0
     balanced: bool = False
     asynchronous: bool = False
+    optimizer: str = "sgd"
 
 
 def given(options: Mapping[str, Any], name: str, default: Any = None) -> Any:

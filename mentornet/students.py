@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet import inspection
+
 
 class Student(NamedTuple):
     """A network and the optimiser that moves it.
@@ -57,6 +59,9 @@ def another(student: keras.Model, number: int) -> keras.Model:
             f"the student {student.name!r} can't be built a second time from its configuration: give all peers as a "
             "list of models"
         ) from None
+    for layer, original in zip(inspection.layers(copy), inspection.layers(student), strict=True):
+        if getattr(original, "synchronized", False):  # of batch norm; Keras leaves it out of its configuration
+            layer.synchronized, layer.fused = True, False
     return copy
 
 

@@ -45,7 +45,7 @@ def main() -> int:
     results = {name: json.loads((chosen.output / name / "result.json").read_text("utf-8")) for name in RUNS}
     folders = [str(chosen.output / name) for name in RUNS]
     subprocess.check_call(
-        [sys.executable, "-m", "mentornet.reports.report", *folders, "--output", str(chosen.output)],
+        [sys.executable, "-m", "mentornet.reports", *folders, "--output", str(chosen.output)],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
     )

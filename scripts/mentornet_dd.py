@@ -93,7 +93,7 @@ def stages(chosen: argparse.Namespace, output: Path) -> list[tuple[str, list[str
         ),
         (
             "mentornet",
-            ["-m", "mentornet.learning.command", f"--input_csv_filename={dump}", f"--train_dir={mentor}",
+            ["-m", "mentornet.learning", f"--input_csv_filename={dump}", f"--train_dir={mentor}",
              f"--seed={chosen.seed}", "--fixed_label=0", f"--max_step_train={chosen.mentor_steps}"],
         ),
     ]  # fmt: skip

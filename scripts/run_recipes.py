@@ -126,7 +126,8 @@ def _check_settings(folder: Path, script: Sequence[str]) -> int:
     from mentornet.runs.workdir import Workdir
 
     try:
-        Workdir(folder).check_identity(configuration.parse(script).identity())
+        workdir = Workdir(folder)
+        workdir.check_identity(configuration.parse(script).of_run(workdir).identity())
     except (ValueError, absl_flags.Error) as error:
         print(f"run_recipes.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

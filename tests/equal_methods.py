@@ -21,8 +21,8 @@ import tf_keras as keras
 from mentornet import methods
 from mentornet.training.distribution import inputs as distributed_inputs
 from mentornet.training.distribution import strategy
-from mentornet.training.inputs import TrainingInputs
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate
+from tests.fixed_streams import FixedStreams
 
 STEPS, BATCH, CLEAN_BATCH, EXAMPLES, CLASSES = 6, 12, 8, 24, 4
 TRANSITION = 0.7 * np.eye(CLASSES) + 0.3 / CLASSES
@@ -42,6 +42,12 @@ CASES: dict[str, dict[str, Any]] = {
     "hard_mining": {},
     "random_weights": {},
     "clean_only": {},
+    "small_loss": {"keep_schedule": "co_teaching:tau=0.6,epochs=2", "steps_per_epoch": 2},
+    "co_teaching": {"keep_schedule": "co_teaching:tau=0.6,epochs=2", "steps_per_epoch": 2},
+    "co_teaching_plus": {"keep_schedule": "constant:0.5", "steps_per_epoch": 2, "warmup_epochs": 1},
+    "co_teaching_plus double": {"keep_schedule": "constant:0.7", "double_softmax": True, "divide_twice": True},
+    "decoupling": {},
+    "decoupling late": {"agreement_steps": 3},
 }
 
 
@@ -56,7 +62,7 @@ def student() -> keras.Model:
     )
 
 
-def inputs() -> TrainingInputs:
+def source() -> FixedStreams:
     """Batches of random images, with clean ones beside."""
     rng = np.random.default_rng(3)
     images = rng.normal(size=(EXAMPLES, 6, 6, 1)).astype(np.float32)
@@ -73,29 +79,27 @@ def inputs() -> TrainingInputs:
             "clean_label": (given[clean] + 1) % CLASSES,
         }
     )
-    return TrainingInputs(
-        batches=lambda start, steps: batches.skip(start).take(steps),
-        evaluation=batches,
-        training_in_order=batches,
-        given=given,
-        clean=None,
-        original_index=np.arange(EXAMPLES),
-        class_names=list("0123"),
-        pictures=lambda positions: images[positions],
-    )
+    return FixedStreams(batches)
 
 
 def train(place: strategy.Distribution, case: str) -> dict[str, np.ndarray]:
-    """What is left of a training: the student, the velocities, the booked weights, and the method's own state."""
+    """What is left of a training: the students, the velocities, the booked weights, and the method's own state."""
     with place.scope():
         method = methods.get(case.split()[0])(
             student(), max_steps=STEPS, num_examples=EXAMPLES, weight_decay=1e-2, seed=4, **CASES[case]
         )
         method.compile(MomentumSGD(stepwise_rate(0.1, [3], 0.5), 0.9))
-        method.optimizer.build(method.trained_variables())
-    method.fit(distributed_inputs.training_batches(place, inputs(), 0, STEPS), steps_per_epoch=STEPS, verbose=0)
+        method.build_optimizers()
+    method.keep_intervals()
+    done = reached = 0
+    while (stage := method.next_stage(done)) is not None:
+        method.enter(stage)
+        batches = distributed_inputs.training_batches(place, source(), method.streams(stage), reached, stage.steps)
+        method.fit(batches, steps_per_epoch=stage.steps, verbose=0)
+        done, reached = done + 1, reached + stage.steps
     held = {f"student/{k}": variable for k, variable in enumerate(method.student.variables)}
-    held |= {f"optimizer/{k}": variable for k, variable in enumerate(method.optimizer.variables)}
+    moved = [variable for student in method.students for variable in student.optimizer.variables]
+    held |= {f"optimizer/{k}": variable for k, variable in enumerate(moved)}
     names = ("noise_logits", "weight_totals", "weight_visits", "loss_percentile", "step")
     held |= {name: getattr(method, name) for name in names if hasattr(method, name)}
     held |= {f"statistics/{name}": value for name, value in method.statistics.result().items()}

@@ -18,7 +18,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
-from data import pipeline
+from data import pipeline, streams
 from mentornet import curricula, methods
 from mentornet.curricula.experts import SparseMixture
 from mentornet.curricula.learned import LearnedCurriculum
@@ -45,14 +45,12 @@ def arrays(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def inputs_of(shard: tuple[int, int]) -> TrainingInputs:
     augmentation = pipeline.AUGMENTATIONS["cifar"]
     images, given = arrays(EXAMPLES, seed=1)
-    source = pipeline.TrainingBatches(
-        images, given, given % 3 > 0, batch_size=BATCH, seed=5, augmentation=augmentation, shard=shard
-    )
+    sources = {streams.TRAINING: streams.Source(images, given, BATCH, given % 3 > 0)}
     test_images, test_labels = (values[shard[0] :: shard[1]] for values in arrays(TEST_EXAMPLES, seed=2))
     return TrainingInputs(
-        batches=source.dataset,
+        streams=streams.MemoryStreams(sources, seed=5, augmentation=augmentation, shard=shard),
         evaluation=pipeline.evaluation_batches(test_images, test_labels, 20, augmentation),
-        training_in_order=pipeline.evaluation_batches(images, given, 20, augmentation),
+        ordered=lambda positions: pipeline.evaluation_batches(images, given, 20, augmentation),
         given=given,
         clean=None,
         original_index=np.arange(EXAMPLES),
@@ -106,7 +104,8 @@ def train(place: strategy.Distribution, *, curriculum: str, synchronized: bool =
         method.compile(MomentumSGD(0.02, 0.9), steps_per_execution=4)
         method.optimizer.build(student.trainable_variables)
     inputs = inputs_of(place.input_shard)
-    method.fit(distributed_inputs.training_batches(place, inputs, 0, STEPS), steps_per_epoch=STEPS, verbose=0)
+    read = distributed_inputs.training_batches(place, inputs.streams, method.streams(method.stage), 0, STEPS)
+    method.fit(read, steps_per_epoch=STEPS, verbose=0)
     statistics = method.statistics.result()
     batches, steps = distributed_inputs.evaluation_batches(place, inputs)
     answered = method.evaluate(batches, steps=steps, verbose=0, return_dict=True)

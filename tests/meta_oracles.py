@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -108,7 +109,9 @@ def meta_batch(seed: int = 0, n: int = 16, m: int = 10, shape: Sequence[int] = (
 def fit(method: keras.Model, *batches: dict, optimizer: keras.optimizers.Optimizer, jit_compile: bool = False) -> list:
     """Trains one step a batch; returns the logs of each."""
     method.compile(optimizer=optimizer, jit_compile=jit_compile)
-    history = method.fit(as_dataset(*batches), steps_per_epoch=1, epochs=len(batches), verbose=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fit is asked for")  # the start of a longer training
+        history = method.fit(as_dataset(*batches), steps_per_epoch=1, epochs=len(batches), verbose=0)
     return [{name: values[step] for name, values in history.history.items()} for step in range(len(batches))]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -40,7 +41,9 @@ def as_dataset(*batches: dict[str, np.ndarray]) -> tf.data.Dataset:
 
 def run(method: methods.NoisyLabelMethod, *batches, optimizer=None, jit_compile=False) -> list[dict[str, float]]:
     method.compile(optimizer=optimizer or MomentumSGD(0.1, 0.9), jit_compile=jit_compile)
-    history = method.fit(as_dataset(*batches), steps_per_epoch=1, epochs=len(batches), verbose=0)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fit is asked for")  # the start of a longer training
+        history = method.fit(as_dataset(*batches), steps_per_epoch=1, epochs=len(batches), verbose=0)
     return [{name: values[step] for name, values in history.history.items()} for step in range(len(batches))]
 
 

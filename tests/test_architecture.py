@@ -7,13 +7,13 @@ shown to fail on a small bad source as well as to pass on the repository.
 import ast
 import pathlib
 import re
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from tests.sources import ROOT, imported_modules, package_of, repository_files
+
 LIBRARY = ("mentornet", "student_nets", "data")
 SCRIPT_FOLDERS = ("scripts", "benchmarks")
 MAX_LINES = 320
@@ -21,32 +21,6 @@ MAX_LINES = 320
 DISTRIBUTIONS = {"PIL": "pillow", "absl": "absl-py", "sklearn": "scikit-learn"}
 
 Rule = Callable[[str, str], list[str]]
-
-
-def repository_files() -> list[str]:
-    """Paths of all tracked or new files, relative to the root, without those that .gitignore leaves out."""
-    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    try:
-        listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
-    except (FileNotFoundError, subprocess.CalledProcessError):
-        pytest.skip("the list of files comes from git, and this is no git checkout")
-    return sorted({path for path in listed if (ROOT / path).is_file()})
-
-
-def package_of(path: str) -> str:
-    """The top-level folder of a file, or "" for a file at the root."""
-    return path.split("/")[0] if "/" in path else ""
-
-
-def imported_modules(source: str) -> Iterator[tuple[int, str]]:
-    """Yields (line, full name) of everything a source imports; `from a import b` gives "a.b"."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "__import__"):
-            yield from ((node.lineno, str(name.value)) for name in node.args[:1] if isinstance(name, ast.Constant))
 
 
 def is_script(path: str) -> bool:
@@ -190,6 +164,7 @@ TEXT_SUFFIXES = {"", ".py", ".md", ".txt", ".toml", ".flags", ".yaml", ".yml", "
 
 # A rule, a file it covers, a source it must refuse, and the nearest source it must accept there.
 EXAMPLES: list[tuple[Rule, str, str, str]] = [
+    (imports_point_one_way, "mentornet/methods/x.py", "from data.streams import Stream", "import mentornet.stages"),
     (imports_point_one_way, "mentornet/x.py", "import data.noise", "import mentornet.features"),
     (imports_point_one_way, "mentornet/x.py", "from student_nets import get", "from database import get"),
     (imports_point_one_way, "student_nets/x.py", "from flags import student_flags", "from absl import logging"),

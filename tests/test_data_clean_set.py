@@ -7,8 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from data import balanced, clean_batches, clean_set, labels, pipeline
+from data import clean_set, labels, streams
+from data.augmentation import Augmentation
 from data.image_dataset import Split
+from mentornet.stages import Stream
+from tests.one_stream import OneStream, assert_equal_batches, collected
 
 N, CLASSES = 200, 5
 
@@ -81,30 +84,24 @@ def test_holdout_divides_the_noisy_samples():
         clean_set.holdout_positions(50, 50, seed=3)
 
 
-def source(kind, noisy, batch_size=16, **options):
+def streams_of(noisy, clean_images, clean_labels, clean_size, augmentation=None) -> streams.MemoryStreams:
     split, given = noisy
-    return kind(
-        split.images,
-        given.given,
-        given.is_clean,
-        batch_size=batch_size,
-        seed=7,
-        augmentation=pipeline.Augmentation(pad=1, flip=True),
-        **options,
-    )
+    sources = {
+        streams.TRAINING: streams.Source(split.images, given.given, 16, given.is_clean),
+        "clean": streams.Source(clean_images, clean_labels, clean_size, what="clean images"),
+    }
+    return streams.MemoryStreams(sources, seed=7, augmentation=augmentation or Augmentation(pad=1, flip=True))
 
 
-def test_paired_batches_resume_at_any_step_and_leave_the_noisy_part_alone(noisy):
+NOISY, BOTH = {"given": Stream()}, {"given": Stream(), "clean": Stream(source="clean")}
+
+
+def test_clean_batches_resume_at_any_step_and_leave_the_noisy_part_alone(noisy):
     split, _ = noisy
-    plain = source(pipeline.TrainingBatches, noisy)
-    paired = clean_batches.PairedBatches(
-        plain, split.images[:20], split.labels[:20], batch_size=8, seed=7, augmentation=pipeline.Augmentation(pad=1)
-    )
-    whole = list(paired.dataset(0, 6).as_numpy_iterator())
-    for part, expected in zip(paired.dataset(4, 2).as_numpy_iterator(), whole[4:], strict=True):
-        for name in expected:
-            np.testing.assert_array_equal(part[name], expected[name])
-    for with_clean, without in zip(whole, plain.dataset(0, 6).as_numpy_iterator(), strict=True):
+    made = streams_of(noisy, split.images[:20], split.labels[:20], 8)
+    whole = collected(made.dataset(BOTH, 0, 6))
+    assert_equal_batches(collected(made.dataset(BOTH, 4, 2)), whole[4:])
+    for with_clean, without in zip(whole, collected(made.dataset(NOISY, 0, 6)), strict=True):
         for name in without:
             np.testing.assert_array_equal(with_clean[name], without[name])
         assert with_clean["clean_image"].shape == (8, 4, 4, 1)
@@ -115,40 +112,32 @@ def test_every_clean_label_belongs_to_its_image(noisy):
     """With pixels that encode the position: no crop, no scaling, so the label can be read off."""
     images = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 1), np.uint8)
     supposed = (np.arange(20) * 3) % 7
-    paired = clean_batches.PairedBatches(
-        source(pipeline.TrainingBatches, noisy),
-        images,
-        supposed,
-        batch_size=20,
-        seed=0,
-        augmentation=pipeline.Augmentation(standardise="none"),
-    )
-    batch = next(paired.dataset(0, 1).as_numpy_iterator())
+    made = streams_of(noisy, images, supposed, 20, Augmentation(standardise="none"))
+    (batch,) = collected(made.dataset(BOTH, 0, 1))
     position = np.rint(batch["clean_image"][:, 0, 0, 0] * 255).astype(int)
     assert sorted(position) == list(range(20))
     np.testing.assert_array_equal(batch["clean_label"], supposed[position])
+    np.testing.assert_array_equal(batch["clean_index"], position)
+
+
+def test_clean_samples_do_not_say_that_they_are_clean(noisy):
+    split, _ = noisy
+    batch = collected(streams_of(noisy, split.images[:20], split.labels[:20], 8).dataset(BOTH, 0, 1))[0]
+    assert batch.keys() == {"image", "label", "index", "is_clean", "clean_image", "clean_label", "clean_index"}
 
 
 def test_more_clean_samples_a_batch_than_there_are(noisy):
     split, _ = noisy
     with pytest.raises(ValueError, match="There are 5 clean images, fewer than the 8"):
-        clean_batches.PairedBatches(
-            source(pipeline.TrainingBatches, noisy),
-            split.images[:5],
-            split.labels[:5],
-            batch_size=8,
-            seed=0,
-            augmentation=pipeline.Augmentation(),
-        )
+        streams_of(noisy, split.images[:5], split.labels[:5], 8)
 
 
 def test_balanced_batches_draw_every_class_alike():
     rng = np.random.default_rng(0)
     given = np.array([0] * 180 + [2] * 15 + [3] * 5, np.int32)
     images = rng.integers(0, 256, (N, 4, 4, 1), np.uint8)
-    options = {"batch_size": 60, "seed": 1, "augmentation": pipeline.Augmentation()}
-    batches = balanced.BalancedBatches(images, given, np.ones(N, bool), **options)
-    drawn = list(batches.dataset(0, 50).as_numpy_iterator())
+    options = {"batch_size": 60, "seed": 1, "augmentation": Augmentation(), "balanced": True}
+    drawn = collected(OneStream(images, given, np.ones(N, bool), **options).dataset(0, 50))
     counts = np.bincount(np.concatenate([batch["label"] for batch in drawn]), minlength=4)
     assert counts[1] == 0
     # 3,000 draws over three classes: 1,000 each, give or take five deviations of about 26.
@@ -157,5 +146,5 @@ def test_balanced_batches_draw_every_class_alike():
     assert len(np.unique(index[index >= 180])) == 20
     for batch in drawn[:3]:
         np.testing.assert_array_equal(batch["label"], given[batch["index"]])
-    again = next(balanced.BalancedBatches(images, given, np.ones(N, bool), **options).dataset(7, 1).as_numpy_iterator())
+    (again,) = collected(OneStream(images, given, np.ones(N, bool), **options).dataset(7, 1))
     np.testing.assert_array_equal(again["index"], drawn[7]["index"])

@@ -9,43 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.imagenet import batches, sources, unreadable
-from data.imagenet.batches import StreamingBatches, evaluation_batches
-from data.imagenet.index import ImageIndex
-from data.imagenet.preprocessing import Preprocessing, preprocessed
+from data.imagenet import batches, unreadable
+from data.imagenet.batches import evaluation_batches
+from data.imagenet.preprocessing import Preprocessing
 from data.imagenet.unreadable import TooManyUnreadable, UnreadableLog
 from data.order import EpochOrder
+from data.streams import GIVEN, TRAINING, Source
+from mentornet.stages import Stream
 from scripts import make_fake_imagenet as fake
+from tests.images_on_disk import MADE, SIZE, arrays, damage, same, shown, streamed, streams_of, train_set
 
 ROOT = Path(__file__).resolve().parents[1]
-MADE = fake.Made(classes=4, train=20, test=7, width=24, height=20)
-SIZE = 12
-
-
-def shown(index: ImageIndex, position: int) -> np.ndarray:
-    how = Preprocessing(SIZE, distort=False)
-    return preprocessed(tf.constant([index.read(position)]), how, tf.zeros([1, 2], tf.int64))[0].numpy()
-
-
-def train_set(layout: str, folder: Path) -> ImageIndex:
-    fake.WRITERS[layout](folder / "set", MADE)
-    name = "imagenet" if layout == "slim" else layout
-    return sources.load(name, folder / "set", index_dir=folder).train
-
-
-def streamed(index: ImageIndex, log: UnreadableLog, **options) -> StreamingBatches:
-    arguments = {"batch_size": 4, "seed": 5, "preprocessing": Preprocessing(SIZE), "unreadable": log}
-    return StreamingBatches(index, index.labels, np.arange(len(index)) % 3 > 0, **{**arguments, **options})
-
-
-def arrays(dataset: tf.data.Dataset) -> list[dict[str, np.ndarray]]:
-    return [{name: value.numpy() for name, value in batch.items()} for batch in dataset]
-
-
-def same(first: list[dict], second: list[dict]) -> bool:
-    return len(first) == len(second) and all(
-        np.array_equal(a[name], b[name]) for a, b in zip(first, second, strict=True) for name in a
-    )
 
 
 @pytest.mark.parametrize("layout", ["list", "slim"])
@@ -105,16 +79,6 @@ def test_an_order_that_begins_where_only_the_graph_knows(tmp_path):
     source = streamed(train_set("list", tmp_path), UnreadableLog())
     first = tf.data.Dataset.from_tensors(tf.constant(3, tf.int64)).flat_map(lambda step: source.dataset(step).take(1))
     assert same(arrays(first), arrays(source.dataset(3, 1)))
-
-
-def damage(index: ImageIndex) -> dict[str, Path]:
-    """A truncated, a foreign, an empty and a missing file."""
-    paths = {kind: index.path(n) for n, kind in ((3, "truncated"), (5, "foreign"), (9, "empty"), (12, "missing"))}
-    paths["truncated"].write_bytes(paths["truncated"].read_bytes()[:500])
-    paths["foreign"].write_text("no image")
-    paths["empty"].write_bytes(b"")
-    paths["missing"].unlink()
-    return paths
 
 
 def test_unreadable_images_are_replaced_named_and_counted(tmp_path, caplog):
@@ -215,11 +179,20 @@ def test_wrong_arguments_are_refused(tmp_path):
         streamed(index, UnreadableLog(), batch_size=21)
     with pytest.raises(ValueError, match="cannot be shared equally by 3"):
         streamed(index, UnreadableLog(), shard=(0, 3))
-    with pytest.raises(ValueError, match=r"There are 20 images, but label has the shape \(19,\)"):
-        StreamingBatches(
-            index, index.labels[:19], np.ones(20, bool), batch_size=4, seed=0, preprocessing=Preprocessing(SIZE),
-            unreadable=UnreadableLog(),
-        )  # fmt: skip
+    log, how = UnreadableLog(), Preprocessing(SIZE)
+    for labels, is_clean, name in (
+        (index.labels[:19], np.ones(20, bool), "label"),
+        (index.labels, np.ones(19, bool), "is_clean"),
+    ):
+        with pytest.raises(ValueError, match=rf"There are 20 images, but {name} has the shape \(19,\)"):
+            batches.DiskStreams(
+                {TRAINING: Source(index, labels, 4, is_clean)}, seed=0, preprocessing=how, unreadable=log
+            )
+    made = streams_of({TRAINING: index}, log)
+    with pytest.raises(ValueError, match="from step -1"):
+        made.dataset({GIVEN: Stream()}, -1, 3)
+    with pytest.raises(ValueError, match="Strong views exist for images in memory, not for those read from the disk"):
+        made.dataset({GIVEN: Stream(views=("weak", "strong"))})
     with pytest.raises(ValueError, match="batch size is 0"):
         evaluation_batches(index, index.labels, 0, SIZE, UnreadableLog())
     assert unreadable.DEFAULT_LIMIT == 1000
@@ -230,16 +203,20 @@ import sys
 import numpy as np, tensorflow as tf
 from pathlib import Path
 from data.imagenet import sources
-from data.imagenet.batches import StreamingBatches, evaluation_batches
+from data.imagenet.batches import DiskStreams, evaluation_batches
 from data.imagenet.preprocessing import Preprocessing
 from data.imagenet.unreadable import UnreadableLog
+from data.streams import Source
+from mentornet.stages import Stream
 tf.config.experimental.enable_op_determinism()
 log = UnreadableLog(Path(sys.argv[2]) / "log")
 for name in ("imagenet", "list"):
     index = sources.load(name, Path(sys.argv[1]) / name, index_dir=sys.argv[2]).train
-    source = StreamingBatches(index, index.labels, np.ones(len(index), bool), batch_size=4, seed=0,
-                              preprocessing=Preprocessing(12), unreadable=log)
-    assert len(list(source.dataset(0, 3))) == 3
+    source = DiskStreams({"training": Source(index, index.labels, 4)}, seed=0, preprocessing=Preprocessing(12),
+                         unreadable=log)
+    several = {"given": Stream(), "few": Stream(np.array([3, 5]), 4, ("weak", "none"), {"p": np.ones(len(index))})}
+    for streams in ({"given": Stream()}, several):
+        assert len(list(source.dataset(streams, 0, 3))) == 3
     assert len(list(evaluation_batches(index, index.labels, 8, 12, log))) == 3
 """
 

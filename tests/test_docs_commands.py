@@ -134,6 +134,29 @@ def test_files_named_in_prose_exist(document: pathlib.Path) -> None:
     assert missing_files(document.read_text(encoding="utf-8"), {p.relative_to(ROOT).as_posix() for p in paths}) == []
 
 
+def modules_started(text: str) -> set[str]:
+    """Modules of the project that a document or a script starts as `python -m module` or `["-m", "module", ...]`."""
+    return set(re.findall(r"""-m(?: |["'], ["'])((?:mentornet|flags|benchmarks|scripts|data)[\w.]*)""", text))
+
+
+def does_something(module: str) -> bool:
+    """Whether it is a program: a package with __main__.py, or a module that asks if it is the program."""
+    path = ROOT / module.replace(".", "/")
+    program = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    return program.is_file() and (path.is_dir() or '__name__ == "__main__"' in program.read_text(encoding="utf-8"))
+
+
+def test_modules_that_are_started_are_programs() -> None:
+    assert modules_started("python -m mentornet.x.y -a; ['-m', 'flags.z'], -m pip") == {"mentornet.x.y", "flags.z"}
+    assert not does_something("mentornet.learning.command")
+    assert not does_something("mentornet.gone")
+    scripts = [*(ROOT / "scripts").glob("*.py"), *(ROOT / "benchmarks").glob("*.py"), ROOT / "Makefile"]
+    texts = [path.read_text(encoding="utf-8") for path in (*DOCUMENTS, *RECIPES, *scripts)]
+    found = {module.rstrip(".") for text in texts for module in modules_started(text)}
+    assert {"mentornet.learning", "mentornet.reports"} <= found
+    assert [module for module in sorted(found) if not does_something(module)] == []
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--no_such_flag=1"], ["--noise_fraction=1.5"], ["--method=standard", "--curriculum=self_paced"], ["leftover"]],

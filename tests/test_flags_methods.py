@@ -66,7 +66,7 @@ BAD = {
     "fixed scope": ([*L2B, "--l2b_ablation=alpha_plus_beta_one", "--l2b_scope=separate"], "fixes the normalisation"),
     "mixture of asynchronous workers": (
         ["--method=l2b", "--clean_source=mixture", "--lookahead=none", "--distribution_strategy=parameter_server"],
-        "asynchronous workers can't be told",
+        "trains in several stages, which workers that don't wait for each other can't do",
     ),
     "endless warm-up": (
         [*L2B, "--warmup_steps=50", "--max_number_of_steps=50"],
@@ -82,9 +82,18 @@ BAD = {
     ),
     "class sizes corrected twice": (
         ["--method=class_weights", "--class_weights_rule=share", "--balanced_batches"],
-        "--balanced_batches draws the classes equally often, and --method=class_weights",
+        "--balanced_batches draws the classes equally often, and class weights by size weigh them",
     ),
     "criterion without a hold-out": (["--holdout_criterion=loss"], "give --holdout_examples"),
+    "peers of asynchronous workers": (
+        ["--method=co_teaching", "--distribution_strategy=parameter_server"],
+        "--method=co_teaching trains 2 students that choose for each other, which workers that don't wait",
+    ),
+    "keep schedule of an unknown kind": (["--method=small_loss", "--keep_schedule=half"], "keep_schedule='half': use"),
+    "keep schedule out of range": (
+        ["--method=co_teaching", "--keep_schedule=co_teaching:tau=1"],
+        "needs tau, the share of wrong labels, in [0, 1)",
+    ),
     "unknown method": (["--method=magic"], "unknown method 'magic'"),
     "look-ahead of asynchronous workers": (
         ["--method=l2b", "--clean_examples=50", "--distribution_strategy=parameter_server"],

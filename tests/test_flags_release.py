@@ -138,6 +138,7 @@ def test_the_table_has_a_row_for_every_difference_of_the_presets():
         "students": "studentnet",
         "loss_p_percentile": "loss_p_percentile",
         "epochs_per_decay": "num_epochs_per_decay",
+        "plain_epochs_per_decay": "num_epochs_per_decay",
         "boundaries": "learning_rate_boundaries",
     }
     rows = [line for line in _table().splitlines() if line.startswith("|")]

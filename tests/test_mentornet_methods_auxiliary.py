@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import methods
-from mentornet.methods.auxiliary import AUXILIARY_WEIGHT
+from mentornet.inspection import AUXILIARY_WEIGHT
 from mentornet.training.optimizers import MomentumSGD
 
 CLASSES, FEATURES, RATE = 3, 4, 0.5

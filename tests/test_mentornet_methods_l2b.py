@@ -32,8 +32,9 @@ def products(method: methods.L2B, batch: dict) -> np.ndarray:
     @tf.function
     def find() -> tf.Tensor:
         tensors = {name: tf.constant(value) for name, value in batch.items()}
-        direction = method.clean_direction(tensors)
-        return method.logits_and_products(tensors["image"], lambda z: l2b.label_pair(tensors["label"], z), direction)[1]
+        meta = method._meta
+        direction = meta.direction(tensors)
+        return meta.logits_and_products(tensors["image"], lambda z: l2b.label_pair(tensors["label"], z), direction)[1]
 
     return find().numpy()
 
@@ -235,7 +236,8 @@ def test_soft_targets_reproduce_the_hard_ones(how):
     def find() -> tf.Tensor:
         tensors = {name: tf.constant(value) for name, value in batch.items()}
         targets = tf.constant(np.stack([soft, hard]), tf.float32)
-        return method.logits_and_products(tensors["image"], lambda _: targets, method.clean_direction(tensors))[1]
+        meta = method._meta
+        return meta.logits_and_products(tensors["image"], lambda _: targets, meta.direction(tensors))[1]
 
     found = find().numpy()
     weights = values(student.trainable_variables)

@@ -27,9 +27,9 @@ def products(method: methods.L2RW, batch: dict) -> np.ndarray:
     @tf.function
     def find() -> tf.Tensor:
         tensors = {name: tf.constant(value) for name, value in batch.items()}
-        direction = method.clean_direction(tensors)
+        direction = method._meta.direction(tensors)
         targets = tf.one_hot(tensors["label"], CLASSES)[tf.newaxis]
-        return method.logits_and_products(tensors["image"], lambda _: targets, direction)[1][0]
+        return method._meta.logits_and_products(tensors["image"], lambda _: targets, direction)[1][0]
 
     return find().numpy()
 
@@ -171,7 +171,7 @@ def test_the_clean_pass_touches_neither_weights_nor_slots_nor_averages():
     fit(method, batch, optimizer=MomentumSGD(0.2, 0.9))
     state = [*student.variables, *method.optimizer.variables]
     before = values(state)
-    tf.function(method.clean_direction)({name: tf.constant(value) for name, value in batch.items()})
+    tf.function(method._meta.direction)({name: tf.constant(value) for name, value in batch.items()})
     for a, b in zip(values(state), before, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -298,7 +298,7 @@ def test_wrong_settings_are_refused(settings, complaint):
 def test_batches_without_a_clean_part_are_refused():
     method = methods.L2RW(linear_student(), max_steps=1)
     with pytest.raises(ValueError, match="clean samples"):
-        method.clean_direction({"image": tf.zeros([1, *FLAT]), "label": tf.zeros([1], tf.int32)})
+        method._meta.direction({"image": tf.zeros([1, *FLAT]), "label": tf.zeros([1], tf.int32)})
 
 
 def test_the_momentum_lookahead_needs_velocities():

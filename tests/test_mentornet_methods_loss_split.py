@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from mentornet import methods
 from mentornet.methods import l2b, loss_split
+from mentornet.stages import Stage
+from mentornet.training.evaluation import sample_outputs
 from tests.spade_oracles import CLASSES, linear_student, make_batch
 
 
@@ -60,10 +64,17 @@ def test_l2b_fits_after_the_warm_up_and_then_once_an_epoch(monkeypatch):
     kernel = method.student.trainable_variables[0]
     kernel.assign(tf.zeros_like(kernel))
     data = tf.data.Dataset.from_tensors({"image": batch["image"], "label": batch["label"]})
+    training = SimpleNamespace(outputs=lambda network: sample_outputs(network, data))
 
-    def chosen(step: int) -> list[int]:
-        method.step.assign(step)
-        return method.chosen_clean_samples(method.student, data).tolist()
+    def chosen(stage: Stage, start: int) -> list[int]:
+        method.step.assign(start)
+        changed = method.look(stage, training)
+        assert changed == (stage.number > 0)  # otherwise no checkpoint is needed
+        streams = method.streams(stage)
+        assert list(streams) == ["given", "clean"]
+        assert streams["given"].positions is None
+        assert (streams["clean"].size, streams["clean"].source, streams["clean"].balanced) == (2, "training", False)
+        return np.flatnonzero(streams["clean"].positions).tolist()
 
     def expected() -> list[int]:
         z = batch["image"].reshape(size, -1) @ kernel.numpy()
@@ -71,13 +82,16 @@ def test_l2b_fits_after_the_warm_up_and_then_once_an_epoch(monkeypatch):
         np.testing.assert_allclose(asked[-1][0], loss, rtol=1e-4)
         return sorted(np.argsort(loss)[:3].tolist())
 
-    assert chosen(0) == chosen(4) == list(range(size))
+    first, second, third = (method.next_stage(done) for done in range(3))
+    assert (first.steps, second.steps) == (5, 10)
+    assert chosen(first, 0) == list(range(size))
     kernel.assign(np.random.default_rng(0).normal(size=(9, CLASSES), scale=2))
-    first = chosen(5)
-    assert first == expected()
+    found = chosen(second, 5)
+    assert found == expected()
     kernel.assign(np.random.default_rng(5).normal(size=(9, CLASSES), scale=2))
-    assert chosen(14) == first
-    assert chosen(15) == expected() != first
+    # A resumed stage reads the same streams without another look, whatever the student has become.
+    assert np.flatnonzero(method.streams(second)["clean"].positions).tolist() == found
+    assert chosen(third, 15) == expected() != found
     assert [(at_least, seed) for _, at_least, seed in asked] == [(2, 12), (2, 22)]
 
 
@@ -87,13 +101,16 @@ def test_l2b_fits_after_the_warm_up_and_then_once_an_epoch(monkeypatch):
 )
 def test_the_steps_of_choices_do_not_depend_on_where_one_starts_asking(warmup, max_steps, expected):
     """At the end of the warm-up, without one after the first epoch (of 10 steps), and every epoch from there."""
-    method = methods.L2B(linear_student(), max_steps=max_steps, num_examples=12, warmup_steps=warmup, mixture_steps=10)
-    for start in range(max_steps):
-        found, step = [], method.next_choice(start)
-        while step is not None:
-            found.append(step)
-            step = method.next_choice(step)
-        assert found == [step for step in expected if step > start]
+    for order in (range(len(expected) + 1), reversed(range(len(expected) + 1))):
+        method = methods.L2B(
+            linear_student(), max_steps=max_steps, num_examples=12, warmup_steps=warmup, mixture_steps=10
+        )
+        stages = {done: method.next_stage(done) for done in order}
+        assert all(stage.number == done for done, stage in stages.items())
+        ends = np.cumsum([stages[done].steps for done in sorted(stages)]).tolist()
+        assert ends == [*expected, max_steps]
+        assert method.next_stage(len(stages)) is None
+        assert len({stage.kind for stage in stages.values()}) == 1  # one compiled step
 
 
 @pytest.mark.parametrize(

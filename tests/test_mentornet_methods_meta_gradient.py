@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet import methods
+from mentornet import inspection, methods
 from mentornet.methods import meta_gradient
 from mentornet.methods.forward_mode import outputs_and_derivative
 from mentornet.training.optimizers import MomentumSGD
@@ -91,7 +91,7 @@ def test_students_that_asynchronous_workers_can_not_share_are_refused(kind, monk
     odd = keras.Model(inputs, keras.layers.Dense(CLASSES)(keras.layers.Flatten()(RunningMaximum()(inputs))))
     asynchronous = tf.distribute.ParameterServerStrategy.__new__(tf.distribute.ParameterServerStrategy)
     for student, refused in ((odd, True), (conv_student(), False)):
-        assert (meta_gradient.unshareable(student) is not None) == refused
+        assert (inspection.unshareable(student) is not None) == refused
     method = kind(odd, max_steps=2, lookahead="none")
     with monkeypatch.context() as patch:
         patch.setattr(tf.distribute, "get_strategy", lambda: asynchronous)

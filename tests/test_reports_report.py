@@ -220,7 +220,7 @@ class TestWrongInput:
 
 def test_as_a_command(tmp_path):
     make_run(tmp_path / "run")
-    command = [sys.executable, "-m", "mentornet.reports.report", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "mentornet.reports", str(tmp_path / "run")]
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr

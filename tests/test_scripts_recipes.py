@@ -8,6 +8,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flags import configuration
@@ -118,6 +119,23 @@ def test_a_finished_run_of_other_settings_is_no_result_of_the_recipe(started, tm
     assert runner.main([*recipe, "--only_table"]) == 0
 
 
+def test_a_finished_run_whose_length_is_in_epochs_is_known_again(started, tmp_path, capsys):
+    """What it was claimed with has the steps; the command line that is compared has the epochs."""
+    runner, commands = started
+    recipe = tmp_path / "epochs.flags"
+    recipe.write_text("--num_epochs=3\n--batch_size=10\n")
+    assert runner.main([str(recipe), f"--output={tmp_path}"]) == 0
+    folder = Path(commands[0]["--train_log_dir"])
+    trained = configuration.parse(["x", f"--flagfile={recipe}", "--seed=0", f"--train_log_dir={folder}"]).resolved(70)
+    record = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**record, "identity": trained.identity()}))
+    Workdir(folder).save_labels(np.zeros(70, np.int32))
+    assert runner.main([str(recipe), f"--output={tmp_path}"]) == 0
+    assert len(commands) == 1
+    assert runner.main([str(recipe), f"--output={tmp_path}", "--num_epochs=4"]) == 1
+    assert "max_steps was 21 and is now 28" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -182,7 +200,7 @@ def test_recipes_of_l2rw_have_its_settings():
 @pytest.mark.parametrize(("table", "clean"), [(1, (1000, None)), (2, (None, 10))])
 def test_recipes_of_clean_images_alone_have_2000_steps_at_a_constant_rate(dataset, table, clean):
     config = settings(f"l2rw_table{table}/{dataset}_clean_only.flags")
-    assert (config.method.name, config.method.sources) == ("clean_only", {})
+    assert (config.method.name, config.method.options) == ("clean_only", {})
     assert (config.run.max_steps, config.student.learning_rate) == (2000, 0.1)
     assert config.student.boundaries(450.0) == ()
     assert (config.data.batch_size, config.student.weight_decay) == (100, 2e-4)
@@ -195,7 +213,7 @@ def test_weighted_says_where_the_released_code_differs():
     head = (ROOT / "flags/recipes/l2rw_table2/cifar100_weighted.flags").read_text()
     for figure in (0.1 / 0.46, 0.01 / 0.406, 0.1 / 0.406):
         assert f"{figure:.3f}" in head
-    assert settings("l2rw_table2/cifar100_weighted.flags").method.sources == {"class_weights_rule": "precision"}
+    assert settings("l2rw_table2/cifar100_weighted.flags").method.options == {"class_weights_rule": "precision"}
 
 
 def test_recipes_of_l2b_have_its_settings():
@@ -273,8 +291,8 @@ def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the
     assert None not in written
     assert len(written) == len(RECIPES)
     later = {path: first for path, text in texts.items() if (first := value(text, "baseline_run"))}
-    # +FT in both tables of L2RW, +CONF in the second; three for a CPU under each noise
-    assert len(later) == 2 * (2 + 2 + 5) + 2 * 3
+    # +FT in both tables of L2RW, +CONF in the second; three for a CPU under each noise; S2E's nine panels
+    assert len(later) == 2 * (2 + 2 + 5) + 2 * 3 + 9
     for path, first in later.items():
         before = written[first]
         assert before.parent == path.parent

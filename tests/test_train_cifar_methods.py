@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mentornet.curricula import learned
 from tests import processes
 from tests.processes import ROOT
 from tests.script_runs import assert_same_training, row_count, rows
@@ -32,6 +33,23 @@ METHODS = {
     "hard_mining": [],
     "random_weights": [],
     "clean_only": CLEAN,
+    "small_loss": [],
+    "co_teaching": ["--optimizer=adam", "--learning_rate=0.001"],
+    "co_teaching_plus": ["--agreed_steps=2"],
+    "decoupling": ["--agreement_steps=1"],
+}
+
+# Epochs of 4 steps, and the steps with which a second or third stage begins. Of each case: one checkpoint between two
+# stages, one within.
+EPOCHS_OF_4 = ["--train_examples=100", "--batch_size=25"]
+STAGES = {
+    "co_teaching": (["--method=co_teaching", *EPOCHS_OF_4], (16,)),
+    "co_teaching_plus": (["--method=co_teaching_plus", "--warmup_epochs=2", *EPOCHS_OF_4], (8, 16)),
+    "mentornet_dd": (
+        ["--method=spade", "--curriculum=mentornet_dd", "--mentor_examples=60", "--mentor_steps=300", *EPOCHS_OF_4],
+        (9, 16),
+    ),
+    "l2b from a mixture": (["--method=l2b", "--clean_source=mixture", "--warmup_steps=3", *EPOCHS_OF_4], (7, 16)),
 }
 
 TABLES = {
@@ -68,6 +86,32 @@ def test_a_method_killed_after_its_first_row_ends_like_an_uninterrupted_run(case
     assert {"samples.csv", *TABLES.get(case, ())} == set(tables)
     for name in tables:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", STAGES)
+def test_a_run_killed_within_and_between_stages_ends_like_an_uninterrupted_one(case, tmp_path):
+    """Killed once a checkpoint is there, continued, and killed again behind the next one."""
+    own, steps = STAGES[case]
+    flags = [*DATA, *REGULARISED, *own, "--max_number_of_steps=40", "--eval_every_steps=8", "--keep_checkpoints=20"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(*flags, f"--train_log_dir={whole}")
+    there = {int(file.stem.removeprefix("ckpt-")) for file in (whole / "checkpoints").glob("*.index")}
+    assert set(steps) < there
+    for step in steps:
+        behind = killed / "checkpoints" / f"ckpt-{step}.index"
+        assert not behind.exists()
+        ended = processes.kill_when(behind.exists, command(*flags, f"--train_log_dir={killed}"))
+        assert ended == -signal.SIGKILL
+        assert not (killed / "result.json").exists()
+    train(*flags, f"--train_log_dir={killed}")
+    assert_same_training(killed, whole)
+    kept = sorted(path.relative_to(whole) for path in whole.glob("curricula/*"))
+    assert bool(kept) == (case == "mentornet_dd")
+    for path in kept:
+        one, two = (learned.load(folder / path).network.get_weights() for folder in (whole, killed))
+        for a, b in zip(one, two, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.slow
@@ -211,13 +255,15 @@ def test_replicas_share_clean_batches_equally():
     """Another number is refused before a folder is claimed, whether it was asked for or is that of the samples."""
     from flags import configuration
     from flags.build import in_memory as build
+    from mentornet.stages import Stream
     from mentornet.training.distribution.strategy import Distribution
 
     def clean_batch(replicas: int, *flags: str) -> int:
         config = configuration.parse(["train_cifar.py", *DATA, *SHORT, "--method=l2rw", "--train_log_dir=t", *flags])
         loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
         place = Distribution("mirrored", SimpleNamespace(num_replicas_in_sync=replicas))
-        batches = build.training_inputs(loaded, config, place).batches(0, 1)
+        streams = {"given": Stream(), "clean": Stream(source="clean")}
+        batches = build.training_inputs(loaded, config, place).streams.dataset(streams, 0, 1)
         return batches.element_spec["clean_image"].shape[0]
 
     assert [clean_batch(replicas, "--clean_examples_per_class=3") for replicas in (1, 2)] == [30, 30]

@@ -93,6 +93,30 @@ def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    "own",
+    [
+        ["--curriculum=mentornet_dd", "--mentor_examples=40", "--mentor_steps=100", "--curriculum_update_epochs=40"],
+        ["--method=l2b", "--clean_source=mixture", "--warmup_steps=4", "--clean_batch_size=8"],
+    ],
+)
+def test_methods_that_look_at_the_training_set_between_stages_read_records(own, data, tmp_path):
+    flags = [
+        f"--data_dir={data['slim']}", f"--index_dir={data['index']}", "--studentnet=small_cnn", "--image_size=24",
+        "--batch_size=8", "--max_number_of_steps=10", "--eval_every_steps=5", "--noise_type=uniform",
+        "--noise_fraction=0.4", *own,
+    ]  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = run(*flags, f"--train_log_dir={whole}")
+    assert done.returncode == 0, done.stderr
+    behind = killed / "checkpoints" / "ckpt-4.index"  # written behind the look
+    assert processes.kill_when(behind.exists, command(*flags, f"--train_log_dir={killed}")) == -signal.SIGKILL
+    again = run(*flags, f"--train_log_dir={killed}")
+    assert again.returncode == 0, again.stderr
+    script_runs.assert_same_training(killed, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("strategy", "tasks"), [("multi_worker", {"worker": 2}), ("parameter_server", {"chief": 1, "worker": 1, "ps": 1})]
 )
 def test_a_cluster_trains_on_records(data, tmp_path, strategy, tasks):
@@ -174,7 +198,6 @@ def test_what_follows_from_other_flags():
         (["--noise_type=human:worse"], "exist for CIFAR only"),
         (["--method=l2rw", "--clean_examples=10"], "--method=l2rw needs images that are held in memory"),
         (["--holdout_examples=5"], "--holdout_examples needs images that are held in memory"),
-        (["--curriculum=mentornet_dd"], "needs images that are held in memory: use train_cifar.py"),
         (["--num_epochs_per_decay=3", "--learning_rate_boundaries=1"], "both set the schedule"),
         (["--max_unreadable=-1"], "max_unreadable"),
         (["leftover"], "unexpected argument 'leftover'"),

@@ -134,7 +134,8 @@ def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
     elif settings.learning_rate_schedule == "linear":
         rate = LinearDecay(settings.learning_rate, epoch, math.ceil(steps / epoch), start)
     else:
-        boundaries = settings.boundaries(num_examples / config.data.batch_size)
+        most = config.data.max_batches_per_epoch or math.inf
+        boundaries = settings.boundaries(min(num_examples / config.data.batch_size, most))
         rate = stepwise_rate(settings.learning_rate, boundaries, settings.learning_rate_decay_factor)
     plain: keras.optimizers.Optimizer = MomentumSGD(rate, settings.momentum)
     if settings.optimizer == "adam":

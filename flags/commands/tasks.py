@@ -100,6 +100,7 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
 
 def _say_finished(config: Config, workdir: Workdir) -> dict[str, Any]:
     """result.json of a finished run, or a refusal if the folder is another run's."""
+    config = config.of_run(workdir)
     workdir.claim(configuration.flagfile_text(config), config.identity())
     result = workdir.read_result()
     print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")

@@ -29,8 +29,8 @@ class Preset:
         dropout_keep_probability: by student.
         student_variant: of students that have been built in several ways, which one.
         momentum: of SGD, by student.
-        epochs_per_decay: epochs after which the rate falls, by student and method ("" is every method); students
-            without an entry go by boundaries.
+        epochs_per_decay: epochs after which the rate falls, by student; students without an entry go by boundaries.
+        plain_epochs_per_decay: the same of plain training, where it differs.
         boundaries: steps at which the rate falls whatever the length of the training, by student; for students without
             an entry the paper's are scaled to that length.
         release: methods do what their authors' code does where it differs, see ``Option.release``.
@@ -49,7 +49,8 @@ class Preset:
     dropout_keep_probability: dict[str, float]
     student_variant: dict[str, str]
     momentum: dict[str, float]
-    epochs_per_decay: dict[tuple[str, str], float]
+    epochs_per_decay: dict[str, float]
+    plain_epochs_per_decay: dict[str, float]
     boundaries: dict[str, tuple[int, ...]]
     release: bool = False
 
@@ -71,6 +72,7 @@ PAPER = Preset(
     student_variant={"resnet101": "paper"},
     momentum={"": 0.9},
     epochs_per_decay={},
+    plain_epochs_per_decay={},
     boundaries={},
 )
 
@@ -88,8 +90,8 @@ RELEASE = Preset(
     dropout_keep_probability={"cifarnet": 0.8, "": 1.0},
     student_variant={"resnet101": "release"},
     momentum={"cifarnet": 0.0, "": 0.9},
-    # Its script for plain training overwrites the boundaries of resnet101 by a decay every 50 epochs.
-    epochs_per_decay={("cifarnet", ""): 50.0, ("resnet101", "standard"): 50.0},
+    epochs_per_decay={"cifarnet": 50.0},
+    plain_epochs_per_decay={"resnet101": 50.0},  # that script overwrites the boundaries
     boundaries={"resnet101": (19_531, 25_000, 30_000)},
     release=True,
 )

@@ -50,7 +50,7 @@ _EPOCHS_PER_DECAY = flags.DEFINE_float(
     "num_epochs_per_decay",
     None,
     "Lower the rate every so many epochs; default: at the boundaries, and under --preset=release after 50 for its "
-    "inception, and for its resnet101 with --method=standard.",
+    "inception, and for its resnet101 in plain training.",
 )
 _BOUNDARIES = flags.DEFINE_list(
     "learning_rate_boundaries",
@@ -133,7 +133,7 @@ def student_config(
     max_steps: int | None,
     takes_auxiliary_head: bool = False,
     release: Sequence[tuple[str, Any]] = (),
-    method: str = "",
+    plain: bool = False,
 ) -> StudentConfig:
     """Reads and checks the student and optimiser flags.
 
@@ -142,7 +142,7 @@ def student_config(
         max_steps: length of training, to which default boundaries are scaled; None where it is not known yet.
         takes_auxiliary_head: the method trains a second classifier, where the student has one.
         release: (flag, value) that the method's own code has, under the release preset.
-        method: its name.
+        plain: the method is plain training.
 
     Raises:
         ValueError: an unknown student, a probability outside (0, 1], a bad schedule.
@@ -186,7 +186,7 @@ def student_config(
         weight_decay=presets.of_student(preset.weight_decay, name) if decay is None else decay,
         learning_rate=_rate(),
         learning_rate_decay_factor=_DECAY_FACTOR.value,
-        num_epochs_per_decay=_epochs_per_decay(preset, name, method) if schedule == "steps" else None,
+        num_epochs_per_decay=_epochs_per_decay(preset, name, plain) if schedule == "steps" else None,
         learning_rate_boundaries=_boundaries(preset, name, max_steps) if schedule == "steps" else (),
         momentum=presets.of_student(preset.momentum, name) if _MOMENTUM.value is None else _MOMENTUM.value,
         auxiliary_head=_AUXILIARY.value and auxiliary,
@@ -227,11 +227,12 @@ def default_boundaries(student: str, max_steps: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(max(1, round(step * max_steps / length)) for step in boundaries))
 
 
-def _epochs_per_decay(preset: Preset, student: str, method: str) -> float | None:
+def _epochs_per_decay(preset: Preset, student: str, plain: bool) -> float | None:
     """What is given, or the preset's unless boundaries are."""
     if _EPOCHS_PER_DECAY.value is not None or _BOUNDARIES.value is not None:
         return _EPOCHS_PER_DECAY.value
-    return preset.epochs_per_decay.get((student, method), preset.epochs_per_decay.get((student, "")))
+    usual = preset.epochs_per_decay.get(student)
+    return preset.plain_epochs_per_decay.get(student, usual) if plain else usual
 
 
 def _boundaries(preset: Preset, student: str, max_steps: int | None) -> tuple[int, ...] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mentornet.curricula.base import Curriculum
 
-__all__ = ["PRETRAINED", "Curriculum", "get", "learned_folder", "names", "pretrained_names"]
+__all__ = ["PRETRAINED", "Curriculum", "get", "learned_folder", "names", "of", "pretrained_names"]
 
 PRETRAINED = "pretrained:"
 _PRETRAINED_FOLDER = Path(__file__).parent / "pretrained"
@@ -121,3 +121,23 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
     from mentornet.curricula import learned
 
     return learned.load(name_or_path, fixed_label)
+
+
+def of(given: Curriculum | str | Callable[..., Any]) -> Curriculum:
+    """A curriculum as it is, by its name or path (see ``get``), or made of a plain function.
+
+    Raises:
+        ValueError, FileNotFoundError: none of these; see ``get``.
+    """
+    from mentornet.curricula.base import Curriculum, FunctionCurriculum
+
+    if isinstance(given, Curriculum):
+        return given
+    if isinstance(given, str):
+        return get(given)
+    if not callable(given):
+        raise ValueError(
+            f"the curriculum is {type(given).__name__}: give a name, a folder, a Curriculum or a function of (loss, "
+            "difference, label, epoch)"
+        )
+    return FunctionCurriculum(given)

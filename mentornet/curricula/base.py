@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -68,3 +70,18 @@ class Curriculum:
     def objective(self, loss: tf.Tensor, threshold: tf.Tensor | float) -> tf.Tensor | None:
         """The underlying robust objective rho(l) = integral of v* from 0 to l (ICML eq. 10); None if there is none."""
         return None
+
+
+class FunctionCurriculum(Curriculum):
+    """A plain function as a curriculum.
+
+    Args:
+        function: (loss, difference, label, epoch) -> weights float32 [b], in TensorFlow operations; see ``Curriculum``.
+    """
+
+    def __init__(self, function: Callable[..., tf.Tensor]):
+        self._function = function
+        self.name = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self, loss: tf.Tensor, difference: tf.Tensor, label: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._function(loss, difference, label, epoch), tf.float32)

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import inspection, students
+from mentornet.methods.keras_use import KerasUse, check_compile, check_keras
 from mentornet.methods.protocol import MethodProtocol
 from mentornet.methods.replicas import add_to_rows, mirrored_variable, replicas, summed_variable, total
 from mentornet.methods.statistics import WeightStatistics
@@ -46,7 +47,7 @@ class Weighting(NamedTuple):
     drop_rate: tf.Tensor
 
 
-class NoisyLabelMethod(MethodProtocol, keras.Model):
+class NoisyLabelMethod(MethodProtocol, KerasUse):
     """Base class of the methods; what each may say of itself is in ``MethodProtocol``.
 
     Args:
@@ -89,6 +90,8 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         if not 0 <= weight_decay < math.inf:
             raise ValueError(f"weight_decay={weight_decay:g} must be finite and not negative")
         self.distribute_reduction_method = "first"  # what a step returns is merged over replicas already
+        for given in student if isinstance(student, (list, tuple)) else [student]:
+            check_keras(given)
         networks = students.peers(student, self.peers)
         inspection.check_outputs(networks[0], type(self).__name__, self.takes_auxiliary_head)
         self.student = students.ensemble(networks)
@@ -129,7 +132,12 @@ class NoisyLabelMethod(MethodProtocol, keras.Model):
         return self._task()
 
     def compile(self, optimizer: Any = "rmsprop", *arguments: Any, **options: Any) -> None:
-        """As in Keras; every further peer gets a fresh optimiser of the same settings."""
+        """As in Keras, without a loss or metrics; every further peer gets a fresh optimiser of the same settings.
+
+        Raises:
+            ValueError: a loss or metrics, which would not be used, or an optimiser of another Keras.
+        """
+        check_compile(optimizer, options)
         super().compile(optimizer, *arguments, **options)
         self._compiled_steps = {}
         if self.peers > 1:

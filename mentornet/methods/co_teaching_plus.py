@@ -28,7 +28,8 @@ class CoTeachingPlus(CoTeaching):
         student: see ``CoTeaching``.
         warmup_epochs: epochs of plain Co-teaching: 0 on MNIST, 20 on CIFAR-10, 5 on CIFAR-100 in the paper's code.
         agreed_steps: steps in which a batch without disagreement is trained on as a whole.
-        double_softmax: inside D, cross-entropy takes the softmax for logits, as the released code does.
+        double_softmax: after the warm-up cross-entropy takes the softmax for logits, in ranking and in training, as the
+            released code does.
         **options: see ``SelectingMethod``.
 
     Raises:
@@ -39,7 +40,7 @@ class CoTeachingPlus(CoTeaching):
         *CoTeaching.OPTIONS,
         Option("warmup_epochs", 0, "epochs of plain Co-teaching first", within="[0, inf)", source="sec. 4"),
         Option("agreed_steps", 5000, "steps in which full agreement trains on the whole batch", within="[0, inf)"),
-        Option("double_softmax", False, "take the softmax for logits where the networks disagree", release=True),
+        Option("double_softmax", False, "take the softmax for logits after the warm-up", release=True),
     )
 
     def __init__(
@@ -64,7 +65,11 @@ class CoTeachingPlus(CoTeaching):
         kinds = ([(WARM, self._warmup)] if self._warmup else []) + [("disagreement", self.max_steps - self._warmup)]
         return Stage(kinds[done][0], done, kinds[done][1]) if done < len(kinds) else None
 
-    def exchanged(self, logits: list[tf.Tensor], losses: list[tf.Tensor]) -> list[tf.Tensor]:
+    def ranked_losses(self, label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        twice = self._double_softmax and self.stage.kind != WARM
+        return super().ranked_losses(label, tf.nn.softmax(logits) if twice else logits)
+
+    def exchanged(self, logits: list[tf.Tensor], losses: list[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor | bool]:
         if self.stage.kind == WARM:
             return super().exchanged(logits, losses)
         predicted = [gather(tf.argmax(answered, axis=-1, output_type=tf.int32)) for answered in logits]
@@ -75,4 +80,4 @@ class CoTeachingPlus(CoTeaching):
         wanted = tf.where(wanted > 0, wanted, count)
         agreed = tf.cast(self.step < self._agreed_steps, tf.float32) * tf.ones_like(everyone[0])
         among = [tf.where(differ, loss, loss.dtype.max) for loss in everyone]
-        return [tf.where(count > 0, smallest(loss, wanted), agreed) for loss in reversed(among)]
+        return [tf.where(count > 0, smallest(loss, wanted), agreed) for loss in reversed(among)], count == 0

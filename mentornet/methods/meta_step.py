@@ -57,7 +57,13 @@ def check_options(options: Mapping[str, Any], run: RunFacts, lookahead: str) -> 
     """
     if options.get("clean_decay") and not run.weight_decay:
         raise ValueError("--clean_decay adds the weight decay, which is 0: give --weight_decay, or leave it out")
-    check_synchronous(run.asynchronous and (options.get("lookahead") or lookahead) == "momentum")
+    ahead = options.get("lookahead") or lookahead
+    check_synchronous(run.asynchronous and ahead == "momentum")
+    if ahead == "momentum" and run.optimizer != "sgd":
+        raise ValueError(
+            f"the momentum look-ahead reads the velocities of momentum SGD: give --lookahead=none with "
+            f"--optimizer={run.optimizer}"
+        )
 
 
 class MetaStep:

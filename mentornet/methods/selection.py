@@ -18,7 +18,7 @@ import tf_keras as keras
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.keep_schedule import KeepSchedule
 from mentornet.methods.replicas import gather, own_part, replicas
-from mentornet.options import Option
+from mentornet.options import Option, RunFacts
 
 KEEP_SCHEDULE = Option(
     "keep_schedule",
@@ -71,6 +71,12 @@ class SelectingMethod(NoisyLabelMethod):
         return (*super().metric_columns(), *LabelPrecision.columns(cls.peers))
 
     @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        text = options.get(KEEP_SCHEDULE.name)
+        if text is not None and not text.startswith("file:"):
+            KeepSchedule(text)
+
+    @classmethod
     def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
         made = {**options, "steps_per_epoch": data.steps_per_epoch}
         if KEEP_SCHEDULE not in cls.OPTIONS or made.get("keep_schedule") is not None:
@@ -97,16 +103,17 @@ class SelectingMethod(NoisyLabelMethod):
         epoch = tf.minimum(self.step // self.steps_per_epoch, self._epochs - 1)
         return tf.cast(tf.gather(self.keep_rates, epoch) * tf.cast(of, tf.float64), tf.int32)
 
-    def chosen_mean(self, losses: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+    def chosen_mean(self, losses: tf.Tensor, chosen: tf.Tensor, whole: tf.Tensor | bool = False) -> tf.Tensor:
         """The own share of the mean loss over the chosen of all replicas; 0 if there are none.
 
         Args:
             losses: float32 [b] of this replica.
             chosen: float32 [n] of the global batch, 1 for the chosen.
+            whole: nothing was selected, the whole batch is trained on; such a mean is never divided twice.
         """
         count = tf.maximum(tf.reduce_sum(chosen), 1.0)
         mean = tf.reduce_sum(losses * own_part(chosen, losses)) / count
-        return mean / count if self._divide_twice else mean
+        return mean / tf.where(whole, 1.0, count) if self._divide_twice else mean
 
     def finish(
         self, batch: Batch, logits: list[tf.Tensor], losses: list[tf.Tensor], chosen: list[tf.Tensor]
@@ -120,7 +127,7 @@ class SelectingMethod(NoisyLabelMethod):
             chosen: float32 [n], of the global batch, for each.
         """
         known = self.statistics.clean_known and "is_clean" in batch
-        is_clean = batch.get("is_clean", tf.ones_like(losses[0], tf.bool))
+        is_clean = tf.cast(batch.get("is_clean", tf.ones_like(losses[0])), tf.float32)  # replicas gather no booleans
         self.label_precision.clean_known = known
         self.label_precision.update_state(tf.stack(chosen), gather(is_clean))
         weights = own_part(tf.add_n(chosen) / self.peers, losses[0])
@@ -155,7 +162,7 @@ class LabelPrecision(keras.metrics.Metric):
         return tuple(f"label_precision_peer_{number}" for number in range(1, peers + 1))
 
     def update_state(self, chosen: tf.Tensor, is_clean: tf.Tensor) -> None:
-        """Adds a global batch: chosen float32 [peers, n], is_clean bool [n]."""
+        """Adds a global batch: chosen float32 [peers, n], is_clean bool or float32 [n]."""
         count = tf.reduce_sum(chosen, axis=1)
         right = tf.reduce_sum(chosen * tf.cast(is_clean, tf.float32), axis=1)
         any_chosen = tf.cast(count > 0, tf.float32)

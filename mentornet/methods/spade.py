@@ -7,7 +7,7 @@ or a frozen MentorNet), or one projected gradient step on v when the curriculum'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -43,8 +43,9 @@ class Spade(NoisyLabelMethod):
 
     Args:
         student: any Keras model, images -> logits.
-        curriculum: a ``Curriculum``, or a name or path for ``mentornet.curricula.get``. One with an ``activation_size``
-            is shown the student's activation before its logits, from the same forward pass.
+        curriculum: a ``Curriculum``, a name or path for ``mentornet.curricula.get``, or any TensorFlow function of
+            (loss, loss minus its moving percentile, label, epoch percent) to weights [b]. One with an
+            ``activation_size`` is shown the student's activation before its logits, from the same forward pass.
         max_steps, num_examples, weight_decay, seed, clean_known: see ``NoisyLabelMethod``.
         loss_percentile: p of l_pt in [0, 1]; a number, or a table over training ("0.75,90,0.8,10").
         loss_moving_average_decay: 0.95 in the paper, 0.5 in the release.
@@ -71,7 +72,7 @@ class Spade(NoisyLabelMethod):
     def __init__(
         self,
         student: keras.Model,
-        curriculum: Curriculum | str = "mentornet_pd",
+        curriculum: Curriculum | str | Callable[..., tf.Tensor] = "mentornet_pd",
         *,
         max_steps: int,
         num_examples: int | None = None,
@@ -112,7 +113,7 @@ class Spade(NoisyLabelMethod):
         ):
             if value not in allowed:
                 raise ValueError(f"{what}={value!r}: use one of {', '.join(allowed)}")
-        found = curricula.get(curriculum) if isinstance(curriculum, str) else curriculum
+        found = curricula.of(curriculum)
         self.curriculum = found.for_classes(num_classes(student)) if found.counts_classes else found
         self._one_early = int(getattr(self.curriculum, "learned", True))
         self._curriculum_variables = self.curriculum.frozen_variables
@@ -192,7 +193,9 @@ class Spade(NoisyLabelMethod):
                 outputs, activation = self._with_activation(batch["image"], training=True)
             logits, auxiliary = student_outputs(outputs)
             losses = per_sample_cross_entropy(batch["label"], logits)
-            weighting = self.weigh(tf.stop_gradient(losses), batch["label"], batch["index"], activation)
+            # Data without positions will do where no value is kept per sample.
+            index = batch["index"] if self.keeps_values_per_sample else batch.get("index", batch["label"])
+            weighting = self.weigh(tf.stop_gradient(losses), batch["label"], index, activation)
             descended = with_auxiliary_loss(
                 losses, auxiliary, lambda second: per_sample_cross_entropy(batch["label"], second)
             )

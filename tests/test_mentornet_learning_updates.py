@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,21 +20,24 @@ from flags.define.spade_flags import MethodConfig
 from mentornet import methods
 from mentornet.curricula.experts import SparseMixture
 from mentornet.curricula.learned import LearnedCurriculum, load, save
+from mentornet.learning import updates as learning_updates
+from mentornet.learning.dump import LossDump
 from mentornet.learning.trainer import LearningSettings
+from mentornet.learning.updates import CurriculumUpdates, TrustedSamples
 from mentornet.network import NetworkConfig, build
-from mentornet.training.curriculum_update import CurriculumUpdates, TrustedSamples
+from mentornet.training.evaluation import SampleOutputs, sample_outputs
 from tests import processes, script_runs
 
 
 def test_update_steps_are_the_first_at_or_behind_their_percent():
-    trusted = TrustedSamples(None, np.zeros(0), np.zeros(0))
+    trusted = TrustedSamples(np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
     assert CurriculumUpdates(trusted, (21, 75)).steps(39_000) == [8_190, 29_250]
     assert CurriculumUpdates(trusted, (21, 75)).steps(2_401) == [505, 1_801]
     with pytest.raises(ValueError, match="must increase"):
         CurriculumUpdates(trusted, (75, 21))
 
 
-def test_only_the_trusted_true_labels_are_used():
+def test_only_the_trusted_true_labels_are_used(monkeypatch):
     """Every other true label may be anything: what reaches the learning is the same to the bit."""
     rng = np.random.default_rng(0)
     n, k = 200, 40
@@ -45,24 +49,56 @@ def test_only_the_trusted_true_labels_are_used():
     others = np.setdiff1d(np.arange(n), chosen)
     scrambled = true.copy()
     scrambled[others] = (scrambled[others] + 1) % 3
+    student = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    learned_from, networks = [], iter([build(NetworkConfig(fixed_label=0), seed=number) for number in range(2)])
+
+    def learn(dump: LossDump, *arguments, **options):
+        learned_from.append(dump)
+        return next(networks), {"percentile": 60}
+
+    monkeypatch.setattr(learning_updates, "learn_from_dump", learn)
 
     def reach(clean: np.ndarray) -> CurriculumUpdates:
         noisy = NoisyLabels(given, DiagnosticLabels(clean), "uniform", 0.4, 0)
-        return data_driven.updates(config, train, noisy, pipeline.AUGMENTATIONS["none"], seed=3)
+        updates = data_driven.updates(config, train, noisy, seed=3)
+        curriculum = LearnedCurriculum(build(NetworkConfig(fixed_label=0), seed=5), name="mentornet_dd")
+        spade = methods.Spade(student, curriculum, max_steps=100, updates=updates)
+        spade.step.assign(21)
+        assert spade.look(spade.next_stage(1), TrainingSet(images, given))
+        return updates
 
     first, second = reach(true).trusted, reach(scrambled).trusted
     assert len(first.index) == k
-    assert set(first.index) <= set(train.ids)
+    np.testing.assert_array_equal(first.positions, chosen)
+    np.testing.assert_array_equal(first.index, train.ids[chosen])
     np.testing.assert_array_equal(first.clean, true[chosen])
-    np.testing.assert_array_equal(first.clean, second.clean)
-    np.testing.assert_array_equal(first.index, second.index)
-    (one,), (two,) = list(first.batches), list(second.batches)
-    np.testing.assert_array_equal(one["label"], given[chosen])
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name])
+    one, two = learned_from
+    np.testing.assert_array_equal(one.sample, train.ids[chosen])
+    np.testing.assert_array_equal(one.noisy, given[chosen])
+    np.testing.assert_array_equal(one.clean, true[chosen])
+    np.testing.assert_array_equal(one.epoch, 21)
+    for name in ("sample", "epoch", "noisy", "clean", "loss"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    for name in ("positions", "index", "clean"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
 
 
-def test_an_update_separates_by_the_present_students_losses():
+class TrainingSet:
+    """What a method may look at, without a run around it."""
+
+    folder = None
+
+    def __init__(self, images: np.ndarray, given: np.ndarray) -> None:
+        self.images, self.given = images, given
+
+    def outputs(self, network: keras.Model, positions: np.ndarray) -> SampleOutputs:
+        shown = pipeline.evaluation_batches(
+            self.images[positions], self.given[positions], 128, pipeline.AUGMENTATIONS["none"]
+        )
+        return sample_outputs(network, shown)
+
+
+def test_an_update_separates_by_the_present_students_losses(tmp_path):
     """A student that knows the classes: after the update small losses get large weights and large ones small."""
     rng = np.random.default_rng(1)
     label = rng.integers(0, 2, 400).astype(np.int32)
@@ -73,15 +109,29 @@ def test_an_update_separates_by_the_present_students_losses():
     dense = keras.layers.Dense(2, kernel_initializer=keras.initializers.Constant([[-1.0, 1.0]]))
     student = keras.Model(inputs, dense(inputs))
     curriculum = LearnedCurriculum(build(NetworkConfig(fixed_label=0), seed=5), name="mentornet_dd")
-    spade = methods.Spade(student, curriculum, max_steps=100, burn_in_epoch=21, fixed_epoch_after_burn_in=True)
-    spade.step.assign(21)
-    batches = tf.data.Dataset.from_tensor_slices({"image": image, "label": given}).batch(128)
     updates = CurriculumUpdates(
-        TrustedSamples(batches, np.arange(400), label),
+        TrustedSamples(np.arange(400), np.arange(400), label),
+        percents=(21,),
         percentiles=(50, 75),
         learning=LearningSettings(steps=2000, objective="cross_entropy", block_steps=500),
     )
-    updates.update(spade, student, None)
+    spade = methods.Spade(
+        student, curriculum, max_steps=100, burn_in_epoch=21, fixed_epoch_after_burn_in=True, updates=updates
+    )
+
+    def outputs(network: keras.Model, positions: np.ndarray) -> SampleOutputs:
+        shown = {"image": image[positions], "label": given[positions]}
+        return sample_outputs(network, tf.data.Dataset.from_tensor_slices(shown).batch(128))
+
+    first, second = spade.next_stage(0), spade.next_stage(1)
+    assert (first.steps, second.steps, spade.next_stage(2)) == (21, 79, None)
+    training = SimpleNamespace(outputs=outputs, folder=tmp_path)
+    before = spade.learned_network().get_weights()
+    assert spade.look(first, training) is False  # nothing to learn from yet
+    for variable, value in zip(spade.learned_network().get_weights(), before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    spade.step.assign(21)
+    assert spade.look(second, training) is True
     losses = np.log1p(np.exp(np.where(wrong, 6.0, -6.0))).astype(np.float32)
     spade.loss_percentile.assign(np.percentile(losses, 100 * float(spade.percentiles[21])))
     weights = spade.curriculum(
@@ -90,6 +140,9 @@ def test_an_update_separates_by_the_present_students_losses():
     assert weights[~wrong].min() > 0.9
     assert weights[wrong].max() < 0.1
     assert float(spade.percentiles[0]) in (np.float32(0.5), np.float32(0.75))
+    kept = load(tmp_path / "curricula" / "step_000021").network.get_weights()
+    for variable, value in zip(spade.learned_network().get_weights(), kept, strict=True):
+        np.testing.assert_array_equal(variable, value)
 
 
 def test_a_formula_cannot_be_updated():

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 import student_nets
-from mentornet.methods.activation import StudentWithActivation
+from mentornet.inspection import StudentWithActivation
 
 
 def functional():

@@ -1,7 +1,8 @@
-"""What a method takes from a first run: kept in the run folder, not asked for again, and refused from other data."""
+"""What a method is made from: labels, a matrix, a first run: kept, not asked for again, refused from other data."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from flags import configuration
 from flags.build import first_run, preparation
 from flags.build import in_memory as build
-from mentornet import transition
+from mentornet import methods, transition
+from mentornet.runs.workdir import Workdir
 from tests.script_runs import Stopped, assert_same_training, stop_after
 from tests.test_train_cifar_methods import train
 
@@ -63,18 +65,16 @@ def loaded_with(*flags: str) -> tuple[configuration.Config, build.LoadedData]:
 
 
 def test_the_matrix_is_kept_with_all_its_digits(tmp_path):
-    from mentornet.runs.workdir import Workdir
-
     matrix = np.random.default_rng(0).dirichlet(np.ones(10), 10)
     workdir = Workdir(tmp_path / "run")
     workdir.claim("", {})
-    preparation.keep(workdir, preparation.Derived({"transition_matrix": matrix}))
+    preparation.keep(workdir, {"transition_matrix": matrix})
     config, loaded = loaded_with("--method=forward_correction", f"--baseline_run={tmp_path / 'gone'}")
-    found = build.derived(config, loaded, workdir).arguments["transition_matrix"]
+    found = build.arguments(config, loaded, workdir)["transition_matrix"]
     np.testing.assert_array_equal(found, matrix)
     file = workdir.path / "transition_matrix.csv"
     np.testing.assert_array_equal(preparation.read_matrix(str(file)), matrix)
-    preparation.keep(workdir, preparation.Derived({"transition_matrix": 0 * matrix}))  # what is there stays
+    preparation.keep(workdir, {"initial_transition": 0 * matrix})  # what is there stays
     np.testing.assert_array_equal(preparation.read_matrix(str(file)), matrix)
 
 
@@ -94,7 +94,7 @@ def test_the_matrix_is_kept_with_all_its_digits(tmp_path):
 def test_a_first_run_with_other_labels_is_refused(method, flags, sentence, first):
     config, loaded = loaded_with(*flags, f"--method={method}", *METHODS[method], f"--baseline_run={first}")
     with pytest.raises(ValueError, match=sentence):
-        build.derived(config, loaded)
+        build.arguments(config, loaded)
 
 
 def test_a_first_run_on_other_images_is_refused(first, tmp_path):
@@ -109,7 +109,7 @@ def test_a_first_run_on_other_images_is_refused(first, tmp_path):
         other = {**record, "identity": {**record["identity"], **changed}}
         (tmp_path / "run.json").write_text(json.dumps(other))
         with pytest.raises(ValueError, match=sentence):
-            build.derived(config, loaded)
+            build.arguments(config, loaded)
 
 
 def test_an_unfinished_first_run_is_refused_though_it_has_a_student(tmp_path, monkeypatch):
@@ -120,7 +120,7 @@ def test_an_unfinished_first_run_is_refused_though_it_has_a_student(tmp_path, mo
     assert (tmp_path / "student_early_stopped.keras").is_file()
     config, loaded = loaded_with("--method=forward_correction", f"--baseline_run={tmp_path}")
     with pytest.raises(FileNotFoundError, match=r"has no result\.json: finish that training first"):
-        build.derived(config, loaded)
+        build.arguments(config, loaded)
     with pytest.raises(FileNotFoundError, match="finish that training first"):
         first_run.student_of(str(tmp_path))
 
@@ -147,7 +147,12 @@ def test_own_images_are_those_of_one_folder_however_it_is_written(first, tmp_pat
 def test_first_runs_on_parts_of_the_same_data_are_taken(first):
     """Held-out samples and clean sets don't matter; tfds:x is x."""
     config, loaded = loaded_with("--method=clean_only", *CLEAN, f"--baseline_run={first}")
-    assert build.derived(config, loaded).start_from == str(first)
+    network = build.student(config.student, loaded, seed=5)
+    trained = first_run.student_of(str(first)).get_weights()
+    assert not all(np.array_equal(*pair) for pair in zip(network.get_weights(), trained, strict=True))
+    build.arguments(config, loaded)["start_from"].start(network)
+    for own, other in zip(network.get_weights(), trained, strict=True):
+        np.testing.assert_array_equal(own, other)
     settings = {**config.identity(), "dataset_name": "tfds:digits"}
     first_run.check_data(str(first), settings, loaded.labels.given, loaded.train.ids)
     with pytest.raises(ValueError, match="other labels"):
@@ -167,12 +172,11 @@ def test_outliers_are_passed_over_but_on_cifar100(data_set, given, expected, fir
     p = np.random.default_rng(0).dirichlet(np.ones(10), 200)
     monkeypatch.setattr(preparation, "probabilities", lambda student, batches: p)
     monkeypatch.setattr(first_run, "check_data", lambda *_: None)
-    _, loaded = loaded_with()
-    own = preparation.OwnData(
-        {"dataset_name": data_set}, loaded.labels, loaded.train.ids, lambda: None, 10, lambda: None
-    )
-    sources = {"baseline_run": str(first), **given}
-    found = preparation.derived("backward_correction", sources, own).arguments["transition_matrix"]
+    config, loaded = loaded_with()
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, dataset_name=data_set))
+    data = preparation.preparation(config, loaded, lambda: None)
+    options = {"baseline_run": str(first), **given}
+    found = methods.get("backward_correction").prepared(options, data)["transition_matrix"]
     np.testing.assert_array_equal(found, transition.estimated(p, expected))
     assert not np.array_equal(found, transition.estimated(p, 0.5))
 
@@ -188,7 +192,7 @@ def test_only_a_first_run_has_the_training_images_read_in_order(monkeypatch):
         ["--method=forward_correction", "--transition_matrix=true"],
     ):
         config, loaded = loaded_with(*flags)
-        build.derived(config, loaded)
+        build.arguments(config, loaded)
 
 
 def test_labels_that_the_matrix_excludes_are_refused_once_they_are_known(tmp_path):
@@ -198,4 +202,42 @@ def test_labels_that_the_matrix_excludes_are_refused_once_they_are_known(tmp_pat
     np.savetxt(file, matrix, delimiter=",")
     config, loaded = loaded_with("--method=forward_correction", f"--transition_matrix={file}")
     with pytest.raises(ValueError, match="no sample could be given label 4"):
-        build.derived(config, loaded)
+        build.arguments(config, loaded)
+
+
+def test_a_method_hears_of_the_noise_that_was_injected_and_of_the_length_of_an_epoch():
+    config, loaded = loaded_with("--method=co_teaching", "--max_batches_per_epoch=7", "--max_number_of_steps=70")
+    data = preparation.preparation(config, loaded, lambda: None)
+    assert (data.noise_fraction, data.steps_per_epoch, data.num_classes) == (0.4, 7, 10)
+    assert (data.clean_source, data.continued, data.kept_matrix) == ("none", False, None)
+    np.testing.assert_array_equal(data.is_clean, loaded.labels.is_clean)
+    assert build.arguments(config, loaded) == {"steps_per_epoch": 7, "keep_schedule": "co_teaching:tau=0.4"}
+    release, _ = loaded_with("--method=co_teaching", "--preset=release")
+    assert build.arguments(release, loaded) == {
+        "steps_per_epoch": len(loaded.train) // 32,
+        "divide_twice": True,
+        "keep_schedule": "co_teaching:tau=0.4,release=1",
+    }
+    given, _ = loaded_with("--method=co_teaching", "--keep_schedule=constant:0.5")
+    assert build.arguments(given, loaded)["keep_schedule"] == "constant:0.5"
+
+
+def test_a_share_of_noise_that_nobody_knows_is_asked_for(tmp_path):
+    config, loaded = loaded_with("--noise_type=none", "--noise_fraction=0", "--method=small_loss")
+    assert preparation.preparation(config, loaded, lambda: None).noise_fraction is None
+    with pytest.raises(ValueError, match="give --keep_schedule=co_teaching:tau=SHARE"):
+        build.arguments(config, loaded)
+    unknown = dataclasses.replace(loaded, labels=dataclasses.replace(loaded.labels, clean=None))
+    data = preparation.preparation(config, unknown, lambda: None)
+    with pytest.raises(ValueError, match="class weights by precision need the true labels, which this data set"):
+        _ = data.is_clean
+
+
+def test_a_run_with_a_checkpoint_starts_from_it_and_not_from_its_first_run(first, tmp_path):
+    """A folder that was claimed but has no checkpoint yet still starts from the first run."""
+    workdir = Workdir(tmp_path / "run")
+    workdir.claim("", {})
+    config, loaded = loaded_with("--method=clean_only", *CLEAN, f"--baseline_run={first}")
+    assert set(build.arguments(config, loaded, workdir)) == {"start_from"}
+    shutil.copytree(first / "checkpoints", workdir.checkpoints, dirs_exist_ok=True)
+    assert build.arguments(config, loaded, workdir) == {}

@@ -28,6 +28,41 @@ BAD = {
     "negative noise seed": (["--noise_seed=-1"], "--noise_seed"),
     "no folder": (["--train_log_dir="], "needs --train_log_dir"),
     "dump without csv": (["--mode=dump_losses", "--checkpoint_dir=x"], "needs --output_csv_file"),
+    "two lengths": (
+        ["--num_epochs=3", "--max_number_of_steps=30"],
+        "both give the length of training: give one of them",
+    ),
+    "no epochs": (["--num_epochs=0"], "--num_epochs"),
+    "no batches": (["--max_batches_per_epoch=0"], "--max_batches_per_epoch"),
+    "momentum of adam": (["--optimizer=adam", "--momentum=0.5"], "--momentum is used by --optimizer=sgd only"),
+    "beta of sgd": (["--adam_beta1=0.5"], "--adam_beta1 is used by --optimizer=adam only: leave it out"),
+    "beta of 1": (["--optimizer=adam", "--adam_beta1=1"], "--adam_beta1=1 must be below 1"),
+    "negative beta": (["--optimizer=adam", "--adam_beta1=-0.1"], "--adam_beta1"),
+    "second beta without a decay": (
+        ["--optimizer=adam", "--adam_beta1_after_decay=0.1"],
+        "--adam_beta1_after_decay is used by --optimizer=adam with --learning_rate_schedule=linear only",
+    ),
+    "second beta of sgd": (
+        ["--learning_rate_schedule=linear", "--adam_beta1_after_decay=0.1"],
+        "--adam_beta1_after_decay is used by --optimizer=adam with --learning_rate_schedule=linear only",
+    ),
+    "second beta of 1": (
+        ["--optimizer=adam", "--learning_rate_schedule=linear", "--adam_beta1_after_decay=1"],
+        "--adam_beta1_after_decay=1 must be below 1",
+    ),
+    "start of no decay": (
+        ["--linear_decay_epoch=5"],
+        "--linear_decay_epoch is used by --learning_rate_schedule=linear",
+    ),
+    "linear with boundaries": (
+        ["--learning_rate_schedule=linear", "--learning_rate_boundaries=5"],
+        "--learning_rate_schedule=linear has no boundaries: leave --learning_rate_boundaries out",
+    ),
+    "linear with epochs per decay": (
+        ["--learning_rate_schedule=linear", "--num_epochs_per_decay=5"],
+        "--learning_rate_schedule=linear has no boundaries: leave --num_epochs_per_decay out",
+    ),
+    "unknown optimizer": (["--optimizer=rmsprop"], "--optimizer"),
     "activations without a dump": (["--activations_file=a.npz"], "does not use --activations_file: see dump_losses"),
 }
 
@@ -116,19 +151,3 @@ def test_the_papers_learning_rate_schedules():
     assert boundaries("--studentnet=inception", "--max_number_of_steps=120000") == (78_000,)
     assert boundaries("--studentnet=inception", "--num_epochs_per_decay=50")[:2] == (19_531, 39_062)
     assert boundaries("--studentnet=resnet8", "--learning_rate_boundaries=5,9") == (5, 9)
-
-
-def test_the_cosine_schedule_ends_at_zero():
-    from flags.build import in_memory as build
-
-    config = configuration.parse(
-        ["train_cifar.py", "--train_log_dir=t", "--learning_rate=0.2", "--max_number_of_steps=100",
-         "--learning_rate_schedule=cosine"]
-    )  # fmt: skip
-    optimizer = build.optimizer(config, 1000)
-    rates = []
-    for step in (0, 25, 50, 100):
-        optimizer.iterations.assign(step)
-        rates.append(float(optimizer.present_rate()))
-    assert rates == pytest.approx([0.2, 0.2 * (0.5 + 0.5**1.5), 0.1, 0.0], abs=1e-6)  # 0.1 (1 + cos(pi step / 100))
-    assert config.identity()["learning_rate_schedule"] == "cosine"

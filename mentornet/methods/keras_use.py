@@ -1,0 +1,170 @@
+"""A method used like any Keras model: ``fit(x, y)``, data sets of pairs, ``evaluate``, ``save``, ``summary``.
+
+The engine feeds batches that are dictionaries and passes through here unchanged.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+_BATCH = 32
+_WAY = (
+    "build it with tf_keras (import tf_keras as keras, the Keras 2 that TensorFlow's distribution needs), or copy the "
+    "architecture there and give it the weights: copy.set_weights(student.get_weights())"
+)
+
+
+class KerasUse(keras.Model):
+    """What an ordinary Keras user expects of a model, of which only the step is special.
+
+    ``save`` writes the model that predicts, as a method has no use without its training; ``ModelCheckpoint`` does so,
+    too, and ``keras.models.load_model`` reads it.
+    """
+
+    student: keras.Model
+    max_steps: int | None
+    _interval_goes_on: bool
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
+        """As in Keras; beside dictionaries of "image", "label" and "index" it takes images and integer labels.
+
+        Args:
+            x: images [n, ...], or a data set of batches, dictionaries or pairs (image, label).
+            y: integer labels [n] or [n, 1]; only with images.
+            batch_size: only with images; default: 32.
+            **options: of Keras' ``fit``; ``validation_data`` may be pairs, too.
+
+        Raises:
+            ValueError: labels that are no class numbers, or sample or class weights, which are the method's business.
+        """
+        for name in ("sample_weight", "class_weight"):
+            if options.get(name) is not None:
+                raise ValueError(f"{name} is what {type(self).__name__} decides itself: leave it out")
+        if options.get("validation_split"):
+            raise ValueError("validation_split has no meaning here: give validation_data=(images, labels)")
+        if isinstance(options.get("validation_data"), (tuple, list)):
+            images, labels = options["validation_data"]
+            options["validation_data"] = arrays(images, labels, batch_size, shuffle=False)
+        elif "validation_data" in options:
+            options["validation_data"] = pairs(options["validation_data"])
+        shuffle = options.pop("shuffle", True)
+        data = pairs(x) if y is None else arrays(x, y, batch_size, shuffle=bool(shuffle))
+        if not self._interval_goes_on:
+            self._warn_of_length(data, options.get("epochs", 1), options.get("steps_per_epoch"))
+        return super().fit(data, **options)
+
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
+        """As in Keras, with the data that ``fit`` takes."""
+        data = pairs(x) if y is None else arrays(x, y, batch_size, shuffle=False)
+        return super().evaluate(data, **options)
+
+    def save(self, filepath: Any, *arguments: Any, **options: Any) -> None:
+        """Saves the model that predicts; see ``keras.Model.save``."""
+        self.student.save(filepath, *arguments, **options)
+
+    def summary(self, *arguments: Any, **options: Any) -> None:
+        """Prints the model that predicts; see ``keras.Model.summary``."""
+        self.student.summary(*arguments, **options)
+
+    def _warn_of_length(self, data: Any, epochs: int, steps_per_epoch: int | None) -> None:
+        """Warns if ``fit`` is asked for a length far from ``max_steps``, which schedules refer to."""
+        if self.max_steps is None:
+            return
+        steps = steps_per_epoch
+        if steps is None and isinstance(data, tf.data.Dataset):
+            count = int(data.cardinality())
+            steps = count if count > 0 else None
+        if steps is not None and not 0.5 <= steps * epochs / self.max_steps <= 2.0:
+            warnings.warn(
+                f"fit is asked for {steps * epochs:,} steps, but max_steps={self.max_steps:,}, by which the curriculum "
+                "and the schedules go: build the method with the number of steps it will take",
+                stacklevel=3,
+            )
+
+
+def arrays(x: Any, y: Any, batch_size: int | None, *, shuffle: bool) -> tf.data.Dataset:
+    """Images and labels as batches with their positions.
+
+    Raises:
+        ValueError: labels that are no class numbers, or not as many as images.
+    """
+    image, label = np.asarray(x), class_numbers(np.asarray(y))
+    if len(image) != len(label):
+        raise ValueError(f"there are {len(image)} images, but {len(label)} labels")
+    samples = {"image": image, "label": label, "index": np.arange(len(label), dtype=np.int32)}
+    data = tf.data.Dataset.from_tensor_slices(samples)
+    if shuffle:
+        data = data.shuffle(len(label), reshuffle_each_iteration=True)
+    return data.batch(batch_size or _BATCH)
+
+
+def pairs(data: Any) -> Any:
+    """A data set of pairs (image, label) as one of dictionaries; anything else as it is."""
+    spec = getattr(data, "element_spec", None)
+    if not isinstance(data, tf.data.Dataset) or not isinstance(spec, tuple):
+        return data
+    if len(spec) != 2:
+        raise ValueError(
+            f"the data set has elements of {len(spec)} parts, a method takes (image, label): sample weights are its "
+            "own business"
+        )
+    return data.map(lambda image, label: {"image": image, "label": _class_tensor(label)})
+
+
+def class_numbers(label: np.ndarray) -> np.ndarray:
+    """Labels [n] or [n, 1] as int32 [n].
+
+    Raises:
+        ValueError: one-hot or other than whole numbers.
+    """
+    flat = label.reshape(-1) if label.ndim == 2 and label.shape[1] == 1 else label
+    if flat.ndim != 1 or not (np.issubdtype(flat.dtype, np.integer) or np.all(flat == np.round(flat))):
+        raise ValueError(
+            f"labels of shape {label.shape} are no class numbers: give integers, such as np.argmax(labels, axis=1) of "
+            "one-hot ones"
+        )
+    return flat.astype(np.int32)
+
+
+def _class_tensor(label: tf.Tensor) -> tf.Tensor:
+    if label.shape.rank == 2 and label.shape[1] == 1:
+        label = label[:, 0]
+    if label.shape.rank is not None and label.shape.rank != 1:
+        raise ValueError(
+            f"labels of shape {label.shape} are no class numbers: give integers, such as label_mode='int' of "
+            "image_dataset_from_directory"
+        )
+    return tf.cast(label, tf.int32)
+
+
+def check_keras(student: Any) -> None:
+    """Refuses a model of another Keras.
+
+    Raises:
+        ValueError: with the way out.
+    """
+    if isinstance(student, keras.Model):
+        return
+    module = type(student).__module__.split(".")[0]
+    whose = "Keras 3" if module == "keras" else f"{type(student).__module__}.{type(student).__name__}"
+    raise ValueError(f"the student is a model of {whose}, not of tf_keras: {_WAY}")
+
+
+def check_compile(optimizer: Any, options: dict[str, Any]) -> None:
+    """Refuses what ``compile`` would otherwise ignore.
+
+    Raises:
+        ValueError: an optimiser of another Keras, a loss, or metrics.
+    """
+    for name in ("loss", "metrics", "weighted_metrics", "loss_weights"):
+        if options.get(name):
+            raise ValueError(f"{name}= is not used: the method has its own loss and reports loss, accuracy and top5")
+    if not isinstance(optimizer, str) and type(optimizer).__module__.split(".")[0] == "keras":
+        raise ValueError(
+            "the optimiser is of Keras 3, not of tf_keras: use the one of that name in tf_keras.optimizers"
+        )
