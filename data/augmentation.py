@@ -1,7 +1,8 @@
 """Augmentation and standardisation of whole batches, in TensorFlow operations without randomness of their own.
 
 MentorNet (ICML 2018, app. E.3): pad 4 pixels a side with black, crop at random, flip horizontally at random,
-standardise per image; validation images are only standardised. The released code pads 2 for its ResNet.
+standardise per image; validation images are only standardised. The released code pads 2 for its ResNet, 8 for what it
+calls inception.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ AUGMENTATIONS: dict[str, Augmentation] = {
     "none": Augmentation(),
     "raw": Augmentation(standardise="none"),  # pixels in [0, 1], as the codes of Co-teaching and S2E
     "cifar": Augmentation(pad=4, flip=True),
-    "release": Augmentation(pad=2, flip=True),
+    "release": Augmentation(pad=2, flip=True),  # of its ResNet
+    "release_inception": Augmentation(pad=8, flip=True),
     "crop": Augmentation(pad=1),
     "l2rw": Augmentation(pad=2, flip=True, standardise="scale"),  # as the released code of L2RW
 }

@@ -139,7 +139,9 @@ class Config:
             )
         }
         student = dataclasses.asdict(self.student)
-        student["studentnet"] = student.pop("name")
+        student["studentnet"], student["student_variant"] = student.pop("name"), student.pop("variant")
+        if student["student_variant"] in (None, "paper"):
+            del student["student_variant"]  # folders made before there was a choice have the paper's
         _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps", optimizer="sgd")
         _forget_defaults(student, linear_decay_epoch=None, adam_beta1=0.9, adam_beta1_after_decay=None)
         if self.run.num_epochs is not None:
@@ -197,8 +199,10 @@ def config() -> Config:
     kind = methods.get(method.name)
     if kind.counts_epochs:
         _check_counted(method.name, run)
-    student = student_flags.student_config(preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE)
-    data = data_flags.data_config(run.seed, preset.augmentation)
+    student = student_flags.student_config(
+        preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE, method.name == methods.PLAIN
+    )
+    data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
     clean = clean_flags.clean_config(method.name, data.dataset_name, method.options, data.validation)
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:

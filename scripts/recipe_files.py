@@ -5,6 +5,7 @@ Used by scripts/make_recipes.py and scripts/imagenet_recipes.py.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,24 @@ File = tuple[Path, str]
 def run_folder(path: Path) -> str:
     """Where the run of a recipe goes: named after its folder too, as several tables have a row of the same name."""
     return f"runs/{path.parent.name}_{path.stem}"
+
+
+RESULTS = ROOT / "docs" / "results"
+# csv of finished runs -> where its figures are shown. A recipe that is in several is expected where the first is shown.
+SHOWN = {
+    "cpu_cifar10_0.4.csv": "the table in README.md (measured there, seeds 0 and 1)",
+    "cpu_mentornet_dd.csv": "the table of MentorNet DD in docs/learning.md (measured there, seeds 0 and 1)",
+    "cpu_methods.csv": "the table of all methods in docs/methods.md (measured there)",
+}
+
+
+def measured(recipe: str) -> str:
+    """What the head of a recipe for a CPU says of its result: where it is, or that there is none."""
+    for name, place in SHOWN.items():
+        with open(RESULTS / name, newline="", encoding="utf-8") as stream:
+            if recipe in {row["recipe"] for row in csv.DictReader(stream)}:
+                return f"expected: {place}"
+    return "expected: not known, it has not been run here"
 
 
 def file(

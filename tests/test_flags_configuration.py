@@ -117,7 +117,7 @@ def test_presets_choose_between_paper_and_release():
     assert (paper.student.name, release.student.name) == ("inception", "cifarnet")
     assert (paper.student.weight_decay, release.student.weight_decay) == (4e-3, 0.0)
     assert (paper.student.dropout_keep_probability, release.student.dropout_keep_probability) == (0.5, 0.8)
-    assert (paper.data.augmentation, release.data.augmentation) == ("cifar", "release")
+    assert (paper.data.augmentation, release.data.augmentation) == ("cifar", "release_inception")
     wanted = ("loss_moving_average_decay", "percentile_method", "burn_in_epoch", "burn_in_mode")
     assert [paper.method.options[name] for name in wanted] == [0.95, "linear", 20, "bernoulli"]
     assert [release.method.options[name] for name in wanted] == [0.5, "nearest", 0, "ones"]

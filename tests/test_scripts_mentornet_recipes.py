@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 from pathlib import Path
@@ -53,3 +54,26 @@ def test_the_head_says_at_which_scale_its_mentornet_is_learned(recipe):
     assert steps * 128 / 50_000 == pytest.approx(18, abs=0.1)
     assert config.method.options["burn_in_epoch"] == mentornet_dd.DUMP_EPOCH
     assert config.method.fixed_label == 0
+
+
+@pytest.mark.parametrize("recipe", CARRIED[::3])
+def test_the_command_of_the_head_trains_that_student_on_all_images(recipe):
+    head = (RECIPES / recipe).read_text()
+    given = dict(re.findall(r"--(\w+)=('[^']*'|\S+)", head[head.index("scripts/mentornet_dd.py") :].splitlines()[0]))
+    chosen = argparse.Namespace(
+        noise_fraction=float(given["noise_fraction"]),
+        data_dir="d",
+        seed=0,
+        train_examples=int(given["train_examples"]),
+        trusted=5_000,
+        steps=int(given["steps"]),
+        mentor_steps=30_000,
+        learn_only=True,
+        flags=given["flags"].strip("'"),
+    )
+    commands = dict(mentornet_dd.stages(chosen, Path("o")))
+    first, dumped = (configuration.parse(commands[name]) for name in ("student", "dump"))
+    for config in (first, dumped):
+        assert config.student.name == parsed(recipe).student.name
+        assert (config.data.train_examples, config.data.augmentation) == (0, "cifar")
+    assert (first.run.max_steps, dumped.run.dump_examples) == (7_020, 5_000)

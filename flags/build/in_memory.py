@@ -53,6 +53,7 @@ def student(config: StudentConfig, loaded: LoadedData, seed: int, synchronized_b
         seed=seed,
         **({"synchronized": True} if synchronized else {}),
         **({"auxiliary_head": True} if config.auxiliary_head else {}),
+        **({"variant": config.variant} if config.variant else {}),
     )
 
 

@@ -15,7 +15,7 @@ from absl import logging
 from flags import configuration
 from flags.build import curricula, in_memory, preparation
 from flags.configuration import Config
-from flags.define import student_flags
+from flags.define import presets, released_flags, student_flags
 from mentornet.runs.metrics_table import last_known
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
@@ -64,6 +64,8 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     # A finished run needs neither its data nor what its method was made from.
     if distribution.from_chief(workdir.is_run_folder() and workdir.finished()):
         return _say_finished(config, workdir) if distribution.is_chief else {}
+    if distribution.is_chief and (advice := released_flags.about_noise(config.data.dataset_name)):
+        print(f"note: {advice}", flush=True)
     loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
     config = config.resolved(len(loaded.train))
     inputs = build.training_inputs(loaded, config, distribution)
@@ -258,11 +260,13 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
     for name, fits in (("studentnet", student_flags.may_name(trained.get("studentnet", ""))), ("method", same_method)):
         if not fits:
             raise ValueError(f"the run in {run_folder} has --{name}={trained[name]}: leave the flag out")
+    name = trained.get("studentnet", config.student.name)
     student = dataclasses.replace(
         config.student,
-        name=trained.get("studentnet", config.student.name),
+        name=name,
         dropout_keep_probability=trained.get("dropout_keep_probability", config.student.dropout_keep_probability),
         auxiliary_head=trained.get("auxiliary_head", False),
+        variant=trained.get("student_variant", presets.PAPER.student_variant.get(name)),
     )
     epochs = trained.get("num_epochs")
     steps = None if epochs else trained.get("max_steps", config.run.max_steps)

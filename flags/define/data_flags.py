@@ -66,7 +66,8 @@ _AUGMENTATION = flags.DEFINE_enum(
     "augmentation",
     "auto",
     ["auto", *pipeline.AUGMENTATIONS],
-    "auto: the preset's for natural images (cifar: pad 4, crop, flip; release: pad 2), none for digits and MNIST.",
+    "auto: the preset's for natural images (cifar: pad 4, crop, flip; release: pad 2; release_inception: pad 8), none "
+    "for digits and MNIST.",
 )
 
 VALIDATIONS = ("none", "test_half", "noisy_holdout", "clean_set")

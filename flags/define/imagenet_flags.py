@@ -128,7 +128,8 @@ def config() -> ImagenetConfig:
         ValueError: values out of range, or flags that contradict each other or mean nothing here.
     """
     by_name = flags.FLAGS
-    if by_name["learning_rate_boundaries"].present and not by_name["num_epochs_per_decay"].present:
+    other_schedule = by_name["learning_rate_boundaries"].present or by_name["learning_rate_schedule"].value != "steps"
+    if other_schedule and not by_name["num_epochs_per_decay"].present:
         by_name.set_default("num_epochs_per_decay", None)
     shared = configuration.config()
     fields = {field.name: getattr(shared, field.name) for field in dataclasses.fields(Config)}
@@ -151,6 +152,10 @@ def _data_config(shared: DataConfig) -> ImagenetDataConfig:
     augmentation = str(flags.FLAGS["augmentation"].value)
     if augmentation not in ("auto", "none"):
         raise ValueError(f"--augmentation={augmentation}: use auto (slim's) or none")
+    if _COLOUR.present and augmentation == "none":
+        raise ValueError(f"--colour_distortion={_COLOUR.value} is part of what --augmentation=none leaves out")
+    if flags.FLAGS["download"].present:
+        raise ValueError("--download: this script downloads nothing: leave it out")
     parts = tuple(_PARTS.value or ())
     unknown = sorted(set(parts) - set(webvision.PARTS))
     if unknown:

@@ -124,6 +124,14 @@ def run_config() -> RunConfig:
         raise ValueError(f"--mode={mode} needs --train_log_dir, the folder the run writes to")
     if training and (_CHECKPOINT_DIR.value or _CSV.value):
         raise ValueError(f"--mode={mode} does not use --checkpoint_dir or --output_csv_file: see evaluate, dump_losses")
+    evaluations = [f"--{flag.name}" for flag in (_EVAL_DIR, _EVAL_SECS, _SPLIT) if flag.present]
+    if training and evaluations:
+        raise ValueError(
+            f"--mode={mode} does not use {', '.join(evaluations)}: it evaluates every --eval_every_steps on the test "
+            "images; see --mode=evaluate"
+        )
+    if mode == "dump_losses" and {"--eval_dir", "--eval_interval_secs"} & {*evaluations}:
+        raise ValueError("--mode=dump_losses does not use --eval_dir or --eval_interval_secs: see evaluate")
     if not training and not (_CHECKPOINT_DIR.value or _LOG_DIR.value):
         raise ValueError(f"--mode={mode} needs --checkpoint_dir, a run folder or its checkpoints")
     if mode != "dump_losses" and (_DUMP_EXAMPLES.value or _DUMP_EPOCH.value is not None):

@@ -72,25 +72,25 @@ _MENTOR_STEPS = flags.DEFINE_integer(
 DATA_DRIVEN = "mentornet_dd"
 """The curriculum that does not exist yet when training begins: it is learned from the student on the way."""
 
-# Flags that only SPADE reads: (name, holder, value when unset).
-_SPADE_ONLY: tuple[tuple[str, Any, Any], ...] = (
-    ("curriculum", _CURRICULUM, None),
-    ("trained_mentornet_dir", _TRAINED_DIR, None),
-    ("fixed_label", _FIXED_LABEL, None),
-    ("loss_p_percentile", _PERCENTILE, None),
-    ("loss_p_precentile", _PRECENTILE, None),
-    ("percentile_method", _PERCENTILE_METHOD, None),
-    ("loss_moving_average_decay", _MOVING_DECAY, None),
-    ("burn_in_epoch", _BURN_IN, None),
-    ("burn_in_mode", _BURN_IN_MODE, None),
-    ("fixed_epoch_after_burn_in", _FIXED_EPOCH, False),
-    ("example_dropout_rates", _DROP_RATES, None),
-    ("example_dropout_mode", _DROPOUT_MODE, None),
-    ("explicit_curriculum", _EXPLICIT, False),
-    ("weight_step_size", _WEIGHT_STEP, None),
-    ("curriculum_update_epochs", _UPDATES, None),
-    ("mentor_examples", _MENTOR_EXAMPLES, 5000),
-    ("mentor_steps", _MENTOR_STEPS, 30_000),
+# Flags that only SPADE reads.
+_SPADE_ONLY: tuple[Any, ...] = (
+    _CURRICULUM,
+    _TRAINED_DIR,
+    _FIXED_LABEL,
+    _PERCENTILE,
+    _PRECENTILE,
+    _PERCENTILE_METHOD,
+    _MOVING_DECAY,
+    _BURN_IN,
+    _BURN_IN_MODE,
+    _FIXED_EPOCH,
+    _DROP_RATES,
+    _DROPOUT_MODE,
+    _EXPLICIT,
+    _WEIGHT_STEP,
+    _UPDATES,
+    _MENTOR_EXAMPLES,
+    _MENTOR_STEPS,
 )
 
 
@@ -128,7 +128,7 @@ def method_config(preset: Preset) -> MethodConfig:
     methods.get(name)
     options = method_flags.options(name, preset.release)
     if name != "spade":
-        given = [f"--{flag}" for flag, holder, unset in _SPADE_ONLY if holder.value != unset]
+        given = [f"--{holder.name}" for holder in _SPADE_ONLY if holder.present]
         if given and _METHOD.value:
             raise ValueError(f"--method={name} does not use {', '.join(given)}: leave it out or use --method=spade")
         if given:
@@ -148,6 +148,17 @@ def _spade_config(preset: Preset, curriculum: str) -> MethodConfig:
     if not data_driven and "/" not in curriculum and not os.path.isdir(curriculum):
         curricula.get(curriculum)  # refuses unknown names; a folder is read when the run starts
     updates = _update_epochs(data_driven)
+    unused = [f"--{holder.name}" for holder in (_MENTOR_EXAMPLES, _MENTOR_STEPS) if holder.present]
+    if unused and not updates:
+        raise ValueError(
+            f"{', '.join(unused)} is about learning the MentorNet while training: give --curriculum_update_epochs, or "
+            "leave it out"
+        )
+    if updates and _FIXED_EPOCH.present and not _FIXED_EPOCH.value:
+        raise ValueError(
+            "--nofixed_epoch_after_burn_in: a MentorNet that is learned while training knows the epoch of its learning "
+            "alone: leave it out"
+        )
     percentile = _same("loss_p_percentile", _PERCENTILE.value, "loss_p_precentile", _PRECENTILE.value)
 
     def either(value: Any, default: Any) -> Any:

@@ -22,6 +22,13 @@ _STUDENT = flags.DEFINE_string(
     f"The student: {', '.join(student_nets.names())}. Those in _l2rw are built as in the released code of L2RW: no "
     "projections, batch norm without scale and with a decay of 0.999, stage 1 without its first activations.",
 )
+_VARIANT = flags.DEFINE_enum(
+    "student_variant",
+    None,
+    presets.PRESETS,
+    "How resnet101 is built. paper: batch norm first in its first unit, a ReLU at the end; release: leaky ReLU first "
+    "in its first unit, and at the end, as in the authors' code. Default: the preset's.",
+)
 _KEEP = flags.DEFINE_float(
     "dropout_keep_probability", None, "Dropout keep probability inside the student; default: the preset's."
 )
@@ -41,14 +48,17 @@ _OPTIMIZER = flags.DEFINE_enum(
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.1, "Initial learning rate; of adam 0.001 by default.")
 _DECAY_FACTOR = flags.DEFINE_float("learning_rate_decay_factor", 0.1, "Factor at each boundary.")
 _EPOCHS_PER_DECAY = flags.DEFINE_float(
-    "num_epochs_per_decay", None, "Lower the rate every so many epochs (the release's 50); default: at the boundaries."
+    "num_epochs_per_decay",
+    None,
+    "Lower the rate every so many epochs; default: at the boundaries, and under --preset=release after 50 for its "
+    "inception, and for its resnet101 in plain training.",
 )
 _BOUNDARIES = flags.DEFINE_list(
     "learning_rate_boundaries",
     None,
     "Steps after which the rate is lowered. Default: the paper's 19531,25000,30000 of 39000 steps (78000 of 120000 for "
-    "inception and cifarnet), scaled to max_number_of_steps. Of methods that count in epochs (dividemix): epochs from "
-    "which it is lowered; default: half of them.",
+    "inception and cifarnet), scaled to max_number_of_steps; under --preset=release those of resnet101 stay. Of "
+    "methods that count in epochs: epochs from which it is lowered; default: half of them.",
 )
 _SCHEDULE = flags.DEFINE_enum(
     "learning_rate_schedule",
@@ -71,7 +81,9 @@ _BETA1_LATER = flags.DEFINE_float(
     "code has it.",
     lower_bound=0.0,
 )
-_MOMENTUM = flags.DEFINE_float("momentum", 0.9, "Momentum of SGD.", lower_bound=0.0)
+_MOMENTUM = flags.DEFINE_float(
+    "momentum", None, "Momentum of SGD; default: 0.9, and 0 for the inception of --preset=release.", lower_bound=0.0
+)
 
 _PAPER_SCHEDULES = {"inception": (120_000, (78_000,)), "cifarnet": (120_000, (78_000,))}
 _PAPER_SCHEDULE = (39_000, (19_531, 25_000, 30_000))
@@ -99,6 +111,7 @@ class StudentConfig:
     linear_decay_epoch: float | None = None
     adam_beta1: float = 0.9
     adam_beta1_after_decay: float | None = None
+    variant: str | None = None
 
     def boundaries(self, steps_per_epoch: float) -> tuple[int, ...]:
         """Steps at which the rate drops, once the number of steps an epoch is known."""
@@ -141,6 +154,7 @@ def student_config(
     max_steps: int | None,
     takes_auxiliary_head: bool = False,
     release: Sequence[tuple[str, Any]] = (),
+    plain: bool = False,
 ) -> StudentConfig:
     """Reads and checks the student and optimiser flags.
 
@@ -149,6 +163,7 @@ def student_config(
         max_steps: length of training, to which default boundaries are scaled; None where it is not known yet.
         takes_auxiliary_head: the method trains a second classifier, where the student has one.
         release: (flag, value) that the method's own code has, under the release preset.
+        plain: the method is plain training.
 
     Raises:
         ValueError: an unknown student, a probability outside (0, 1], a bad schedule.
@@ -158,7 +173,7 @@ def student_config(
         raise ValueError(f"--studentnet={name!r}: use one of {', '.join(student_nets.names())}")
     keep = _KEEP.value
     if keep is None:
-        keep = preset.dropout_keep_probability.get(name, preset.dropout_keep_probability[""])
+        keep = presets.of_student(preset.dropout_keep_probability, name)
     if not 0.0 < keep <= 1.0:
         raise ValueError(f"--dropout_keep_probability={keep:g} must lie in (0, 1]")
     for what, value in (("learning_rate", _LEARNING_RATE.value), ("learning_rate_decay_factor", _DECAY_FACTOR.value)):
@@ -174,6 +189,10 @@ def student_config(
     lowered = [flag for flag in (_EPOCHS_PER_DECAY, _BOUNDARIES) if flag.value is not None]
     if schedule != "steps" and lowered:
         raise ValueError(f"--learning_rate_schedule={schedule} has no boundaries: leave --{lowered[0].name} out")
+    if _VARIANT.value is not None and name not in preset.student_variant:
+        raise ValueError(
+            f"--student_variant={_VARIANT.value}: --studentnet={name} is built in one way only: leave it out"
+        )
     beta1_later = _BETA1_LATER.value
     if beta1_later is None and preset.release and _OPTIMIZER.value == "adam" and schedule == "linear":
         beta1_later = dict(release).get(_BETA1_LATER.name)
@@ -185,18 +204,19 @@ def student_config(
     return StudentConfig(
         name=name,
         dropout_keep_probability=keep,
-        weight_decay=preset.weight_decay.get(name, preset.weight_decay[""]) if decay is None else decay,
+        weight_decay=presets.of_student(preset.weight_decay, name) if decay is None else decay,
         learning_rate=_rate(),
         learning_rate_decay_factor=_DECAY_FACTOR.value,
-        num_epochs_per_decay=_EPOCHS_PER_DECAY.value,
-        learning_rate_boundaries=_boundaries(name, max_steps) if schedule == "steps" else (),
-        momentum=_MOMENTUM.value,
+        num_epochs_per_decay=_epochs_per_decay(preset, name, plain) if schedule == "steps" else None,
+        learning_rate_boundaries=_boundaries(preset, name, max_steps) if schedule == "steps" else (),
+        momentum=presets.of_student(preset.momentum, name) if _MOMENTUM.value is None else _MOMENTUM.value,
         auxiliary_head=_AUXILIARY.value and auxiliary,
         learning_rate_schedule=schedule,
         optimizer=_OPTIMIZER.value,
         linear_decay_epoch=_LINEAR_FROM.value,
         adam_beta1=_BETA1.value,
         adam_beta1_after_decay=beta1_later,
+        variant=_VARIANT.value or preset.student_variant.get(name),
     )
 
 
@@ -213,6 +233,7 @@ def _check_optimizer(schedule: str) -> None:
         (_BETA1, adam, "optimizer=adam"),
         (_BETA1_LATER, adam and schedule == "linear", "optimizer=adam with --learning_rate_schedule=linear"),
         (_LINEAR_FROM, schedule == "linear", "learning_rate_schedule=linear"),
+        (_DECAY_FACTOR, schedule == "steps", "learning_rate_schedule=steps"),
     ):
         if flag.present and not used:
             raise ValueError(f"--{flag.name} is used by --{of} only: leave it out")
@@ -232,8 +253,18 @@ def default_epoch_boundaries(num_epochs: int) -> tuple[int, ...]:
     return (num_epochs // 2,) if num_epochs > 1 else ()
 
 
-def _boundaries(student: str, max_steps: int | None) -> tuple[int, ...] | None:
+def _epochs_per_decay(preset: Preset, student: str, plain: bool) -> float | None:
+    """What is given, or the preset's unless boundaries are."""
+    if _EPOCHS_PER_DECAY.value is not None or _BOUNDARIES.value is not None:
+        return _EPOCHS_PER_DECAY.value
+    usual = preset.epochs_per_decay.get(student)
+    return preset.plain_epochs_per_decay.get(student, usual) if plain else usual
+
+
+def _boundaries(preset: Preset, student: str, max_steps: int | None) -> tuple[int, ...] | None:
     if _BOUNDARIES.value is None:
+        if student in preset.boundaries:
+            return preset.boundaries[student]
         return None if max_steps is None else default_boundaries(student, max_steps)
     try:
         steps = tuple(int(text) for text in _BOUNDARIES.value if text)
