@@ -4,7 +4,7 @@
 
 Each head states command, expected number, hardware and hours. Full-scale recipes have not been run here; the cpu/
 family has (README.md). The tables of L2RW and L2B are in scripts/method_recipes.py, S2E's in
-scripts/selection_recipes.py.
+scripts/selection_recipes.py, DivideMix's in scripts/dividemix_recipes.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import method_recipes, recipe_files, selection_recipes
+from scripts import dividemix_recipes, method_recipes, recipe_files, selection_recipes
 from scripts.recipe_files import FOLDER
 
 NOISES = ("0.2", "0.4", "0.8")
@@ -201,7 +201,8 @@ def cpu_family() -> list[recipe_files.File]:
 
 def recipes() -> list[recipe_files.File]:
     """(path from the repository's root, content) of every recipe this script writes."""
-    methods = [_file(*recipe) for recipe in (*method_recipes.recipes(), *selection_recipes.recipes())]
+    tables = (*method_recipes.recipes(), *selection_recipes.recipes(), *dividemix_recipes.recipes())
+    methods = [_file(*recipe) for recipe in tables]
     return [*table_2(), *table_3(), *cpu_family(), *methods]
 
 
