@@ -308,6 +308,27 @@ def test_the_twins_hold_every_method_under_both_noises():
     for noise in ("uniform", "background"):
         found = [settings(f"cpu/{path.name}") for path in (ROOT / "flags/recipes/cpu").glob(f"methods_{noise}_*.flags")]
         assert {config.method.name for config in found} == set(methods.names())
-        budgets = {(c.student.name, c.run.max_steps, c.data.batch_size, c.student.learning_rate) for c in found}
-        assert len(budgets) == 1
+        lengths = [config.run.max_steps or 100 * config.run.num_epochs for config in found]  # 10,000 images, 100 a step
+        students = {(config.student.name, config.data.batch_size, config.student.learning_rate) for config in found}
+        assert len(students) == len(set(lengths)) == 1
         assert {config.data.noise_type for config in found} == {noise}
+
+
+def test_dividemix_has_the_settings_of_the_released_codes():
+    def settings(name: str):
+        flagfile = f"--flagfile={ROOT / 'flags/recipes' / name}"
+        return configuration.parse(["train_cifar.py", flagfile, "--train_log_dir=t"]).resolved(50_000)
+
+    plain = settings("l2b_table2/cifar100_90_dividemix.flags")
+    inside = settings("l2b_table7/cifar10_20_l2b_dividemix_clean0.flags")
+    assert plain.run.num_epochs == inside.run.num_epochs == 300
+    assert plain.method.options == {"warmup_epochs": 30, "lambda_u": 150.0, "split_threshold": 0.6}
+    assert (plain.data.batch_size, plain.clean.clean_source) == (128, "none")
+    rates = plain.student.epoch_rates(300)
+    assert rates[149] == 0.02
+    assert rates[150] == pytest.approx(0.002)
+    assert inside.method.options == {"warmup_epochs": 10, "lambda_u": 0.0, "meta": "l2b", "clip_norm": 0.8}
+    assert (inside.data.batch_size, inside.clean.clean_source, inside.clean.clean_batch_size) == (256, "labelled", 128)
+    assert settings("l2b_table2/cifar10_50_l2b_dividemix.flags").clean.clean_examples == 1000
+    asymmetric = settings("l2b_table3/cifar10_asym40_dividemix.flags")
+    assert (asymmetric.data.noise_type, asymmetric.method.options["lambda_u"]) == ("asymmetric", 0.0)
