@@ -267,4 +267,4 @@ def _figures(result: dict[str, Any]) -> str:
     shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
     if result.get("top5_last") is not None:
         shown += f" (Hit@5 {result['top5_last']:.4f})"
-    return f"{result['steps']:,} steps, {shown}"
+    return f"{result.get('steps') or 0:,} steps, {shown}"

@@ -152,3 +152,7 @@ def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_
         if (run.path / "suspects.png").exists():
             parts.append(f"Most suspect labels: [suspects.png]({link(run.path / 'suspects.png')})")
     return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

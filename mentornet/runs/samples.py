@@ -6,15 +6,14 @@ A curriculum that works gives wrong labels low weights, so the samples of the lo
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mentornet import files
+from mentornet import files, reading
+from mentornet.runs import schemas
 from mentornet.runs.metrics_table import format_row
 
 SAMPLE_COLUMNS = ("index", "given_label", "predicted_label", "mean_weight", "loss", "suspect_rank")
@@ -144,25 +143,7 @@ def read_samples_csv(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
       RunFolderError: the file is missing or is not such a table.
     """
-    with files.explained(path, "read"), open(path, newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))
-    try:
-        header, body = rows[0], rows[1:]
-        cells = {name: [row[i] for row in body] for i, name in enumerate(header)}
-        table: dict[str, np.ndarray] = {}
-        for name, values in cells.items():
-            if name in ("mean_weight", "loss"):
-                table[name] = np.array([float(value or "nan") for value in values], np.float64)
-            elif name.endswith("_name") or name == "path":
-                table[name] = np.array(values, np.str_)
-            else:
-                table[name] = np.array([int(value) for value in values], np.int64)
-        missing = [name for name in SAMPLE_COLUMNS if name not in table]
-        if missing:
-            raise ValueError(f"columns {missing} are missing")
-    except (ValueError, IndexError) as error:
-        raise files.RunFolderError(f"{Path(path)} is not a table of samples: {error}.") from error
-    return table
+    return reading.read_table(path, schemas.sample, SAMPLE_COLUMNS, "a table of samples")
 
 
 def check_names(labels: np.ndarray, class_names: Sequence[str]) -> None:
