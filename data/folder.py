@@ -11,6 +11,7 @@ from __future__ import annotations
 import filecmp
 import itertools
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from data.image_dataset import CleanSet, ImageDataset, Split, resized
+from data.limits import MOST_PIXELS, too_many_pixels
 
 DEFAULT_IMAGE_SIZE = 32
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
@@ -137,13 +139,16 @@ def _decode_all(files: Sequence[Path], size: int) -> npt.NDArray[np.uint8]:
     def decode(position: int) -> str | None:
         try:
             images[position] = _decode(files[position], size)
+        except Image.DecompressionBombError:
+            return f"{files[position]} (it has more than the {MOST_PIXELS:,} pixels allowed)"
         # What Pillow raises depends on the format and on where the file is damaged.
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
             return f"{files[position]} ({error})"
         return None
 
     # Pillow decodes outside Python's global lock, so threads are enough.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is above where Pillow warns
         broken = [complaint for complaint in pool.map(decode, range(len(files))) if complaint is not None]
     if broken:
         shown = "; ".join(broken[:_SHOWN]) + ("; ..." if len(broken) > _SHOWN else "")
@@ -153,6 +158,8 @@ def _decode_all(files: Sequence[Path], size: int) -> npt.NDArray[np.uint8]:
 
 def _decode(file: Path, size: int) -> npt.NDArray[np.uint8]:
     with Image.open(file) as image:
+        if problem := too_many_pixels(*image.size):
+            raise ValueError(problem)
         # Lets the JPEG decoder skip detail that resizing would remove: much faster on photographs.
         image.draft("RGB", (2 * size, 2 * size))
         upright = ImageOps.exif_transpose(image)

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
+from data.imagenet import batches as unreadable_data
 from flags import configuration
 from flags.build import curricula, in_memory, preparation
 from flags.configuration import Config
@@ -45,9 +46,15 @@ def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
             configuration.fail(name, serving.peer_lost(error), code=serving.PEER_LOST)
         if config.run.tensorflow_logs:
             raise
-        configuration.fail(name, determinism.explained(error), code=1)
+        configuration.fail(name, _explained(error), code=1)
     except KeyboardInterrupt:
         configuration.fail(name, ValueError("stopped; the same command continues from the last checkpoint"), code=130)
+
+
+def _explained(error: Exception) -> Exception:
+    """The error as a user can act on it."""
+    gone = isinstance(error, tf.errors.OpError) and unreadable_data.GONE in str(error)
+    return ValueError(unreadable_data.GONE) if gone else determinism.explained(error)
 
 
 def train(config: Config, build: Any = in_memory) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def evaluate_checkpoint(
         paths: names of the files of the samples, added to the csv.
 
     Returns:
-        The content of evaluation.json: step, accuracy, top5, loss, examples, seconds.
+        The content of evaluation.json: step, accuracy, top5, loss, examples (that could be read), unreadable, seconds.
     """
     started = time.monotonic()
     step = restore_student(student, checkpoints)
@@ -55,7 +55,8 @@ def evaluate_checkpoint(
         "accuracy": found.accuracy,
         "top5": found.top5,
         "loss": float(found.loss.mean(dtype=np.float64)),
-        "examples": len(found.label),
+        "examples": len(found.label) - found.unreadable,
+        "unreadable": found.unreadable,
         "seconds": time.monotonic() - started,
     }
     output.mkdir(parents=True, exist_ok=True)
