@@ -85,7 +85,7 @@ def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None)
     }
     checked = parts.get("clean")
     clean = None if checked is None else CleanSet(checked.images, checked.labels, checked.ids)
-    return ImageDataset("folder", parts["train"], parts["test"], tuple(names), clean)
+    return ImageDataset("folder", parts["train"], parts["test"], tuple(map(printable, names)), clean)
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -126,10 +126,13 @@ def _split(
     images: npt.NDArray[np.uint8], files: Sequence[Sequence[Path]], root: Path, *, labels_are_true: bool
 ) -> Split:
     labels = np.repeat(np.arange(len(files), dtype=np.int32), [len(group) for group in files])
-    names = [file.relative_to(root).as_posix() for group in files for file in group]
-    # Names that are no UTF-8, which Linux allows, could not be written to reports as they are.
-    paths = tuple(name.encode(errors="backslashreplace").decode() for name in names)
+    paths = tuple(printable(file.relative_to(root).as_posix()) for group in files for file in group)
     return Split(images, labels, np.arange(len(labels)), paths, labels_are_true)
+
+
+def printable(name: str) -> str:
+    """A name of a file that can be written to reports: Linux allows names that are no UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _decode_all(files: Sequence[Path], size: int) -> npt.NDArray[np.uint8]:

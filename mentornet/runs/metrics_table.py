@@ -200,8 +200,9 @@ def last_known(values: np.ndarray) -> float | None:
 def format_row(cells: Sequence[Any]) -> str:
     """One CSV line of any cells (text is quoted where needed), numbers exact, None and NaN empty."""
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow(c if isinstance(c, str) else _cell(c) for c in cells)
-    return stream.getvalue()
+    # With "\n" for its line end the writer would leave "\r" in a text without quotes.
+    csv.writer(stream, lineterminator="\r\n").writerow(c if isinstance(c, str) else _cell(c) for c in cells)
+    return stream.getvalue()[:-2] + "\n"
 
 
 def _cell(value: Any) -> str:

@@ -15,6 +15,7 @@ from mentornet import files
 from mentornet.features import epoch_percent
 from mentornet.learning.dump import write_activations
 from mentornet.runs.metrics_table import format_row
+from mentornet.runs.samples import as_text
 from mentornet.training.checkpoints import restore_student
 from mentornet.training.evaluation import SampleOutputs, sample_outputs
 
@@ -64,7 +65,7 @@ def evaluate_checkpoint(
     if csv_file:
         columns: dict[str, Any] = {"id": ids, "label": found.label, "predicted": found.predicted, "loss": found.loss}
         if paths is not None:
-            columns["path"] = paths
+            columns["path"] = [as_text(path) for path in paths]
         write_csv(csv_file, tuple(columns), tuple(columns.values()))
     return result
 
