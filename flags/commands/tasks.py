@@ -41,6 +41,8 @@ def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
         _prepare_tensorflow(config)
         task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
         task(config, build)
+    except BrokenPipeError:
+        raise  # nobody reads what is printed; see ``quiet.ends_with_its_reader``
     except (ValueError, OSError, tf.errors.OpError) as error:
         if clustered and serving.is_peer_lost(error):
             configuration.fail(name, serving.peer_lost(error), code=serving.PEER_LOST)

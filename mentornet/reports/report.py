@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from mentornet import files
+from mentornet import files, quiet
 from mentornet.reports import plots, run_table
 from mentornet.runs.run_data import RunData
 
@@ -78,10 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        print(write_report(options.runs, options.output))
+        text = write_report(options.runs, options.output)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    print(text)
     return 0
 
 
@@ -155,4 +156,5 @@ def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with quiet.ends_with_its_reader():
+        sys.exit(main())

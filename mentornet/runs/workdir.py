@@ -189,7 +189,8 @@ class Workdir:
     def _refuse_foreign_content(self) -> None:
         # Hidden files are partial writes of a killed start, or a desktop's own notes.
         foreign = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
-        if foreign:
+        # Another process may have made it a run folder meanwhile; the lock tells.
+        if foreign and not self.run_file.exists():
             raise RunFolderError(
                 f"Folder {self.path} is not a run folder but has other content ({_some(foreign)}); "
                 "choose a new or an empty folder."
