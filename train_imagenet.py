@@ -30,4 +30,5 @@ def main(argv: Sequence[str]) -> None:
 if __name__ == "__main__":
     for module in imagenet_flags.MODULES:
         flags.adopt_module_key_flags(module)
-    app.run(main, flags_parser=imagenet_flags.parse_command_line)
+    with quiet.ends_with_its_reader():
+        app.run(main, flags_parser=imagenet_flags.parse_command_line)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import filecmp
 import itertools
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from data.image_dataset import CleanSet, ImageDataset, Split, resized
+from data.limits import MOST_PIXELS, too_many_pixels
 
 DEFAULT_IMAGE_SIZE = 32
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
@@ -83,7 +85,7 @@ def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None)
     }
     checked = parts.get("clean")
     clean = None if checked is None else CleanSet(checked.images, checked.labels, checked.ids)
-    return ImageDataset("folder", parts["train"], parts["test"], tuple(names), clean)
+    return ImageDataset("folder", parts["train"], parts["test"], tuple(map(printable, names)), clean)
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -124,10 +126,13 @@ def _split(
     images: npt.NDArray[np.uint8], files: Sequence[Sequence[Path]], root: Path, *, labels_are_true: bool
 ) -> Split:
     labels = np.repeat(np.arange(len(files), dtype=np.int32), [len(group) for group in files])
-    names = [file.relative_to(root).as_posix() for group in files for file in group]
-    # Names that are no UTF-8, which Linux allows, could not be written to reports as they are.
-    paths = tuple(name.encode(errors="backslashreplace").decode() for name in names)
+    paths = tuple(printable(file.relative_to(root).as_posix()) for group in files for file in group)
     return Split(images, labels, np.arange(len(labels)), paths, labels_are_true)
+
+
+def printable(name: str) -> str:
+    """A name of a file that can be written to reports: Linux allows names that are no UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _decode_all(files: Sequence[Path], size: int) -> npt.NDArray[np.uint8]:
@@ -137,13 +142,16 @@ def _decode_all(files: Sequence[Path], size: int) -> npt.NDArray[np.uint8]:
     def decode(position: int) -> str | None:
         try:
             images[position] = _decode(files[position], size)
+        except Image.DecompressionBombError:
+            return f"{files[position]} (it has more than the {MOST_PIXELS:,} pixels allowed)"
         # What Pillow raises depends on the format and on where the file is damaged.
-        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
             return f"{files[position]} ({error})"
         return None
 
     # Pillow decodes outside Python's global lock, so threads are enough.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit here is above where Pillow warns
         broken = [complaint for complaint in pool.map(decode, range(len(files))) if complaint is not None]
     if broken:
         shown = "; ".join(broken[:_SHOWN]) + ("; ..." if len(broken) > _SHOWN else "")
@@ -153,6 +161,8 @@ def _decode_all(files: Sequence[Path], size: int) -> npt.NDArray[np.uint8]:
 
 def _decode(file: Path, size: int) -> npt.NDArray[np.uint8]:
     with Image.open(file) as image:
+        if problem := too_many_pixels(*image.size):
+            raise ValueError(problem)
         # Lets the JPEG decoder skip detail that resizing would remove: much faster on photographs.
         image.draft("RGB", (2 * size, 2 * size))
         upright = ImageOps.exif_transpose(image)

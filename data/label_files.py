@@ -11,14 +11,17 @@ Files are data: nothing in them is unpickled or evaluated.
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+_MOST_PACKED = 1100  # what deflate can make of a byte is 1,032 bytes
 _LABEL_COLUMNS = ("label", "given_label")
 
 
@@ -65,7 +68,7 @@ def read_labels_file(
             raise ValueError(f"The labels file {file} has no array 'given', only {', '.join(arrays) or 'nothing'}.")
         vectors = arrays.keys() & {"given", "clean", "index"}
         columns = {name: _integers(file, name, arrays[name]) for name in sorted(vectors)}
-        facts = {name: value.item() for name, value in arrays.items() if value.ndim == 0}
+        facts = {name: _fact(file, name, value) for name, value in arrays.items() if value.ndim == 0}
     elif suffix in (".csv", ".txt"):
         columns, facts = _read_csv(file), {}
     else:
@@ -99,10 +102,23 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.generic]]
     file = Path(path)
     _require(file)
     try:
+        _refuse_false_claims(file)
         with np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except Exception as error:  # a damaged archive makes NumPy and zipfile raise a dozen types
         raise ValueError(f"{file} is damaged or no npz file of plain arrays.") from error
+
+
+def _refuse_false_claims(file: Path) -> None:
+    """Raises a ValueError if an array says that it is larger than the file can be; NumPy would allocate it at once."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                shape, _, dtype = readers[np.lib.format.read_magic(stream)](stream)
+            packed = min(member.compress_size, file.stat().st_size)
+            if math.prod(shape) * dtype.itemsize > min(member.file_size, _MOST_PACKED * (packed + 1)):
+                raise ValueError(f"{member.filename} claims the shape {shape}")
 
 
 def positions_of_run(path: str | os.PathLike[str], ids: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -143,7 +159,16 @@ def _integers(file: Path, name: str, values: npt.NDArray[np.generic]) -> npt.NDA
             f"Array {name!r} of {file} is a vector of integers in a labels file, but this one is {values.dtype} of "
             f"shape {values.shape}."
         )
+    if values.size and int(values.max()) >= 2**63:
+        raise ValueError(f"Array {name!r} of {file} has {values.max()}, which is no 64-bit integer.")
     return values.astype(np.int64)
+
+
+def _fact(file: Path, name: str, value: npt.NDArray[np.generic]) -> str | int | float:
+    fact = value.item()
+    if isinstance(fact, str) or (isinstance(fact, (int, float)) and math.isfinite(fact)):
+        return fact
+    raise ValueError(f"Array {name!r} of {file} is {fact!r}, but a text or a finite number is expected there.")
 
 
 def _matched(file: Path, index: npt.NDArray[np.int64], ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

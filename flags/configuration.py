@@ -277,7 +277,7 @@ def parse_command_line(
     try:
         _parse(argv)
         make()
-    except (flags.Error, ValueError) as error:
+    except (flags.Error, ValueError, OSError) as error:
         fail(script, error)
     return [argv[0]]
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from mentornet import quiet
 
+ends_with_its_reader = quiet.ends_with_its_reader
+
 
 def start_tensorflow(argv: Sequence[str]) -> None:
     """Imports TensorFlow without its notes about the machine; call it before anything else that imports it.

@@ -127,37 +127,6 @@ def write_matrix(path: str | os.PathLike[str], matrix: npt.ArrayLike) -> None:
     write_text(path, "\n".join([*rows, ""]))
 
 
-def read_matrix(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads a matrix of numbers, float64 [rows, columns].
-
-    Raises:
-      RunFolderError: the file is missing, unreadable, or not a matrix of numbers.
-    """
-    with explained(path, "read"):
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
-    try:
-        return np.array([[float(cell) for cell in line.split(",")] for line in lines], np.float64, ndmin=2)
-    except ValueError:
-        raise RunFolderError(f"Cannot read {os.fspath(path)}: it is no matrix of numbers.") from None
-
-
-def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads a JSON object.
-
-    Raises:
-      RunFolderError: the file is missing, unreadable, or not a JSON object.
-    """
-    with explained(path, "read"):
-        raw = Path(path).read_bytes()
-    try:
-        content = json.loads(raw.decode("utf-8"))
-    except ValueError as error:
-        raise RunFolderError(f"Cannot read {os.fspath(path)}: it is not valid JSON ({error}).") from error
-    if not isinstance(content, dict):
-        raise RunFolderError(f"Cannot read {os.fspath(path)}: it holds a {type(content).__name__}, not an object.")
-    return content
-
-
 def plain(value: Any) -> Any:
     """The same value in terms of JSON: NumPy scalars and arrays, tuples and paths unwrapped, NaN as None."""
     if isinstance(value, Mapping):

@@ -16,6 +16,9 @@ import tf_keras as keras
 
 from mentornet.features import EPOCH_ROWS
 
+MOST_PARAMETERS = 10_000_000  # some hundreds are usual, and two for every class
+MOST_HISTORY = 10_000
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -57,8 +60,24 @@ class NetworkConfig:
         )
         if any(type(size) is not int or size < 1 for size in sizes):
             raise ValueError(f"a MentorNet's sizes must all be whole numbers of at least 1, got {asdict(self)}")
-        if self.fixed_label is not None and self.fixed_label not in range(self.label_rows):
+        if self._parameters() > MOST_PARAMETERS or self.history > MOST_HISTORY:
+            raise ValueError(
+                f"a MentorNet has at most {MOST_PARAMETERS:,} parameters and reads {MOST_HISTORY:,} losses, but this "
+                f"one would have {self._parameters():,} and read {self.history:,}"
+            )
+        switches = (self.unit_forget_bias, self.train_epoch_embedding, self.cell_state)
+        if any(type(switch) is not bool for switch in switches):
+            raise ValueError(f"a MentorNet's switches must be true or false, got {asdict(self)}")
+        if self.fixed_label is not None and (
+            type(self.fixed_label) is not int or self.fixed_label not in range(self.label_rows)
+        ):
             raise ValueError(f"fixed_label={self.fixed_label} has no row in a label embedding of {self.label_rows}")
+
+    def _parameters(self) -> int:
+        recurrent = 2 * 4 * self.lstm_units * (self.lstm_units + 3)
+        embedded = self.label_rows * self.label_size + EPOCH_ROWS * self.epoch_size
+        width = 2 * self.lstm_units + self.label_size + self.epoch_size
+        return recurrent + embedded + self.hidden_units * (width + 2) + 1
 
 
 RELEASE_CONFIG = NetworkConfig(

@@ -22,6 +22,23 @@ def start_tensorflow() -> None:
 
 
 @contextlib.contextmanager
+def ends_with_its_reader() -> Iterator[None]:
+    """Ends the process without a traceback, with the shell's code of SIGPIPE, once nobody reads what it prints.
+
+    So does ``command | head`` with most programs; a training goes on from its last checkpoint when it is started again.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would try to write what is left at the exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(128 + 13) from None
+
+
+@contextlib.contextmanager
 def _ended_by_ctrl_c() -> Iterator[None]:
     """Ctrl-C ends the process at once, instead of with a traceback from somewhere in an import."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, or somebody else's

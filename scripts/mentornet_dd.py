@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from mentornet import files  # noqa: E402
+from mentornet import files, reading  # noqa: E402
 from scripts import commands  # noqa: E402
 
 DUMP_EPOCH = 18  # the epoch percent the MentorNet is learned at, and shown from the end of burn-in on
@@ -59,7 +59,7 @@ def other_settings(chosen: argparse.Namespace) -> str | None:
         chosen.output.mkdir(parents=True, exist_ok=True)
         files.write_json(file, settings)
         return None
-    made_with = files.read_json(file)
+    made_with = reading.read_json(file)
     differing = [f"--{name}={made_with.get(name)}" for name in settings if settings[name] != made_with.get(name)]
     if not differing:
         return None

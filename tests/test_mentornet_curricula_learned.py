@@ -98,10 +98,10 @@ def test_a_folder_that_is_none_is_explained(tmp_path, copied):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "is not a JSON file"),
-        ("[1]", "holds architecture None, a curriculum needs 'mentornet'"),
+        ("{", "it is not valid JSON"),
+        ("[1]", "it holds a list, not an object"),
         ('{"architecture": "logistic", "network": {}}', "holds architecture 'logistic'"),
-        ('{"architecture": "mentornet", "network": 3}', "holds architecture 'mentornet'"),
+        ('{"architecture": "mentornet", "network": 3}', "'network' is 3 where an object is expected"),
     ],
 )
 def test_a_card_of_something_else_is_explained(copied, text, message):

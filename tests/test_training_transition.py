@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mentornet import files, transition
+from mentornet import files, reading, transition
 from mentornet.methods import NoisyLabelMethod
 from mentornet.reports import plots, report
 from mentornet.runs.run_data import RunData
@@ -132,4 +132,4 @@ def test_a_damaged_matrix_is_one_sentence(content, tmp_path):
 def test_a_written_matrix_keeps_all_its_digits(tmp_path):
     matrix = np.random.default_rng(0).dirichlet(np.ones(5), 5)
     files.write_matrix(tmp_path / "matrix.csv", matrix)
-    np.testing.assert_array_equal(files.read_matrix(tmp_path / "matrix.csv"), matrix)
+    np.testing.assert_array_equal(reading.read_matrix(tmp_path / "matrix.csv"), matrix)

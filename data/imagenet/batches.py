@@ -23,6 +23,7 @@ from data.streams import GIVEN, Orders, Source, Stream, chosen, named, stacked
 
 _CHUNK = 32  # at most so many images are decoded as one element; larger batches are put together from several
 _SPARE = 16  # images that are tried in place of one that fails; if they all fail too, the data is gone
+GONE = f"{_SPARE} images in a row cannot be read: is the folder with the images still there, and are they images?"
 
 
 class DiskStreams:
@@ -107,8 +108,7 @@ class DiskStreams:
 
         def completed(*found: tuple[tf.Tensor, tf.Tensor]) -> dict[str, tf.Tensor]:
             index = found[0][1]
-            gone = f"{_SPARE} images in a row cannot be read: is the folder with the images still there?"
-            with tf.control_dependencies([tf.debugging.assert_non_negative(index, gone)]):
+            with tf.control_dependencies([tf.debugging.assert_non_negative(index, GONE)]):
                 index = tf.identity(index)
             batch = {key: tf.gather(array, index) for key, array in (arrays | values).items()}
             image = stacked([images for images, _ in found])
@@ -163,7 +163,13 @@ class _View:
 
 
 def evaluation_batches(
-    index: ImageIndex, labels: npt.ArrayLike, batch_size: int, image_size: int, unreadable: UnreadableLog
+    index: ImageIndex,
+    labels: npt.ArrayLike,
+    batch_size: int,
+    image_size: int,
+    unreadable: UnreadableLog,
+    *,
+    marked: bool = False,
 ) -> tf.data.Dataset:
     """Returns all images once, in order, not augmented; the last batch may be smaller.
 
@@ -173,9 +179,10 @@ def evaluation_batches(
       batch_size: at least 1.
       image_size: side in pixels.
       unreadable: where images that cannot be read are noted.
+      marked: say of each image whether it could be read, too.
 
     Returns:
-      Batches of "image", "label" and "index".
+      Batches of "image", "label" and "index", and "readable", bool [b], if they are marked.
 
     Raises:
       ValueError: arrays of another length, or a batch size below 1.
@@ -188,11 +195,12 @@ def evaluation_batches(
         # The last chunk is filled up with copies of the last image, which are cut off below.
         return tf.minimum(numbers, n - 1)
 
-    def completed(number: tf.Tensor, images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def completed(number: tf.Tensor, images: tf.Tensor, found: tf.Tensor) -> dict[str, tf.Tensor]:
         first = number * batch_size
         stop = tf.minimum(first + batch_size, n)
         places = tf.range(first, stop)
-        return {"image": images[: stop - first], "label": tf.gather(given, places), "index": tf.cast(places, tf.int32)}
+        batch = {"image": images[: stop - first], "label": tf.gather(given, places), "index": tf.cast(places, tf.int32)}
+        return batch | ({"readable": found[: stop - first] >= 0} if marked else {})
 
     reader = Reader(index, Preprocessing(image_size, distort=False), unreadable)
     unseeded = tf.zeros([chunk, 2], tf.int64)
@@ -200,7 +208,7 @@ def evaluation_batches(
     batches = (
         _joined(chunks, batch_size // chunk, whole=False)
         .enumerate()
-        .map(lambda number, found: completed(number, found[0]))
+        .map(lambda number, found: completed(number, *found))
     )
     # An interleave does not know how many elements it has, but Keras wants to know.
     return batching.in_order(batches.apply(tf.data.experimental.assert_cardinality(-(-n // batch_size))), ahead=2)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from data.image_dataset import resized
+from data.limits import too_many_pixels
 
 _THUMBNAIL = 96
 
@@ -80,6 +81,12 @@ class ImageIndex:
         number = position if self.file is None else int(self.file[position])
         return self.root / os.fsdecode(bytes(self.files[number]))
 
+    def name(self, position: int) -> str:
+        """What an image is called in the log of unreadable ones."""
+        number = position if self.file is None else int(self.file[position])
+        path = f"{self.root}/" + bytes(self.files[number]).decode("utf-8", errors="replace")
+        return path if self.offset is None else f"{path} at byte {self.offset[position]}"
+
     def paths_at(self, positions: npt.ArrayLike) -> list[str] | None:
         """Returns the names of the files of these images, relative to the root; None where files hold many images."""
         if self.is_records:
@@ -106,6 +113,8 @@ class ImageIndex:
         for row, position in enumerate(chosen):
             try:
                 with Image.open(io.BytesIO(self.read(int(position)))) as image:
+                    if too_many_pixels(*image.size):
+                        continue
                     image.draft("RGB", (2 * _THUMBNAIL, 2 * _THUMBNAIL))
                     shown[row] = resized(image.convert("RGB"), _THUMBNAIL)
             # What Pillow raises depends on the format and on where the file is damaged.

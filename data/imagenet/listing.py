@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.folder import SUFFIXES
+from data.folder import SUFFIXES, printable
 from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex, file_names
 
@@ -75,7 +75,7 @@ def load_folder(data_dir: str | os.PathLike[str]) -> StreamedDataset:
     if len(names) < 2:
         raise ValueError(f"{root / 'train'} has {len(names)} class folder(s), but 2 are needed; {_FOLDER_LAYOUT}.")
     test, _ = class_folders(root, test_name, names)
-    return StreamedDataset("folder", _untrusted(train), test, names)
+    return StreamedDataset("folder", _untrusted(train), test, tuple(map(printable, names)))
 
 
 def class_folders(root: Path, part: str, names: Sequence[str] | None = None) -> tuple[ImageIndex, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from typing import Literal
 
 import tensorflow as tf
 
+from data.limits import MOST_PIXELS
 from data.order import GENERATOR
 
 Colour = Literal["fast", "full", "none"]
@@ -106,18 +107,43 @@ def _centre(shape: tf.Tensor) -> tf.Tensor:
 
 
 def _decoded_window(encoded: tf.Tensor, window: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
-    """Decodes the part (row, column, height, width) that `window` chooses for a shape: uint8 [height, width, 3]."""
+    """Decodes the part (row, column, height, width) that `window` chooses for a shape: uint8 [height, width, 3].
+
+    An image of more than MOST_PIXELS is not decoded, which is an error as of one that cannot be.
+    """
+
+    def allowed(sides: tf.Tensor) -> tf.Tensor:
+        # Nothing can be decoded of "". An assertion would make deterministic runs sequential.
+        sides = tf.cast(sides, tf.int64)
+        return tf.where((sides[0] > 0) & (sides[1] > 0) & (sides[0] <= MOST_PIXELS // sides[1]), encoded, "")
 
     def jpeg() -> tf.Tensor:
-        part = window(tf.io.extract_jpeg_shape(encoded))
-        return tf.image.decode_and_crop_jpeg(encoded, part, channels=3, dct_method="INTEGER_FAST")
+        shape = tf.io.extract_jpeg_shape(encoded)
+        part = window(shape)
+        return tf.image.decode_and_crop_jpeg(allowed(shape), part, channels=3, dct_method="INTEGER_FAST")
 
     def other() -> tf.Tensor:
-        whole = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        whole = tf.io.decode_image(allowed(_sides(encoded)), channels=3, expand_animations=False)
         row, column, height, width = tf.unstack(window(tf.shape(whole)))
         return whole[row : row + height, column : column + width]
 
     return tf.cond(tf.io.is_jpeg(encoded), jpeg, other)
+
+
+def _sides(encoded: tf.Tensor) -> tf.Tensor:
+    """What the head of a PNG, BMP or GIF says of its two sides, int32 [2]; 0 of anything else."""
+
+    def numbers(place: int, kind: tf.DType, big: bool = False) -> tf.Tensor:
+        part = tf.strings.substr(encoded, place, 2 * kind.size)
+        return tf.abs(tf.cast(tf.io.decode_raw(part, kind, little_endian=not big), tf.int32))
+
+    head = tf.strings.substr(encoded, 0, 4)
+    cases = [
+        (head == b"\x89PNG", lambda: numbers(16, tf.int32, big=True)),
+        (head == b"GIF8", lambda: numbers(6, tf.uint16)),
+        (tf.strings.substr(encoded, 0, 2) == b"BM", lambda: numbers(18, tf.int32)),
+    ]
+    return tf.ensure_shape(tf.case(cases, default=lambda: tf.zeros([2], tf.int32)), [2])
 
 
 def _resized(pixels: tf.Tensor, size: int) -> tf.Tensor:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from data import labels
-from data.imagenet import batches, labelling, sources
+from data.imagenet import batches, labelling, places, sources
 from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex
 from data.imagenet.preprocessing import Colour, Preprocessing
@@ -76,6 +76,7 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
         image_size=config.image_size or 299,
     )
     for index in (dataset.train, dataset.test, *dataset.more_tests.values()):
+        places.check(index, outside=config.files_outside_data_dir)
         refuse_too_many(index.missing_files(), config.max_unreadable, "are not there")
     train = data_of_flags.training_samples(dataset.train, config, run_labels)
     if file := run_labels or config.labels_file:
@@ -130,6 +131,20 @@ def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distrib
         own = index if shard[1] == 1 else index.take(range(shard[0], len(index), shard[1]))
         return batches.evaluation_batches(own, own.labels, EVALUATION_BATCH, size, unreadable)
 
+    tests = {"test": loaded.dataset.test, **loaded.dataset.more_tests}
+
+    def check() -> None:
+        unreadable.check()
+        for which, index in tests.items():
+            if len(unreadable.names) >= len(index) and not readable(index):
+                raise ValueError(
+                    f"None of the {len(index):,} {which} images can be read, so nothing can be evaluated, such as "
+                    f"{unreadable.names[-1]}: mend them, remove {unreadable.path} and start again."
+                )
+
+    def readable(index: ImageIndex) -> int:
+        return len(index) - places.unreadable_among(index, unreadable.names)
+
     return TrainingInputs(
         streams=source,
         evaluation=evaluation(loaded.dataset.test),
@@ -143,13 +158,15 @@ def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distrib
         evaluation_examples=len(loaded.dataset.test),
         more_evaluations={name: (evaluation(index), len(index)) for name, index in loaded.dataset.more_tests.items()},
         paths=train.paths_at,
-        check=unreadable.check,
+        check=check,
+        evaluated_examples=lambda: readable(loaded.dataset.test),
     )
 
 
 def ordered_batches(split: ImageIndex, given: np.ndarray, config: ImagenetDataConfig) -> tf.data.Dataset:
     """Samples in order, not augmented, with these labels; names of unreadable images go to stderr."""
-    return batches.evaluation_batches(split, given, EVALUATION_BATCH, config.image_size or 299, UnreadableLog())
+    size = config.image_size or 299
+    return batches.evaluation_batches(split, given, EVALUATION_BATCH, size, UnreadableLog(), marked=True)
 
 
 def arguments(config: ImagenetConfig, loaded: LoadedImages, workdir: Workdir | None = None) -> dict[str, Any]:

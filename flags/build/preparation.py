@@ -14,7 +14,7 @@ import tf_keras as keras
 from data.labels import NoisyLabels
 from flags.build import first_run
 from flags.configuration import Config
-from mentornet import files
+from mentornet import arrays, files, reading
 from mentornet.methods.preparation import Preparation
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints
@@ -88,7 +88,7 @@ def preparation(
         noise_type=labels.noise_type,
         batch_size=config.data.batch_size,
         num_epochs=config.run.num_epochs,
-        kept_matrix=read_matrix(str(kept)) if kept is not None and kept.is_file() else None,
+        kept_matrix=reading.read_matrix(kept) if kept is not None and kept.is_file() else None,
         continued=workdir is not None and bool(checkpoints.written(workdir.checkpoints)),
     )
 
@@ -120,7 +120,7 @@ def read_matrix(path: str) -> np.ndarray:
         raise FileNotFoundError(f"--transition_matrix={path}: there is no such file")
     try:
         if file.suffix == ".npy":
-            values = np.asarray(np.load(file, allow_pickle=False), np.float64)
+            values = np.asarray(arrays.read_array(file), np.float64)
         else:
             with file.open(newline="", encoding="utf-8-sig") as stream:
                 rows = [row for row in csv.reader(stream) if any(row) and not row[0].startswith("#")]

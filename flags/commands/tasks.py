@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras as keras
 from absl import logging
 
+from data.imagenet import batches as unreadable_data
 from flags import configuration
 from flags.build import curricula, in_memory, preparation
 from flags.configuration import Config
@@ -41,14 +42,22 @@ def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
         _prepare_tensorflow(config)
         task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
         task(config, build)
+    except BrokenPipeError:
+        raise  # nobody reads what is printed; see ``quiet.ends_with_its_reader``
     except (ValueError, OSError, tf.errors.OpError) as error:
         if clustered and serving.is_peer_lost(error):
             configuration.fail(name, serving.peer_lost(error), code=serving.PEER_LOST)
         if config.run.tensorflow_logs:
             raise
-        configuration.fail(name, determinism.explained(error), code=1)
+        configuration.fail(name, _explained(error), code=1)
     except KeyboardInterrupt:
         configuration.fail(name, ValueError("stopped; the same command continues from the last checkpoint"), code=130)
+
+
+def _explained(error: Exception) -> Exception:
+    """The error as a user can act on it."""
+    gone = isinstance(error, tf.errors.OpError) and unreadable_data.GONE in str(error)
+    return ValueError(unreadable_data.GONE) if gone else determinism.explained(error)
 
 
 def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
@@ -283,4 +292,4 @@ def _figures(result: dict[str, Any]) -> str:
     shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
     if result.get("top5_last") is not None:
         shown += f" (Hit@5 {result['top5_last']:.4f})"
-    return f"{result['steps']:,} steps, {shown}"
+    return f"{result.get('steps') or 0:,} steps, {shown}"

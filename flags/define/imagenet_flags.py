@@ -46,6 +46,11 @@ _MAX_UNREADABLE = flags.DEFINE_integer(
     "Images that cannot be read are replaced and named in unreadable.txt; more than this many end the run.",
     lower_bound=0,
 )
+_OUTSIDE = flags.DEFINE_boolean(
+    "files_outside_data_dir",
+    False,
+    "Read images that lie, or that links lead, outside of --data_dir, too; otherwise they are refused.",
+)
 _INDEX_DIR = flags.DEFINE_string(
     "index_dir", None, "Where the index of TFRecord files is kept; default: ~/.cache/mentornet."
 )
@@ -92,6 +97,7 @@ class ImagenetDataConfig(DataConfig):
     test_list: str | None = None
     max_unreadable: int = unreadable.DEFAULT_LIMIT
     index_dir: str | None = None
+    files_outside_data_dir: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class ImagenetConfig(Config):
     def identity(self) -> dict[str, Any]:
         """Where the data lies does not decide the result, except for people's own data sets."""
         found = super().identity()
-        for irrelevant in ("max_unreadable", "index_dir"):
+        for irrelevant in ("max_unreadable", "index_dir", "files_outside_data_dir"):
             del found[irrelevant]
         found["ilsvrc_dir"] = self.data.ilsvrc_dir is not None
         if self.data.dataset_name == "list":
@@ -179,6 +185,7 @@ def _data_config(shared: DataConfig) -> ImagenetDataConfig:
         test_list=_TEST_LIST.value,
         max_unreadable=_MAX_UNREADABLE.value,
         index_dir=_INDEX_DIR.value,
+        files_outside_data_dir=_OUTSIDE.value,
     )
 
 

@@ -18,6 +18,7 @@ import tf_keras as keras
 from mentornet.network import MentorNetwork, NetworkConfig, WeightNetwork, build
 
 TOP = 2
+MOST_EXPERTS, MOST_ACTIVATIONS = 100, 100_000
 _LEAST_WEIGHT = 1e-6  # the cross-entropy of a weight of exactly 0 or 1 could be infinite
 
 
@@ -36,14 +37,18 @@ class MixtureConfig:
     activation_size: int = 0
 
     def __post_init__(self) -> None:
+        if len(self.experts) > MOST_EXPERTS:
+            raise ValueError(f"a mixture has at most {MOST_EXPERTS} experts, got {len(self.experts)}")
         histories = sorted({expert.history for expert in self.experts})
         if len(histories) != 1:
             raise ValueError(f"a mixture needs experts that read the same number of losses, got {histories}")
         count = len(self.experts)
         if type(self.top) is not int or not 1 <= self.top <= count:
             raise ValueError(f"top={self.top}: a mixture of {count} experts keeps 1 to {count} of them")
-        if type(self.activation_size) is not int or self.activation_size < 0:
-            raise ValueError(f"activation_size={self.activation_size} must be a whole number, not negative")
+        if type(self.activation_size) is not int or not 0 <= self.activation_size <= MOST_ACTIVATIONS:
+            raise ValueError(
+                f"activation_size={self.activation_size} must be a whole number, 0 to {MOST_ACTIVATIONS:,}"
+            )
 
     @classmethod
     def from_plain(cls, shape: dict[str, Any], fixed_label: int | None = None) -> MixtureConfig:

@@ -6,14 +6,13 @@ The folder holds ``mentornet.weights.h5`` (Keras' weight format, no code) and ``
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from mentornet import files
+from mentornet import files, hdf5, reading
 from mentornet.curricula.base import Curriculum
 from mentornet.curricula.experts import MixtureConfig, SparseMixture, build_mixture
 from mentornet.network import MentorNetwork, NetworkConfig, build
@@ -21,6 +20,12 @@ from mentornet.network import MentorNetwork, NetworkConfig, build
 WEIGHTS_FILE = "mentornet.weights.h5"
 CARD_FILE = "card.json"
 ARCHITECTURE, MIXTURE = "mentornet", "mixture"
+_CARD: reading.Schema = {
+    "architecture": reading.Value(str, longest=100),
+    "network": reading.Value(dict),
+    "name": reading.Value(str, longest=1000),
+    "percentile": reading.Value(float, 0, 100),
+}
 
 
 class LearnedCurriculum(Curriculum):
@@ -101,6 +106,10 @@ def load(folder: str | Path, fixed_label: int | None = None) -> LearnedCurriculu
     """
     source = Path(folder)
     shape, card = read_card(folder)
+    try:
+        hdf5.check(source / WEIGHTS_FILE)
+    except ValueError as error:
+        raise ValueError(f"the weights in {str(folder)!r} do not fit the network of its card: {error}") from None
     network: MentorNetwork | SparseMixture
     if card["architecture"] == MIXTURE:
         network = build_mixture(MixtureConfig.from_plain(shape, fixed_label))
@@ -128,14 +137,10 @@ def read_card(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     for name in (CARD_FILE, WEIGHTS_FILE):
         if not (source / name).is_file():
             raise FileNotFoundError(f"{str(folder)!r} is not a learned MentorNet: it has no {name}")
-    try:
-        card = json.loads((source / CARD_FILE).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{str(source / CARD_FILE)!r} is not a JSON file: {error}") from None
-    shape = card.get("network") if isinstance(card, dict) else None
+    card = reading.read_json(source / CARD_FILE, _CARD)
     kinds: dict[Any, type] = {ARCHITECTURE: NetworkConfig, MIXTURE: MixtureConfig}
-    found = card.get("architecture") if isinstance(card, dict) else None
-    if not isinstance(shape, dict) or not isinstance(found, str) or found not in kinds:
+    shape, found = card.get("network"), card.get("architecture")
+    if shape is None or found not in kinds:
         raise ValueError(
             f"{str(folder)!r} holds architecture {found!r}, a curriculum needs {' or '.join(map(repr, kinds))}"
         )

@@ -3,5 +3,7 @@
 import sys
 
 from mentornet.learning.command import main
+from mentornet.quiet import ends_with_its_reader
 
-sys.exit(main())
+with ends_with_its_reader():
+    sys.exit(main())

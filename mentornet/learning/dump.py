@@ -7,14 +7,12 @@ Beside one may lie an npz with the student's activations before its logits, a ro
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mentornet import files
+from mentornet import arrays, files, reading
 from mentornet.features import EPOCH_ROWS
 
 MOST_CLASSES = 100_000  # a label that is larger is a mistake, and its embedding would not fit into memory
@@ -102,8 +100,7 @@ def read(path: str | Path) -> LossDump:
         ValueError: the file cannot be read.
     """
     path = Path(path)
-    with files.explained(path, "read"):
-        raw = path.read_bytes()
+    raw = reading.read_bytes(path, reading.LARGEST_TABLE)
     try:
         lines = raw.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -166,11 +163,14 @@ def read_activations(path: str | Path, dump: LossDump) -> np.ndarray:
     path = Path(path)
     with files.explained(path, "read"):
         path.open("rb").close()
+    no_such_file = f"{path.name}: is not an npz with index and activation, as dump_losses writes it"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            index, activation = stored["index"], stored["activation"]
-    except (ValueError, KeyError, OSError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error):
-        raise DumpError(f"{path.name}: is not an npz with index and activation, as dump_losses writes it") from None
+        stored = arrays.read_arrays(path)
+    except ValueError as error:
+        raise DumpError(f"{no_such_file}: {error}") from None
+    if not {"index", "activation"} <= stored.keys():
+        raise DumpError(no_such_file)
+    index, activation = stored["index"], stored["activation"]
     if index.ndim != 1 or activation.ndim != 2 or len(index) != len(activation):
         raise DumpError(
             f"{path.name}: index [n] and activation [n, a] are needed, got {index.shape} and {activation.shape}"
@@ -191,7 +191,9 @@ def _check_names(line: str, name: str) -> None:
     """Refuses a first line that names the columns in another order: they are read by their place."""
     places = [line.find(word) for word in ("epoch", "noisy", "clean", "loss") if word in line]
     if places != sorted(places):
-        raise DumpError(f"{name}: the first line names {line.strip()!r}; the order must be {', '.join(COLUMNS)}")
+        raise DumpError(
+            f"{name}: the first line names {reading.shown(line.strip())}; the order must be {', '.join(COLUMNS)}"
+        )
 
 
 def _is_number(cell: str) -> bool:
@@ -204,8 +206,8 @@ def _is_number(cell: str) -> bool:
 
 def _number(cell: str, name: str, line: int, column: str) -> float:
     if not _is_number(cell):
-        raise DumpError(f"{name}: line {line}: {column} is {cell!r}, not a number")
+        raise DumpError(f"{name}: line {line}: {column} is {reading.shown(cell)}, not a number")
     value = float(cell)
     if column != COLUMNS[-1] and not (value.is_integer() and abs(value) < 2**31):
-        raise DumpError(f"{name}: line {line}: {column} is {cell!r}, not a whole number")
+        raise DumpError(f"{name}: line {line}: {column} is {reading.shown(cell)}, not a whole number")
     return value

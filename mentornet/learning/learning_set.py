@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mentornet import files
+from mentornet import arrays, files, reading
+from mentornet.features import EPOCH_ROWS
+from mentornet.learning.dump import MOST_CLASSES
 
 FILE = "learning_set.npz"
 HELD_OUT_SHARE = 0.2
 _ARRAYS = ("loss", "difference", "label", "epoch", "target", "held_out")
+_KINDS = {"loss": "f", "difference": "f", "label": "i", "epoch": "i", "target": "f", "held_out": "b"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class LearningSet:
         """Writes ``learning_set.npz`` into the folder, which is made if missing."""
         with files.explained(folder):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        files.write_npz(Path(folder) / FILE, {**arrays, "source": np.array(json.dumps(self.source))})
+        columns = {name: getattr(self, name) for name in _ARRAYS}
+        files.write_npz(Path(folder) / FILE, {**columns, "source": np.array(json.dumps(self.source))})
 
 
 def load(folder: str | Path) -> LearningSet:
@@ -72,15 +74,44 @@ def load(folder: str | Path) -> LearningSet:
             f"no learning set in {str(folder)!r}: it has no {FILE}; make one with --outdir and --vstar_fn"
         )
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-            source = json.loads(str(stored["source"]))
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        found = arrays.read_arrays(path)
+    except ValueError as error:
         raise ValueError(f"{str(path)!r} is not a learning set: {error}") from None
-    rows = {len(array) for array in arrays.values()}
-    if len(rows) != 1 or arrays["loss"].ndim != 2 or arrays["loss"].shape != arrays["difference"].shape:
-        raise ValueError(f"{str(path)!r} is not a learning set: its arrays do not belong together")
-    return LearningSet(**arrays, source=source)
+    missing = [name for name in (*_ARRAYS, "source") if name not in found]
+    if missing:
+        raise ValueError(f"{str(path)!r} is not a learning set: it has no {', '.join(missing)}")
+    columns = {name: found[name] for name in _ARRAYS}
+    if problem := _problem(columns):
+        raise ValueError(f"{str(path)!r} is not a learning set: {problem}")
+    try:
+        source = json.loads(str(found["source"]))
+    except (ValueError, RecursionError):
+        source = None
+    if not isinstance(source, dict):
+        raise ValueError(f"{str(path)!r} is not a learning set: it does not say where it comes from")
+    reading.check_plain(source, f"{str(path)!r} is not a learning set")
+    return LearningSet(**columns, source=source)
+
+
+def _problem(columns: dict[str, np.ndarray]) -> str | None:
+    """What is wrong with the arrays of a learning set, None if nothing is."""
+    if any(column.dtype.kind != _KINDS[name] for name, column in columns.items()):
+        return "its arrays are of other types"
+    loss, rows = columns["loss"], {np.shape(column)[:1] for column in columns.values()}
+    vectors = (column for name, column in columns.items() if name not in ("loss", "difference"))
+    if (
+        len(rows) != 1
+        or loss.ndim != 2
+        or loss.shape != columns["difference"].shape
+        or any(v.ndim != 1 for v in vectors)
+    ):
+        return "its arrays do not belong together"
+    if not all(np.isfinite(columns[name]).all() for name in ("loss", "difference", "target")):
+        return "it has numbers that are not finite"
+    for name, most in (("epoch", EPOCH_ROWS - 1), ("target", 1), ("label", MOST_CLASSES - 1)):
+        if len(loss) and not 0 <= columns[name].min() <= columns[name].max() <= most:
+            return f"{name} has values outside 0 to {most:,}"
+    return None
 
 
 def hold_out(keys: np.ndarray, rng: np.random.Generator, share: float = HELD_OUT_SHARE) -> np.ndarray:

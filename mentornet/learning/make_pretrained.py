@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mentornet import files, quiet
+from mentornet import files, quiet, reading
 from mentornet.learning import command as learning
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def learn(name: str, output: Path, starts: int) -> float:
     arguments = [f"--vstar_fn={CURRICULA[name]}", f"--learning_rate={LEARNING_RATE:g}", f"--starts={starts}"]
     if learning.main([*arguments, f"--train_dir={fresh}", "--no_pictures"]) != 0:
         raise SystemExit(2)
-    card = files.read_json(fresh / "card.json")
+    card = reading.read_json(fresh / "card.json")
     error = float(card["held_out"]["mse"])
     card |= {
         "name": name,
@@ -125,7 +125,7 @@ def adopt(name: str, run: Path, output: Path) -> float:
     loss, difference = (np.array([part[key] for part in curve], np.float32) for key in ("loss", "difference"))
     weight = curriculum(loss, difference, np.zeros(len(curve), np.int32), epochs[0]).numpy()
     error = float(np.mean((weight - np.array([part["right"] for part in curve])) ** 2))
-    student = files.read_json(run / "student" / "result.json")
+    student = reading.read_json(run / "student" / "result.json")
     card = dict(curriculum.card)
     card["source"] = {**card["source"], "student": {key: student[key] for key in STUDENT_KEYS if key in student}}
     card |= {"name": name, "posterior": curve, "posterior_mse": error, "mse_bound": mse_bound(error)}

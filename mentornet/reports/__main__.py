@@ -2,6 +2,8 @@
 
 import sys
 
+from mentornet.quiet import ends_with_its_reader
 from mentornet.reports.report import main
 
-sys.exit(main())
+with ends_with_its_reader():
+    sys.exit(main())

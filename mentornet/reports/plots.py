@@ -145,7 +145,7 @@ def plot_compare(path: str | os.PathLike[str], groups: Mapping[str, Sequence[Run
         # The name stands above the row's dots and is the legend of both panels, with a piece of its line.
         across = points.get_yaxis_transform()
         points.plot([0, 0.045], [row - 0.32] * 2, color=colour, ls=style, lw=1.8, transform=across, clip_on=False)
-        points.text(0.06, row - 0.2, name, color=colour, fontsize=9, va="bottom", transform=across)
+        points.text(0.06, row - 0.2, name, color=colour, fontsize=9, va="bottom", transform=across, parse_math=False)
         for run in runs:
             _curve(curves, run.metrics["step"], run.metrics["eval_accuracy"], None, colour, style, alpha=0.85)
             last, best = run.fact("accuracy_last"), run.fact("accuracy_best")
@@ -192,7 +192,7 @@ def _histogram(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
 def _canvas(title: str, panels: int = 1, height: float = 4.6) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(7.6 if panels == 1 else 12.5, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=11, fontweight="bold", wrap=True)
+    figure.suptitle(title, fontsize=11, fontweight="bold", wrap=True, parse_math=False)  # names may have dollar signs
     return figure, [figure.add_subplot(1, panels, k + 1) for k in range(panels)]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from mentornet import files
+from mentornet import files, quiet
 from mentornet.reports import plots, run_table
 from mentornet.runs.run_data import RunData
 
@@ -78,10 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        print(write_report(options.runs, options.output))
-    except ValueError as error:
+        text = write_report(options.runs, options.output)
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    print(text)
     return 0
 
 
@@ -152,3 +153,8 @@ def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_
         if (run.path / "suspects.png").exists():
             parts.append(f"Most suspect labels: [suspects.png]({link(run.path / 'suspects.png')})")
     return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    with quiet.ends_with_its_reader():
+        sys.exit(main())

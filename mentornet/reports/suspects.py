@@ -18,6 +18,7 @@ from mentornet import files
 from mentornet.runs.samples import check_names
 
 _WRONG, _RIGHT, _INK, _FAINT = "#d55e00", "#9aa5b1", "#1b1f24", "#5c6670"  # orange and grey: told apart by everybody
+_LONGEST = 1000  # letters
 _GAP, _BORDER, _LINE, _HEAD = 14, 5, 17, 72  # pixels
 
 
@@ -145,7 +146,8 @@ def _write(
     colour: str,
     width: int,
 ) -> None:
-    """Writes a line of text, cut with an ellipsis where it is wider than `width` pixels."""
+    """Writes one line of text, cut with an ellipsis where it is wider than `width` pixels."""
+    text = one_line(text)
     if font.getlength(text) > width:
         while text and font.getlength(text + "…") > width:
             text = text[:-1]
@@ -157,9 +159,15 @@ def _name(label: int, class_names: Sequence[str] | None) -> str:
     return str(class_names[label] if class_names is not None else label)
 
 
+def one_line(text: str) -> str:
+    """A text in one line, without what can't be printed, and not longer than anybody reads."""
+    shown = "".join(letter if letter.isprintable() else " " for letter in text[:_LONGEST])
+    return " ".join(shown.split())
+
+
 def _file_name(path: str) -> str:
-    """The last part of a path, in one line."""
-    return " ".join(path.rpartition("/")[2].split())
+    """The last part of a path."""
+    return path.rpartition("/")[2]
 
 
 def _weight(value: float) -> str:

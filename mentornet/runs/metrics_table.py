@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from mentornet import files
+from mentornet import files, reading
+from mentornet.runs import schemas
 
 METRIC_COLUMNS = (
     "step",  # steps done, strictly increasing
@@ -92,6 +93,7 @@ class MetricsTable:
         if not self.path.exists():
             return 0
         lines, rows = self._whole_lines()
+        self._refuse_other_columns(lines)
         keep = sum(1 for row in rows if row[0] <= step)
         self._rewrite(lines[: keep + 1])
         self._last_step = int(rows[keep - 1][0]) if keep else None
@@ -115,10 +117,13 @@ class MetricsTable:
         """Finds the last step and cuts off an unfinished line, before the first row is appended."""
         if self.path.exists():
             lines, rows = self._whole_lines()
-            if lines and tuple(lines[0].split(",")) != self.columns:
-                raise files.RunFolderError(f"{self.path} has other columns than this table; move it away.")
+            self._refuse_other_columns(lines)
             self._last_step = int(rows[-1][0]) if rows else None
             self._rewrite(lines)
+
+    def _refuse_other_columns(self, lines: list[str]) -> None:
+        if lines and tuple(lines[0].split(",")) != self.columns:
+            raise files.RunFolderError(f"{self.path} has other columns than this table; move it away.")
 
     def _rewrite(self, lines: list[str]) -> None:
         text = "".join(line + "\n" for line in lines)
@@ -129,19 +134,32 @@ class MetricsTable:
 
     def _whole_lines(self) -> tuple[list[str], list[list[float]]]:
         """The lines that end properly, the header first, and the numbers of those after the header."""
-        with files.explained(self.path, "read"):
-            text = self.path.read_bytes().decode("ascii", errors="replace")
-        lines = text.split("\n")[:-1]  # what follows the last line end is empty or an unfinished row
-        rows = []
+        raw = reading.read_bytes(self.path, reading.LARGEST_TABLE)
+        # Programs for tables end lines with "\r\n"; what is kept of them is rewritten before a row is added.
+        lines = raw.decode("ascii", errors="replace").replace("\r\n", "\n").split("\n")[:-1]
+        names = lines[0].split(",") if lines else []
+        if len(set(names)) < len(names) or (names and names[0] != self.columns[0]):
+            raise files.RunFolderError(f"{self.path} is damaged in line 1: it is no heading of different columns.")
+        ranges = [schemas.metric(name) for name in names]
+        rows: list[list[float]] = []
         for number, line in enumerate(lines[1:], start=2):
             try:
-                row = [float(cell or "nan") for cell in line.split(",")]
-                if len(row) != len(lines[0].split(",")) or not math.isfinite(row[0]):
-                    raise ValueError("its cells do not fit the header")
+                rows.append(_row(line, ranges))
+                if len(rows) > 1 and rows[-1][0] <= rows[-2][0]:
+                    raise ValueError("its step is not beyond the one before")
             except ValueError as error:
                 raise files.RunFolderError(f"{self.path} is damaged in line {number}: {error}.") from error
-            rows.append(row)
         return lines, rows
+
+
+def _row(line: str, ranges: Sequence[reading.Value]) -> list[float]:
+    cells = line.split(",")
+    if len(cells) != len(ranges):
+        raise ValueError("its cells do not fit the header")
+    row = [float(kind.column([cell])[0]) for kind, cell in zip(ranges, cells, strict=True)]
+    if not row[0].is_integer():
+        raise ValueError("its step is no whole number")
+    return row
 
 
 def summarise(metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -182,8 +200,9 @@ def last_known(values: np.ndarray) -> float | None:
 def format_row(cells: Sequence[Any]) -> str:
     """One CSV line of any cells (text is quoted where needed), numbers exact, None and NaN empty."""
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerow(c if isinstance(c, str) else _cell(c) for c in cells)
-    return stream.getvalue()
+    # With "\n" for its line end the writer would leave "\r" in a text without quotes.
+    csv.writer(stream, lineterminator="\r\n").writerow(c if isinstance(c, str) else _cell(c) for c in cells)
+    return stream.getvalue()[:-2] + "\n"
 
 
 def _cell(value: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mentornet import files
+from mentornet import reading
 from mentornet.files import RunFolderError
 from mentornet.runs.metrics_table import summarise
 from mentornet.runs.samples import read_samples_csv
@@ -78,8 +78,7 @@ class RunData:
         known = {name: value for name, value in stated.items() if value is not None}
         samples = read_samples_csv(workdir.samples_file) if workdir.samples_file.exists() else None
         matrices = (file for file in (workdir.final_matrix_file, workdir.matrix_file) if file.exists())
-        matrix = next((files.read_matrix(file) for file in matrices), None)
-        command = str(record.get("command", ""))
+        matrix = next((_read_transition(file, samples) for file in matrices), None)
         return cls(
             path=workdir.path,
             finished=workdir.finished(),
@@ -87,7 +86,7 @@ class RunData:
             result=summarise(metrics) | known,
             metrics=metrics,
             samples=samples,
-            command=command,
+            command=record.get("command") or "",
             flags=workdir.given_flags(),
             transition_matrix=matrix,
         )
@@ -138,3 +137,16 @@ class RunData:
         seed = self.fact("seed")
         parts = [method + rule, *(str(part) for part in known if part), *([] if seed is None else [f"seed {seed}"])]
         return " · ".join(parts) + ("" if self.finished else f" · unfinished, step {self.fact('steps'):,}")
+
+
+def _read_transition(file: Path, samples: Mapping[str, np.ndarray] | None) -> np.ndarray:
+    """A transition matrix that covers the classes of the samples."""
+    matrix = reading.read_matrix(file)
+    labels = [samples[name] for name in ("given_label", "clean_label") if name in samples] if samples else []
+    classes = max((int(column.max()) + 1 for column in labels if column.size), default=1)
+    if matrix.shape[0] != matrix.shape[1] or len(matrix) < classes:
+        size = " x ".join(map(str, matrix.shape))
+        raise RunFolderError(f"The transition matrix in {file} is {size}, but {classes} classes have labels.")
+    if matrix.min() < -1e-6 or matrix.max() > 1 + 1e-6:
+        raise RunFolderError(f"The transition matrix in {file} has entries that are no probabilities.")
+    return matrix

@@ -6,18 +6,32 @@ A curriculum that works gives wrong labels low weights, so the samples of the lo
 
 from __future__ import annotations
 
-import csv
 import os
+import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mentornet import files
+from mentornet import files, reading
+from mentornet.runs import schemas
 from mentornet.runs.metrics_table import format_row
 
 SAMPLE_COLUMNS = ("index", "given_label", "predicted_label", "mean_weight", "loss", "suspect_rank")
+
+
+# What a spreadsheet takes for a formula, behind quotes that were there already.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def as_text(cell: str) -> str:
+    """A text for a csv, with a quote before what a spreadsheet would run as a formula; `from_text` takes it off."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def from_text(cell: str) -> str:
+    """The text that `as_text` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def rank_suspects(mean_weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
@@ -95,7 +109,8 @@ def write_samples_csv(
     """Writes one line a training sample, the most suspect first.
 
     Columns: index, given_label, predicted_label, mean_weight, loss, suspect_rank, then given_name and predicted_name
-    if `class_names` are given, then clean_label if `clean` is, then path if `paths` are.
+    if `class_names` are given, then clean_label if `clean` is, then path if `paths` are. Texts that a spreadsheet would
+    take for formulas have a quote before them.
 
     Args:
       path: the CSV file; replaced all at once.
@@ -123,11 +138,11 @@ def write_samples_csv(
     if class_names is not None:
         for name, labels in (("given_name", given), ("predicted_name", predicted)):
             check_names(labels, class_names)
-            columns[name] = [class_names[label] for label in labels]
+            columns[name] = [as_text(class_names[label]) for label in labels]
     if clean is not None:
         columns["clean_label"] = clean
     if paths is not None:
-        columns["path"] = paths
+        columns["path"] = [as_text(path) for path in paths]
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"All columns need one value a sample; the lengths are {lengths}.")
@@ -144,25 +159,9 @@ def read_samples_csv(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
       RunFolderError: the file is missing or is not such a table.
     """
-    with files.explained(path, "read"), open(path, newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))
-    try:
-        header, body = rows[0], rows[1:]
-        cells = {name: [row[i] for row in body] for i, name in enumerate(header)}
-        table: dict[str, np.ndarray] = {}
-        for name, values in cells.items():
-            if name in ("mean_weight", "loss"):
-                table[name] = np.array([float(value or "nan") for value in values], np.float64)
-            elif name.endswith("_name") or name == "path":
-                table[name] = np.array(values, np.str_)
-            else:
-                table[name] = np.array([int(value) for value in values], np.int64)
-        missing = [name for name in SAMPLE_COLUMNS if name not in table]
-        if missing:
-            raise ValueError(f"columns {missing} are missing")
-    except (ValueError, IndexError) as error:
-        raise files.RunFolderError(f"{Path(path)} is not a table of samples: {error}.") from error
-    return table
+    table = reading.read_table(path, schemas.sample, SAMPLE_COLUMNS, "a table of samples")
+    texts = {name: column for name, column in table.items() if column.dtype.kind == "U"}
+    return table | {name: np.array(list(map(from_text, column)), np.str_) for name, column in texts.items()}
 
 
 def check_names(labels: np.ndarray, class_names: Sequence[str]) -> None:

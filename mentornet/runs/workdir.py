@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from mentornet import files
+from mentornet import arrays, files, reading
 from mentornet.files import RunFolderError
+from mentornet.runs import schemas
 from mentornet.runs.metrics_table import METRIC_COLUMNS, MetricsTable
 from mentornet.runs.run_record import run_record
 
@@ -88,7 +89,7 @@ class Workdir:
         record = self.read_run()
         self.check_identity(identity)
         if not self.finished():
-            record["resumed"] = [*record.get("resumed", []), run_record()]
+            record["resumed"] = [*(record.get("resumed") or []), run_record()]
             files.write_json(self.run_file, record)
         if not self.flags_file.exists():  # killed between the two writes above
             files.write_text(self.flags_file, flags_text)
@@ -122,17 +123,18 @@ class Workdir:
 
     def read_run(self) -> dict[str, Any]:
         """run.json: what `run_record` gives at the first start, plus `identity` and a list `resumed`."""
-        record = files.read_json(self.run_file)
-        if not isinstance(record.get("identity"), dict):
+        record = reading.read_json(self.run_file, schemas.RUN)
+        if record.get("identity") is None:
             raise RunFolderError(f"{self.run_file} does not say which run it belongs to; choose another folder.")
+        reading.check_object(record["identity"], schemas.IDENTITY, f"Cannot read the identity in {self.run_file}")
         return record
 
     def given_flags(self) -> dict[str, str]:
         """The flags in flags.txt, name -> value, "" for what is switched on or off by name; {} without the file."""
         if not self.flags_file.is_file():
             return {}
-        with files.explained(self.flags_file, "read"):
-            lines = self.flags_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        raw = reading.read_bytes(self.flags_file, reading.LARGEST_TEXT)
+        lines = raw.decode("utf-8", errors="replace").splitlines()
         given = (line[2:].partition("=") for line in lines if line.startswith("--"))
         return {name: value for name, _, value in given}
 
@@ -142,7 +144,7 @@ class Workdir:
 
     def read_result(self) -> dict[str, Any]:
         """The content of result.json."""
-        return files.read_json(self.result_file)
+        return reading.read_json(self.result_file, schemas.RESULT)
 
     def save_labels(
         self,
@@ -166,36 +168,29 @@ class Workdir:
           ValueError: arrays that are not integers or not of the same length.
           RunFolderError: the run began with other images or labels.
         """
-        arrays = _label_arrays(given, clean, index, clean_set)
+        present = _label_arrays(given, clean, index, clean_set)
         clash = sorted(set(meta) & {"given", "clean", "index", "clean_set_index", "clean_set_label"})
         if clash:
             raise ValueError(f"Names {clash} are taken by the label arrays.")
         if self.labels_file.exists():
-            self._check_labels(arrays)
+            self._check_labels(present)
         else:
-            files.write_npz(self.labels_file, arrays | {name: np.asarray(value) for name, value in meta.items()})
+            files.write_npz(self.labels_file, present | {name: np.asarray(value) for name, value in meta.items()})
 
     def read_labels(self) -> dict[str, np.ndarray]:
         """The arrays of labels.npz.
 
         Raises:
-          RunFolderError: the file is missing or no npz of plain arrays.
+          RunFolderError: the file is missing or is not what `save_labels` writes.
         """
-        try:
-            with (
-                files.explained(self.labels_file, "read"),
-                np.load(self.labels_file, allow_pickle=False) as stored,
-            ):
-                return {name: stored[name] for name in stored.files}
-        except RunFolderError:
-            raise
-        except Exception as error:  # NumPy and zipfile raise a dozen types for a damaged archive
-            raise RunFolderError(f"Cannot read {self.labels_file}: it is not a valid npz file.") from error
+        found = arrays.read_arrays(self.labels_file)
+        return arrays.vectors(found, schemas.LABELS, ("given", "index"), f"Cannot read {self.labels_file}")
 
     def _refuse_foreign_content(self) -> None:
         # Hidden files are partial writes of a killed start, or a desktop's own notes.
         foreign = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
-        if foreign:
+        # Another process may have made it a run folder meanwhile; the lock tells.
+        if foreign and not self.run_file.exists():
             raise RunFolderError(
                 f"Folder {self.path} is not a run folder but has other content ({_some(foreign)}); "
                 "choose a new or an empty folder."
@@ -219,20 +214,20 @@ def _label_arrays(
     clean_set: tuple[np.ndarray, np.ndarray] | None,
 ) -> dict[str, np.ndarray]:
     """The arrays of labels.npz, see `Workdir.save_labels`."""
-    arrays = {"given": given, "index": np.arange(len(given)) if index is None else index}
+    found = {"given": given, "index": np.arange(len(given)) if index is None else index}
     if clean is not None:
-        arrays["clean"] = clean
+        found["clean"] = clean
     if clean_set is not None:
-        arrays["clean_set_index"], arrays["clean_set_label"] = clean_set
-    for name, values in arrays.items():
+        found["clean_set_index"], found["clean_set_label"] = clean_set
+    for name, values in found.items():
         values = np.asarray(values)
-        count = len(arrays["clean_set_index"] if name.startswith("clean_set") else given)
+        count = len(found["clean_set_index"] if name.startswith("clean_set") else given)
         if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
             raise ValueError(
                 f"Labels array {name!r} must hold {count} integers; it is {values.dtype} of shape {values.shape}."
             )
-        arrays[name] = values.astype(np.int64 if name.endswith("index") else np.int32)
-    return arrays
+        found[name] = values.astype(np.int64 if name.endswith("index") else np.int32)
+    return found
 
 
 def _shown(settings: Mapping[str, Any], name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import textwrap
 from pathlib import Path
@@ -38,6 +39,7 @@ class Checkpoints:
         # Made by the first save, inside a strategy, its counter would be broadcast to processes that don't expect it.
         self._checkpoint.save_counter.assign(0)
         if self._distribution.is_chief:
+            _remove_partial(folder)
             _mend_list(folder)
             self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
         # Variables on parameter servers come to this process to be written; else each server wrote on its own disk.
@@ -170,6 +172,13 @@ def newest(folder: Path) -> str:
     if not found:
         raise RunFolderError(f"there is no checkpoint in {str(folder)!r}: train first, or name another folder")
     return found[0]
+
+
+def _remove_partial(folder: Path) -> None:
+    """Removes what a process left that was killed while it wrote a checkpoint; this process has the run folder."""
+    for left in folder.glob("ckpt-*_temp"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _mend_list(folder: Path) -> None:

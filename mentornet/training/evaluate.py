@@ -15,6 +15,7 @@ from mentornet import files
 from mentornet.features import epoch_percent
 from mentornet.learning.dump import write_activations
 from mentornet.runs.metrics_table import format_row
+from mentornet.runs.samples import as_text
 from mentornet.training.checkpoints import restore_student
 from mentornet.training.evaluation import SampleOutputs, sample_outputs
 
@@ -44,7 +45,7 @@ def evaluate_checkpoint(
         paths: names of the files of the samples, added to the csv.
 
     Returns:
-        The content of evaluation.json: step, accuracy, top5, loss, examples, seconds.
+        The content of evaluation.json: step, accuracy, top5, loss, examples (that could be read), unreadable, seconds.
     """
     started = time.monotonic()
     step = restore_student(student, checkpoints)
@@ -55,7 +56,8 @@ def evaluate_checkpoint(
         "accuracy": found.accuracy,
         "top5": found.top5,
         "loss": float(found.loss.mean(dtype=np.float64)),
-        "examples": len(found.label),
+        "examples": len(found.label) - found.unreadable,
+        "unreadable": found.unreadable,
         "seconds": time.monotonic() - started,
     }
     output.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ def evaluate_checkpoint(
     if csv_file:
         columns: dict[str, Any] = {"id": ids, "label": found.label, "predicted": found.predicted, "loss": found.loss}
         if paths is not None:
-            columns["path"] = paths
+            columns["path"] = [as_text(path) for path in paths]
         write_csv(csv_file, tuple(columns), tuple(columns.values()))
     return result
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +26,7 @@ class SampleOutputs:
         loss: float32 [n], against that label.
         among_first_5: bool [n], the label is among the five most probable classes.
         activation: float32 [n, a], the student's activation before its logits; None if it was not asked for.
+        unreadable: samples whose images could not be read, and were shown as grey ones.
     """
 
     label: np.ndarray
@@ -32,6 +34,7 @@ class SampleOutputs:
     loss: np.ndarray
     among_first_5: np.ndarray
     activation: np.ndarray | None = None
+    unreadable: int = 0
 
     @property
     def accuracy(self) -> float:
@@ -79,13 +82,22 @@ def sample_outputs(
         answer: what ``answering`` made of the student, if it is asked more than once.
 
     Raises:
-        ValueError: the data set is empty, or the student has no such activation.
+        ValueError: the data set is empty, none of it can be read, or the student has no such activation.
     """
+    unreadable = 0
     answer = answer or answering(student, with_activation)
-    answers = [[part.numpy() for part in answer(batch["image"], batch["label"])] for batch in batches]
+    answers = []
+    for batch in batches:
+        answers.append([part.numpy() for part in answer(batch["image"], batch["label"])])
+        if "readable" in batch:
+            unreadable += int(np.sum(~batch["readable"].numpy()))
     if not answers:
         raise ValueError("there are no samples to evaluate")
-    return SampleOutputs(*map(np.concatenate, zip(*answers, strict=True)))
+    parts: list[Any] = list(map(np.concatenate, zip(*answers, strict=True)))
+    outputs = replace(SampleOutputs(*parts), unreadable=unreadable)
+    if unreadable == len(outputs.label):
+        raise ValueError(f"none of the {unreadable:,} images can be read, so nothing can be evaluated")
+    return outputs
 
 
 def save_student(student: keras.Model, path: Path) -> None:

@@ -55,6 +55,7 @@ class TrainingInputs:
         holdout: noisy samples kept back to choose the best step, {"image", "label", "index"}.
         holdout_criterion: "loss" or "accuracy" of the hold-out; see ``early_stopping``.
         more_evaluations: further test sets by name: batches as ``evaluation``, and how many samples all processes have.
+        evaluated_examples: how many samples of the evaluation could be read, as of the last ``check``; default: all.
         check: called now and then while training; raises ValueError where too much of the data can't be read.
     """
 
@@ -73,6 +74,7 @@ class TrainingInputs:
     holdout: tf.data.Dataset | None = None
     holdout_criterion: str = "loss"
     more_evaluations: Mapping[str, tuple[tf.data.Dataset, int]] = field(default_factory=dict)
+    evaluated_examples: Callable[[], int | None] = lambda: None
     check: Callable[[], None] = lambda: None
 
     def evaluations(self) -> dict[str, TrainingInputs]:

@@ -169,6 +169,7 @@ def finish(
         **figures,
         "parameters": sum(int(np.prod(weight.shape)) for weight in student.trainable_weights),
         "train_examples": len(inputs.given),
+        "evaluation_examples": inputs.evaluated_examples() or inputs.evaluation_examples,
         **facts,
         "versions": package_versions(),
         "command": workdir.read_run().get("command"),
