@@ -14,9 +14,9 @@ from data import datasets, labels, pipeline, streams
 from data.image_dataset import CleanSet, ImageDataset, Split
 from data.labels import NoisyLabels
 from data.streams import Source
-from flags.configuration import Config
 from flags.define.clean_flags import CleanConfig
 from flags.define.data_flags import DataConfig
+from flags.settings import Config
 from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.inputs import TrainingInputs
 

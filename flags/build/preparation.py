@@ -13,7 +13,7 @@ import tf_keras as keras
 
 from data.labels import NoisyLabels
 from flags.build import first_run
-from flags.configuration import Config
+from flags.settings import Config
 from mentornet import arrays, files, reading
 from mentornet.methods.preparation import Preparation
 from mentornet.runs.workdir import Workdir

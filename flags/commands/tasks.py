@@ -15,8 +15,8 @@ from absl import logging
 from data.imagenet import batches as unreadable_data
 from flags import configuration
 from flags.build import curricula, in_memory, preparation
-from flags.configuration import Config
 from flags.define import presets, released_flags, student_flags
+from flags.settings import Config
 from mentornet.runs.metrics_table import last_known
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run

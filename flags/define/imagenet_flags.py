@@ -18,8 +18,8 @@ from absl.testing import flagsaver
 
 from data.imagenet import preprocessing, sources, unreadable, webvision
 from flags import configuration
-from flags.configuration import Config
 from flags.define.data_flags import DataConfig
+from flags.settings import Config
 
 _COLOUR = flags.DEFINE_enum(
     "colour_distortion",

@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 
 from flags import configuration
-from flags.configuration import Config
+from flags.settings import Config
 from mentornet import curricula, files, methods
 from mentornet.methods.selection import KEEP_SCHEDULE
 from mentornet.search import proposals

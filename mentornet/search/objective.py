@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from mentornet import files
+from mentornet import files, reading
 from mentornet.files import RunFolderError
 from mentornet.runs.metrics_table import MetricsTable
 from mentornet.search import study as studies
@@ -101,7 +101,7 @@ class Objective:
         mine = files.plain(dict(trial.params))
         if not (folder / PARAMETERS).is_file():
             files.write_json(folder / PARAMETERS, mine)
-        elif files.read_json(folder / PARAMETERS) != mine:
+        elif reading.read_json(folder / PARAMETERS) != mine:
             self._fail(trial, f"{folder} has a trial of another search: give another --output")
 
     def _train(self, trial: optuna.Trial, folder: Path, flags: Sequence[str], lock: Lock) -> None:
