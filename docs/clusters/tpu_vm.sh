@@ -4,13 +4,17 @@
 # Run again, it goes on: the machine and what is installed stay, and the training continues from its last checkpoint.
 # The run folder is on the TPU VM's disk; on one that can be preempted, mount a bucket and put --train_log_dir there.
 # Not tried by us: no TPU was at hand. The packages are those of BUILD.md's section on TPU VMs.
+# The machine has a public address. NETWORK is best one of its own whose firewall lets in SSH from your address alone; the
+# network called "default" lets it in from everywhere. (gcloud compute networks create, firewall-rules create)
 set -eu
 : "${LIBTPU:?set it to the -f address of libtpu that the Cloud TPU documentation gives}"
+NETWORK=${NETWORK:-default}
 NAME=mentornet ZONE=us-central2-b TYPE=v4-8
 REPOSITORY=$(git remote get-url origin)  # has to be one that the TPU VM can reach
 
 gcloud compute tpus tpu-vm describe "$NAME" --zone="$ZONE" > /dev/null 2>&1 ||
-  gcloud compute tpus tpu-vm create "$NAME" --zone="$ZONE" --accelerator-type="$TYPE" --version=tpu-ubuntu2204-base
+  gcloud compute tpus tpu-vm create "$NAME" --zone="$ZONE" --accelerator-type="$TYPE" --version=tpu-ubuntu2204-base \
+    --network="$NETWORK"
 
 on_vm() { gcloud compute tpus tpu-vm ssh "$NAME" --zone="$ZONE" --command="$1"; }
 on_vm "test -d mentornet || git clone $REPOSITORY mentornet; cd mentornet && python3 -m venv .venv \
