@@ -35,8 +35,8 @@ NOTES = (
 )
 CLEAN_NOTE = "The clean images leave the noisy data here; in the released code they stay there with noisy labels."
 EXPECTED_OF_TWINS = {
-    "uniform": "expected: not measured yet",
-    "background": "expected: not measured yet",
+    "uniform": "expected: test accuracy 0.493 at the end (measured, seed 0)",
+    "background": "expected: test accuracy 0.309 at the end, 0.343 at best (measured, seed 0): below plain training",
 }
 NO_CLEAN_NOTE = "Clean samples are those whose labels the division keeps, with these labels."
 
@@ -102,7 +102,7 @@ def cpu_twins() -> list[Recipe]:
         head = [
             f"CIFAR-10 subset on a CPU: dividemix, a small CNN, 10,000 images of 16x16 pixels, 40% {noise} noise.",
             EXPECTED_OF_TWINS[noise],
-            "hardware and hours: 2 CPU cores, at most 20 minutes",
+            "hardware and hours: 2 CPU cores, about 5 minutes",
         ]
         left_out = ("--max_number_of_steps", "--eval_every_steps", "--augmentation")
         flags = [flag for flag in CPU_FLAGS if flag.partition("=")[0] not in left_out]
