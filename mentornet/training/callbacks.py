@@ -86,7 +86,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._accuracy: float | None = None
         self._saved = self._summarised = time.monotonic()
         self._resumed = 0.0
-        self.owes_checkpoint = False
+        self.checkpoint_due = False
         self.enter(Stage(), 0, settings.max_steps or 1, last=True, saves_at_end=True)
 
     def enter(self, stage: Stage, start: int, length: int, last: bool, saves_at_end: bool) -> None:
@@ -97,8 +97,7 @@ class IntervalRecorder(keras.callbacks.Callback):
             start: the step it began with.
             length: its steps.
             last: no other follows.
-            saves_at_end: a checkpoint at its end is due like any other; False: something follows that it must hold, and
-                whoever does that makes the one that is owed then.
+            saves_at_end: False: a checkpoint that is due at its end waits for the look that follows.
         """
         self._stage, self._start, self._length = stage, start, length
         self._last, self._saves_at_end = last, saves_at_end
@@ -120,7 +119,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         last = self._last and at_end
         if not last and not self._is_row(at_end):
             if at_end and self._stage.record is False:
-                self._save(at_end, last)
+                self._note_checkpoint(at_end, last)
             return
         self._inputs.check()
         row = self._row()
@@ -134,20 +133,23 @@ class IntervalRecorder(keras.callbacks.Callback):
         if self._selector is not None:
             self._selector.record(self.model.student, self._step)
         self.model.end_interval()
-        self._save(at_end, last)
+        self._note_checkpoint(at_end, last)
         if self._progress is not None:
             self._show(self._step, row)
 
-    def _save(self, at_end: bool, last: bool) -> None:
-        """Makes a checkpoint if it is time, or notes that one is owed."""
+    def _note_checkpoint(self, at_end: bool, last: bool) -> None:
+        """Notes whether a checkpoint is due, and writes it unless a look follows that it must hold."""
         due = last or time.monotonic() - self._saved >= self._settings.save_interval_secs
-        if not self._distribution.from_chief(due):
-            return
+        self.checkpoint_due = bool(self._distribution.from_chief(due))
         if self._saves_at_end or not at_end:
+            self.save_if_due()
+
+    def save_if_due(self, changed: bool = False) -> None:
+        """Writes a checkpoint if one is due, or if something has changed that it must hold."""
+        if self.checkpoint_due or changed:
             self._checkpoints.save()
-        else:
-            self.owes_checkpoint = True
-        self._saved = time.monotonic()
+            self._saved = time.monotonic()
+        self.checkpoint_due = False
 
     def _is_row(self, at_end: bool) -> bool:
         """Whether an interval ends here."""

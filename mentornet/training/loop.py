@@ -80,6 +80,9 @@ def run_stages(
     training = TrainingView(inputs, distribution, folder)
     looks = type(method).look is not NoisyLabelMethod.look
     method.keep_intervals()
+    # Inside ``fit`` Keras cuts its steps per execution down to the interval. An evaluation that is built where this
+    # leaves 1 runs one batch a call for good, and skips the others once the intervals are longer.
+    method.make_test_function()
     while (stage := method.next_stage(checkpoints.stages_done)) is not None:
         method.enter(stage, _is_late(method, stage))
         if rates is not None and stage.epoch is not None:
@@ -87,9 +90,7 @@ def run_stages(
         if not checkpoints.looked:
             changed = looks and method.look(stage, training) is not False
             checkpoints.mark_looked()
-            if changed or recorder.owes_checkpoint:
-                checkpoints.save()
-            recorder.owes_checkpoint = False
+            recorder.save_if_due(changed)
         following = method.next_stage(stage.number + 1)
         _run_stage(method, stage, inputs, recorder, checkpoints, every, distribution, following)
         checkpoints.mark_done()
@@ -144,8 +145,9 @@ def _next_fit(reached: int, end: int, every: int, record: bool | None) -> tuple[
 
 
 def _is_late(method: NoisyLabelMethod, stage: Stage) -> bool:
-    """Whether a stage belongs to the last 10%, of a method that counts in stages."""
-    return method.total_stages is not None and stage.number >= RECORDED_SHARE * method.total_stages
+    """Whether a stage belongs to the last 10% of a method that counts in stages; of less than ten the last one does."""
+    total = method.total_stages
+    return total is not None and stage.number >= min(RECORDED_SHARE * total, total - 1)
 
 
 def check_asynchronous(method: NoisyLabelMethod) -> None:
