@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from scripts import recipe_files
 from scripts.method_recipes import CPU_FLAGS
 from scripts.recipe_files import FOLDER
 
@@ -34,10 +35,6 @@ NOTES = (
     "mean and deviation of CIFAR-10; an epoch leaves out the last, smaller batch.",
 )
 CLEAN_NOTE = "The clean images leave the noisy data here; in the released code they stay there with noisy labels."
-EXPECTED_OF_TWINS = {
-    "uniform": "expected: test accuracy 0.493 at the end (measured, seed 0)",
-    "background": "expected: test accuracy 0.309 at the end, 0.343 at best (measured, seed 0): below plain training",
-}
 NO_CLEAN_NOTE = "Clean samples are those whose labels the division keeps, with these labels."
 
 
@@ -101,7 +98,7 @@ def cpu_twins() -> list[Recipe]:
     for noise in ("uniform", "background"):
         head = [
             f"CIFAR-10 subset on a CPU: dividemix, a small CNN, 10,000 images of 16x16 pixels, 40% {noise} noise.",
-            EXPECTED_OF_TWINS[noise],
+            recipe_files.measured(f"methods_{noise}_dividemix"),
             "hardware and hours: 2 CPU cores, about 5 minutes",
         ]
         left_out = ("--max_number_of_steps", "--eval_every_steps", "--augmentation")

@@ -5,6 +5,7 @@ or in the comment at the head of a recipe, continued lines joined. It is given t
 process, which checks names, values and contradictions without loading any data.
 """
 
+import contextlib
 import pathlib
 import re
 import shlex
@@ -100,7 +101,8 @@ def parse(arguments: list[str]) -> None:
         search_flags.parse(arguments)
         return
     script = imagenet_flags if arguments[0] == "train_imagenet.py" else configuration
-    script.parse(arguments)
+    with contextlib.suppress(FileNotFoundError):  # of what another command of the page makes
+        script.parse(arguments)
 
 
 def documented_commands(path: pathlib.Path) -> list[list[str]]:

@@ -132,6 +132,7 @@ OF_IMAGENET = {
     "test_list": (LIST, "--test_list=a.csv"),
     "max_unreadable": (IMAGENET, "--max_unreadable=7"),
     "index_dir": (IMAGENET, "--index_dir=i"),
+    "files_outside_data_dir": (IMAGENET, "--files_outside_data_dir"),
 }
 REPLACED = {"master": "--master=m", "ps_tasks": "--ps_tasks=0", "task": "--task=0"}
 
@@ -143,9 +144,13 @@ NEEDED = {
     "clean_only": CLEAN,
     "forward_correction": ["--transition_matrix=true"],
     "backward_correction": ["--transition_matrix=true"],
+    "dividemix": ["--num_epochs=20"],
 }
 MATRIX_OF_RUN = ["--baseline_run=r"]
+ALSO = {("dividemix", "meta"): CLEAN}  # what the option itself needs
 BESIDE = {
+    ("dividemix", "clip_norm"): ["--num_epochs=20", *CLEAN, "--meta=l2b"],
+    ("dividemix", "meta"): ["--num_epochs=20"],
     ("l2b", "l2b_temperature"): [*CLEAN, "--l2b_normalisation=softmax"],
     ("forward_correction", "transition_matrix"): MATRIX_OF_RUN,
     ("backward_correction", "transition_matrix"): MATRIX_OF_RUN,
@@ -208,7 +213,7 @@ def test_an_option_of_a_method_changes_its_run(method, flag):
     option = method_flags.OFFERED[flag][method]
     beside = BESIDE.get((method, flag), NEEDED.get(method, []))
     without = [*TRAIN, f"--method={method}", *beside]
-    added_to = without
+    added_to = [*without, *ALSO.get((method, flag), [])]
     if method.endswith("_correction") and flag in INSTEAD:
         added_to = [*TRAIN, f"--method={method}"]
         without = [*added_to, *INSTEAD[flag]]

@@ -228,7 +228,8 @@ def test_bad_data_gets_one_sentence(flags, sentence, tmp_path, capfd):
 def test_every_method_has_a_resume_case():
     from mentornet import methods
 
-    assert {case.split()[0] for case in METHODS} == set(methods.names()) - {"standard", "spade"}
+    counted = {name for name in methods.names() if methods.get(name).counts_epochs}  # are killed in tests of their own
+    assert {case.split()[0] for case in METHODS} == set(methods.names()) - {"standard", "spade"} - counted
     assert (ROOT / "train_cifar.py").is_file()
 
 

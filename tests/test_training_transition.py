@@ -11,7 +11,7 @@ from mentornet.methods import NoisyLabelMethod
 from mentornet.reports import plots, report
 from mentornet.runs.run_data import RunData
 from tests.run_folders import make_run
-from tests.test_flags_method_sources import FLAGS, Stopped, stop_after
+from tests.test_flags_build_preparation import FLAGS, Stopped, stop_after
 from tests.test_train_cifar_methods import train
 
 MATRIX = np.array([[0.9, 0.1, 0.0], [0.0, 0.6, 0.4], [0.25, 0.25, 0.5]])

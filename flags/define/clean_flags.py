@@ -40,7 +40,7 @@ _SOURCE = flags.DEFINE_enum(
     SOURCES,
     "set: samples with true labels (default). mixture, of methods that can do with it: no clean labels at all, but the "
     "training samples that a two-component mixture of the losses takes for clean, found anew every epoch. labelled, of "
-    "methods that divide the samples (dividemix with --meta=l2b): those whose labels the method keeps.",
+    "methods that divide the samples: those whose labels the method keeps.",
 )
 _HOLDOUT = flags.DEFINE_integer(
     "holdout_examples",

@@ -35,8 +35,13 @@ def _help(offers: dict[str, Option]) -> str:
     elif defaults:
         shown = f" Default: {', '.join(f'{value} for {method}' for method, value in defaults.items())}."
     released = f" {first.release} under --preset=release." if first.release is not None else ""
-    source = f" ({first.source})" if first.source else ""
-    return f"{', '.join(offers)}: {first.help}{source}.{shown}{released}"
+    told: dict[str, list[str]] = {}
+    for method, offer in offers.items():
+        told.setdefault(f"{offer.help} ({offer.source})" if offer.source else offer.help, []).append(method)
+    if len(told) == 1:
+        return f"{', '.join(offers)}: {next(iter(told))}.{shown}{released}"
+    each = "; ".join(f"{help_text} ({', '.join(of)})" for help_text, of in told.items())
+    return f"{', '.join(offers)}: {each}.{shown}{released}"
 
 
 def _define(flag: str, offers: dict[str, Option]) -> Any:

@@ -16,7 +16,7 @@ from flags import configuration
 from flags.settings import Config
 from mentornet import curricula, files, methods
 from mentornet.methods.selection import KEEP_SCHEDULE
-from mentornet.search import proposals
+from mentornet.search import proposals, spaces
 from mentornet.search.newton import UTILITIES
 from mentornet.search.plan import RELAXATIONS, SAMPLERS, SCORES, Plan
 from mentornet.search.study import JOURNAL, is_database
@@ -24,7 +24,7 @@ from mentornet.search.study import JOURNAL, is_database
 _SPACE = flags.DEFINE_string(
     "space",
     "paper",
-    "paper, code, co_teaching, single, rbf or mlp: spaces of schedules R(t), options as in rbf:variant=code. "
+    f"{', '.join(spaces.names())}: spaces of schedules R(t), options as in rbf:variant=code. "
     "grid:NAME=1,2,3 or range:NAME=0.5..0.9 (:log behind it for a logarithmic scale): any flag, or a parameter of the "
     "curriculum; several with ; between them.",
 )

@@ -39,7 +39,7 @@ class DivideMix(SemiSupervised):
         student: see ``SemiSupervised``. The warm-up has 10 epochs on CIFAR-10, 30 on CIFAR-100, 1 on Clothing1M;
             lambda_u lies between 0 and 150 (appendix), and mixup_alpha is 0.5 on Clothing1M.
         split_threshold: the probability from which on a label is kept; 0.6 under 90% noise.
-        loss_history: the mixture sees the mean losses of so many last epochs.
+        loss_history: the mixture sees the mean losses of so many last epochs; None: of the last one.
         **options: see ``SemiSupervised``.
 
     Raises:
@@ -65,10 +65,11 @@ class DivideMix(SemiSupervised):
         student: keras.Model | Sequence[keras.Model],
         *,
         split_threshold: float = 0.5,
-        loss_history: int = 1,
+        loss_history: int | None = None,
         **options: Any,
     ):
         super().__init__(student, **options)
+        loss_history = 1 if loss_history is None else loss_history
         if loss_history < 1 or not 0 < split_threshold < 1:
             raise ValueError(
                 f"loss_history={loss_history} must be at least 1, and split_threshold={split_threshold:g} in (0, 1)"

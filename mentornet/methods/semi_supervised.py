@@ -40,7 +40,7 @@ class SemiSupervised(NoisyLabelMethod):
         lambda_u: weight of the unlabelled loss, which it rises to within 16 epochs.
         temperature: T of sharpening.
         mixup_alpha: both parameters of the Beta distribution of lambda.
-        entropy_penalty: the warm-up shuns confident predictions, for asymmetric noise (eq. 6).
+        entropy_penalty: the warm-up shuns confident predictions, for asymmetric noise (eq. 6); None: it does not.
         decayed: weight decay on "all" trainable variables (released code), or only "kernels", as elsewhere here.
         meta: "l2b": the first network takes L2B's step after each of its own, with the same optimiser.
         clip_norm: largest global norm of that step's gradient.
@@ -89,7 +89,7 @@ class SemiSupervised(NoisyLabelMethod):
         lambda_u: float = 25.0,
         temperature: float = 0.5,
         mixup_alpha: float = 4.0,
-        entropy_penalty: bool = False,
+        entropy_penalty: bool | None = None,
         decayed: str = "all",
         meta: str = "none",
         clip_norm: float = 0.8,
@@ -113,7 +113,7 @@ class SemiSupervised(NoisyLabelMethod):
         self.num_epochs, self.total_stages, self.size = num_epochs, 2 * num_epochs, batch_size
         self.warmup_epochs, self._lambda_u = warmup_epochs, float(lambda_u)
         self.temperature, self._alpha = float(temperature), float(mixup_alpha)
-        self._penalised, self._decayed = entropy_penalty, decayed
+        self._penalised, self._decayed = bool(entropy_penalty), decayed
         self._clean_source, self._clean_size = clean_source, clean_batch_size or batch_size
         self.labelled_share = mirrored_variable(tf.fill([self.peers], float("nan")), "labelled_share")
         self._bootstrap: BootstrapStep | None = None
