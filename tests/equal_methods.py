@@ -2,12 +2,14 @@
 
     python tests/equal_methods.py OUTPUT.npz [CASE...]
 
+With TF_CONFIG in the environment it is one worker of a synchronous cluster instead, and stores what it holds.
 Run as a program of its own, because the CPU has to be divided before TensorFlow's first operation. The student has
 batch norm over the global batch, so that two halves of a batch can do what the whole one does.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -62,24 +64,24 @@ def student() -> keras.Model:
     )
 
 
-def source() -> FixedStreams:
-    """Batches of random images, with clean ones beside."""
+def source(shard: tuple[int, int] = (0, 1)) -> FixedStreams:
+    """Batches of random images, with clean ones beside; or the part of each that worker i of k reads."""
+    worker, workers = shard
     rng = np.random.default_rng(3)
     images = rng.normal(size=(EXAMPLES, 6, 6, 1)).astype(np.float32)
     given = rng.integers(0, CLASSES, EXAMPLES).astype(np.int32)
     chosen = np.stack([rng.permutation(EXAMPLES)[:BATCH] for _ in range(STEPS)]).astype(np.int32)
     clean = rng.integers(0, EXAMPLES, (STEPS, CLEAN_BATCH))
-    batches = tf.data.Dataset.from_tensor_slices(
-        {
-            "image": images[chosen],
-            "label": given[chosen],
-            "index": chosen,
-            "is_clean": chosen % 3 > 0,
-            "clean_image": images[clean],
-            "clean_label": (given[clean] + 1) % CLASSES,
-        }
-    )
-    return FixedStreams(batches)
+    whole = {
+        "image": images[chosen],
+        "label": given[chosen],
+        "index": chosen,
+        "is_clean": chosen % 3 > 0,
+        "clean_image": images[clean],
+        "clean_label": (given[clean] + 1) % CLASSES,
+    }
+    own = {name: np.split(values, workers, axis=1)[worker] for name, values in whole.items()}
+    return FixedStreams(tf.data.Dataset.from_tensor_slices(own))
 
 
 def train(place: strategy.Distribution, case: str) -> dict[str, np.ndarray]:
@@ -94,7 +96,9 @@ def train(place: strategy.Distribution, case: str) -> dict[str, np.ndarray]:
     done = reached = 0
     while (stage := method.next_stage(done)) is not None:
         method.enter(stage)
-        batches = distributed_inputs.training_batches(place, source(), method.streams(stage), reached, stage.steps)
+        batches = distributed_inputs.training_batches(
+            place, source(place.input_shard), method.streams(stage), reached, stage.steps
+        )
         method.fit(batches, steps_per_epoch=stage.steps, verbose=0)
         done, reached = done + 1, reached + stage.steps
     held = {f"student/{k}": variable for k, variable in enumerate(method.student.variables)}
@@ -109,17 +113,23 @@ def train(place: strategy.Distribution, case: str) -> dict[str, np.ndarray]:
 
 def main() -> None:
     output, *cases = sys.argv[1:]
-    two = [tf.config.LogicalDeviceConfiguration()] * 2
-    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+    places = {"process": strategy.create("multi_worker")} if "TF_CONFIG" in os.environ else places_here()
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(0)
-    places = {"one": strategy.create("one_device"), "two": strategy.create("mirrored")}
-    assert places["two"].replicas == 2
     held = {}
     for case in cases or CASES:
         for name, place in places.items():
             held |= {f"{case}/{name}/{key}": value for key, value in train(place, case).items()}
     np.savez(output, **held)
+
+
+def places_here() -> dict[str, strategy.Distribution]:
+    """One device, and two of this process."""
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], two)
+    places = {"one": strategy.create("one_device"), "two": strategy.create("mirrored")}
+    assert places["two"].replicas == 2
+    return places
 
 
 if __name__ == "__main__":
