@@ -153,7 +153,7 @@ def test_a_finished_folder_is_reported_and_evaluated(tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(FINISHED, folder)
     result = json.loads((folder / "result.json").read_text())
-    report = [sys.executable, "-m", "mentornet.training.report", str(folder)]
+    report = [sys.executable, "-m", "mentornet.reports", str(folder)]
     done = subprocess.run(report, cwd=processes.ROOT, capture_output=True, text=True, timeout=processes.PATIENCE)
     assert done.returncode == 0, done.stderr
     assert f"{100 * result['accuracy_last']:.1f}" in done.stdout or f"{result['accuracy_last']:.3f}" in done.stdout
