@@ -140,3 +140,18 @@ def of_keras_3(name: str) -> object:
 def test_what_cannot_work_is_one_sentence(start, message):
     with pytest.raises(ValueError, match=message):
         start(*blobs())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda students: methods.CoTeachingPlus(students, max_steps=8, steps_per_epoch=2, warmup_epochs=2),
+        lambda students: methods.L2B(students[0], max_steps=8, num_examples=256, mixture_steps=2, lookahead="none"),
+        lambda students: methods.DivideMix(students, num_epochs=4, warmup_epochs=1, num_examples=256),
+    ],
+)
+def test_a_method_of_several_stages_says_that_fit_cannot_do_them(make):
+    model = make([dense_student(), dense_student()])
+    model.compile(optimizer=keras.optimizers.SGD(0.1))
+    with pytest.raises(ValueError, match=r"trains in several stages, which fit alone can't do: use train_cifar\.py"):
+        model.fit(*blobs(), verbose=0)

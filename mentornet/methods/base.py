@@ -106,7 +106,7 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         # Behind functions, so that Keras and checkpoints do not see them: evaluations and traces start anew.
         predicted, compiled_steps = task or Classification(self.peers), dict[Any, Any]()
         self._task, self._compiled_steps = lambda: predicted, lambda: compiled_steps
-        self._interval_goes_on = False
+        self._interval_goes_on = self._entered = False
         if num_examples is not None:
             self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
             self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
@@ -163,7 +163,7 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         """
         steps = self._compiled_steps()
         steps[self.stage.kind] = (self.train_function, self.train_tf_function)
-        self.stage = stage
+        self.stage, self._entered = stage, True
         self.train_function, self.train_tf_function = steps.get(stage.kind, (None, None))
         if self.max_steps is None:
             self.records_weights.assign(late)

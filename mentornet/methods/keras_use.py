@@ -29,6 +29,8 @@ class KerasUse(keras.Model):
     student: keras.Model
     max_steps: int | None
     _interval_goes_on: bool
+    _entered: bool
+    next_stage: Any
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
         """As in Keras; beside dictionaries of "image", "label" and "index" it takes images and integer labels.
@@ -40,8 +42,11 @@ class KerasUse(keras.Model):
             **options: of Keras' ``fit``; ``validation_data`` may be pairs, too.
 
         Raises:
-            ValueError: labels that are no class numbers, or sample or class weights, which are the method's business.
+            ValueError: labels that are no class numbers, sample or class weights, which are the method's business, or a
+                method of several stages, between which it would have to look at the training set.
         """
+        if not self._entered:  # nobody sees to the stages
+            self._check_stages()
         for name in ("sample_weight", "class_weight"):
             if options.get(name) is not None:
                 raise ValueError(f"{name} is what {type(self).__name__} decides itself: leave it out")
@@ -70,6 +75,13 @@ class KerasUse(keras.Model):
     def summary(self, *arguments: Any, **options: Any) -> None:
         """Prints the model that predicts; see ``keras.Model.summary``."""
         self.student.summary(*arguments, **options)
+
+    def _check_stages(self) -> None:
+        if self.max_steps is None or self.next_stage(1) is not None:
+            raise ValueError(
+                f"{type(self).__name__} trains in several stages, which fit alone can't do: use train_cifar.py, or "
+                "mentornet.training.run.train"
+            )
 
     def _warn_of_length(self, data: Any, epochs: int, steps_per_epoch: int | None) -> None:
         """Warns if ``fit`` is asked for a length far from ``max_steps``, which schedules refer to."""

@@ -153,7 +153,9 @@ def finish(
     inputs.check()
     metrics = workdir.metrics.read()
     figures = summarise(metrics)
-    for name in set(metrics) - set(METRIC_COLUMNS):  # of methods, and further evaluations: eval_top5 is top5_last
+    for name in sorted(
+        set(metrics) - set(METRIC_COLUMNS)
+    ):  # of methods, and further evaluations: eval_top5 is top5_last
         figures[f"{name.removeprefix('eval_')}_last"] = last_known(metrics[name])
     if clean is not None:
         visited = np.isfinite(mean_weight)
