@@ -25,7 +25,7 @@ from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, stepwi
 from tests.equal_methods import CASES, EXAMPLES, source, student
 
 STEPS = 100
-INDEXING = "indexing by a tensor"
+INDEXING, FEW_STEPS = "indexing by a tensor", 8  # each of them is compiled
 WARM = 3
 """Steps of a stage after which nothing new may be compiled."""
 
@@ -76,8 +76,9 @@ def take_steps(case: str, folder: Path) -> dict[str, Any]:
             traced[str(self.stage.kind)] = traced.get(str(self.stage.kind), 0) + 1
             return super().train_step(batch)
 
+    length = FEW_STEPS if case == INDEXING else STEPS
     method = Counted(
-        student(), max_steps=STEPS, num_examples=EXAMPLES, weight_decay=1e-2, seed=4, **CASES.get(case, {})
+        student(), max_steps=length, num_examples=EXAMPLES, weight_decay=1e-2, seed=4, **CASES.get(case, {})
     )
     method.compile(optimizer(kind), jit_compile=True)
     method.build_optimizers()
