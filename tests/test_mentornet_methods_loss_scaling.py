@@ -16,6 +16,8 @@ CASES: dict[str, dict[str, Any]] = {
     "l2rw": {"weight_decay": 0.01},
     "l2rw momentum": {"weight_decay": 0.01, "lookahead": "momentum", "clean_decay": True},
     "l2b": {"weight_decay": 0.01, "clip_norm": 0.05},
+    "small_loss": {"weight_decay": 0.01, "keep_schedule": "constant:0.5"},
+    "co_teaching": {"weight_decay": 0.01, "keep_schedule": "constant:0.5"},
 }
 
 
@@ -27,7 +29,7 @@ def trained(case: str, *, scaled: bool) -> tuple[list[np.ndarray], list[dict]]:
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer, dynamic=False, initial_scale=1024)
     method = methods.get(case.split()[0])(student, max_steps=10, **CASES[case])
     logs = fit(method, *(meta_batch(seed) for seed in range(3)), optimizer=optimizer)
-    return values(student.variables), logs
+    return values(method.student.variables), logs
 
 
 @pytest.mark.parametrize("case", CASES)
