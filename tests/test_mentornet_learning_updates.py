@@ -167,7 +167,7 @@ def test_a_run_killed_behind_an_update_resumes_across_it(tmp_path):
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (whole / "curricula").iterdir()) == ["step_000017", "step_000060"]
 
-    behind_the_first_update = killed / "checkpoints" / "ckpt-37.index"
+    behind_the_first_update = killed / "checkpoints" / "ckpt-20.index"  # the update came at step 17
     assert processes.kill_when(behind_the_first_update.exists, command(killed)) == -signal.SIGKILL
     again = processes.run(command(killed))
     assert again.returncode == 0, again.stderr
