@@ -14,8 +14,12 @@ from tests.test_docs_commands import DOCUMENTS, FENCED
 ROOT = Path(__file__).resolve().parents[1]
 # Commands without absl that a document is about, beside the training scripts.
 OTHERS = {
-    "README.md": ["mentornet/learning/command.py", "mentornet/learning/experts_command.py"],
-    "docs/learning.md": ["mentornet/learning/command.py", "mentornet/learning/architecture_comparison.py"],
+    "README.md": ["mentornet/learning/command.py"],
+    "docs/learning.md": [
+        "mentornet/learning/command.py",
+        "mentornet/learning/experts_command.py",
+        "mentornet/learning/architecture_comparison.py",
+    ],
     "docs/release.md": ["mentornet/learning/command.py"],
     "docs/methods.md": ["scripts/imbalance_experiment.py"],
     "docs/search.md": ["flags/define/search_flags.py"],
