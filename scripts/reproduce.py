@@ -8,8 +8,8 @@
     python scripts/reproduce.py docs            # the tables in README.md and docs/, from docs/results
 
 Cells are recipes of flags/recipes; flags that are not this command's own go to their trainings. Started again after a
-stop `run` continues: finished cells are skipped, a killed one goes on from its checkpoint, a run made with other settings
-is refused. docs/reproducing.md shows the uses.
+stop `run` continues: finished cells are skipped, a killed one goes on from its checkpoint, a run made with other
+settings is refused. docs/reproducing.md shows the uses.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ _DATA = ("data_dir", "ilsvrc_dir")
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     found = argparse.ArgumentParser(
-        prog="reproduce.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog="reproduce.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     commands = found.add_subparsers(dest="command", required=True, metavar="list|plan|run|show|write|docs")
 
@@ -87,7 +90,9 @@ def chosen_cells(given: argparse.Namespace) -> list[Cell]:
     if table is not None and table.own_command:
         raise ValueError(f"{given.table} is made by a command of its own: {table.own_command}")
     found = tables.cells(given.table, given.scale)
-    patterns = [pattern if any(sign in pattern for sign in "*?[") else f"{pattern}" for pattern in given.cells.split(",")]
+    patterns = [
+        pattern if any(sign in pattern for sign in "*?[") else f"{pattern}" for pattern in given.cells.split(",")
+    ]
     kept = [cell for cell in found if any(fnmatch.fnmatchcase(cell.stem, pattern) for pattern in patterns)]
     if not kept:
         some = ", ".join(cell.stem for cell in found[:4])
@@ -144,7 +149,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif given.command == "docs":
             return pages.main(given.check)
         elif given.command == "plan":
-            print(showing.plan(given.table, with_needs(jobs_of(given, more)), given.output.resolve(), given.measure), end="")
+            print(
+                showing.plan(given.table, with_needs(jobs_of(given, more)), given.output.resolve(), given.measure),
+                end="",
+            )
         elif given.command == "show":
             showing.show(given.table, jobs_of(given, more), given.output, given.csv)
         else:

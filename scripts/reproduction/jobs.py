@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mentornet import files, reading
 from scripts import tables
+from scripts.reproduction import machine
 from scripts.tables import declarations
 from scripts.tables.declarations import Cell
 from scripts.tables.recipe_files import ROOT
@@ -117,7 +118,8 @@ class Job:
         file = self.record("json")
         if not file.is_file():
             file.parent.mkdir(parents=True, exist_ok=True)
-            files.write_json(file, {"cell": self.cell.name, "seed": self.seed, "flags": self.settings()})
+            settings = {"cell": self.cell.name, "seed": self.seed, "flags": self.settings()}
+            files.write_json(file, {**settings, "processor": machine.processor()})
 
     def check_settings(self) -> None:
         """Makes sure that what is in the folder was made with these settings.

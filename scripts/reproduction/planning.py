@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 import re
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any
 
 from mentornet import files, reading
 from scripts.reproduction.jobs import Job
+from scripts.reproduction.machine import processor
 from scripts.tables.declarations import Cell
 from scripts.tables.recipe_files import ROOT
 
@@ -63,16 +63,6 @@ def trainings(flags: dict[str, str]) -> int:
     return trials + again
 
 
-def processor() -> str:
-    """The name of the processor."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
-
-
 def key(cell: Cell) -> str:
     """What a step's time depends on."""
     flags = given(cell)
@@ -100,7 +90,9 @@ class StepTimes:
 
     def measure(self, cells: Iterable[Cell], data: Sequence[str], say: Callable[[str], None] = print) -> None:
         """Measures what is not known yet of these cells, and remembers it."""
-        missing = {key(cell): cell for cell in cells if cell.recipe is not None and "seconds" not in (self.of(cell) or {})}
+        missing = {
+            key(cell): cell for cell in cells if cell.recipe is not None and "seconds" not in (self.of(cell) or {})
+        }
         for number, (name, cell) in enumerate(missing.items(), 1):
             say(f"measuring {number} of {len(missing)}: {' '.join(filter(None, name.split('|')[:-1]))}")
             self._known[name] = measured(cell, data)

@@ -1,4 +1,4 @@
-"""Makes the cells of a table, some at a time, with progress for the whole; any number of runners may work on one folder.
+"""Makes the cells of a table, with progress for the whole; any number of runners may work on one folder.
 
 A cell belongs to whoever holds its lock, which the training inherits: if a runner is killed its training goes on, and
 nobody starts it a second time. A killed training is continued from its checkpoint by the next runner.
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from mentornet.search.locks import Lock
+from scripts.reproduction import machine
 from scripts.reproduction.jobs import Job, OtherSettings
 from scripts.tables.recipe_files import ROOT
 
@@ -186,7 +187,7 @@ def _held(job: Job) -> bool:
 def _child(job: Job, lock: Lock, processes: int) -> subprocess.Popen[bytes]:
     environment = dict(os.environ)
     if processes > 1:
-        environment.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+        environment.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, machine.cores() // processes)))
     with open(job.record("log"), "ab") as log:
         return subprocess.Popen(
             job.command(), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment, pass_fds=lock.inherited
