@@ -222,7 +222,32 @@ def _of_float32() -> list[list[str]]:
     return rows
 
 
+def _of_recipes() -> list[list[str]]:
+    """Every declared table: cells and hours at both scales, as the heads of the recipes state them."""
+    from scripts import tables
+    from scripts.reproduction import planning
+
+    rows = []
+    for table in tables.tables().values():
+        cells = [] if table.own_command else tables.cells(table.name)
+        folder = table.folder or table.name
+        shown = f"[`{table.name}`](../flags/recipes/{folder})" if cells else f"`{table.name}`"
+        row = [shown, table.title if cells else f"{table.title}: `{table.own_command.split(' --')[0]}`"]
+        for scale in ("cpu", "paper"):
+            of_scale = [cell for cell in cells if cell.scale == scale]
+            hours = planning.total(planning.stated_hours(cell) for cell in of_scale if cell.recipe is not None)
+            row += [str(len(of_scale)) if of_scale else "", f"{hours:.1f}" if of_scale and hours else ""]
+        rows.append(row)
+    return rows
+
+
 TABLES = {
+    "recipes": DocumentTable(
+        ("scripts/tables",),
+        ("table", "what", "cells, CPU scale", "core hours", "cells, full scale", "hours"),
+        _of_recipes,
+        left=(1,),
+    ),
     "cpu_cifar10_0.4": DocumentTable(
         (CPU, DD, ICML),
         ("method", "last step", "best step", "weights AUC", "data used", "the paper, last"),

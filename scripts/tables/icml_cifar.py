@@ -223,4 +223,9 @@ TABLES = (
         },
         setting="10,000 images of CIFAR-10 at 16x16 pixels, a small CNN, 1,500 steps; the paper: resnet101, 50,000",
     ),
+    Table(
+        "icml_appendix_d",
+        "ICML 2018, appendix D: architectures of MentorNet",
+        own_command="python -m mentornet.learning.architecture_comparison --output=docs/results --threads=1",
+    ),
 )
