@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mentornet import files, reading
-from scripts import tables
 from scripts.reproduction import machine
 from scripts.tables import declarations
 from scripts.tables.declarations import Cell
@@ -78,11 +77,11 @@ class Job:
         """What has to be finished before: the runs that its flags name as ``runs/...``, of the same seed.
 
         Raises:
-            ValueError: no recipe of the same folder and no preparation makes such a run.
+            ValueError: neither a recipe of the same folder nor a command of the head makes such a run.
         """
         found = []
         for match in filter(None, map(_FIRST.fullmatch, self.cell.flags)):
-            first = _cell_of(match["name"], self.cell)
+            first = _cell_of(match["name"], match["inside"] or "", self.cell)
             if first is None:
                 raise ValueError(f"{self.cell.recipe}: no recipe beside it makes {match[0]}")
             found.append(Job(first, self.seed, self.output, self.data, self.more))
@@ -92,11 +91,12 @@ class Job:
         """Script and flags, as they are given to Python."""
         cell = self.cell
         if cell.recipe is None:
-            own = [flag for flag in cell.flags if not flag.startswith("--flags=")]
-            inner = [flag.partition("=")[2] for flag in cell.flags if flag.startswith("--flags=")]
-            if self.more:
-                inner.append(shlex.join(self.more))
-            flags = [*own, *([f"--flags={' '.join(inner)}"] if inner else [])]
+            head = f"{cell.inner}="
+            own = [flag for flag in cell.flags if not cell.inner or not flag.startswith(head)]
+            inside = [flag.partition("=")[2] for flag in cell.flags if flag not in own]
+            if self.more and cell.inner:
+                inside.append(shlex.join(self.more))
+            flags = [*own, *([head + " ".join(inside)] if inside else []), *(() if cell.inner else self.more)]
         else:
             firsts = [
                 f"{match['flag']}={self.output / match['name']}_seed{self.seed}{match['inside'] or ''}"
@@ -162,13 +162,13 @@ class Job:
             raise OtherSettings(" ".join(str(error).split())) from None
 
 
-def _cell_of(name: str, beside: Cell) -> Cell | None:
-    """The cell whose folder has a name: a recipe of the same folder, or a preparation."""
-    prepared = tables.preparations().get(name)
-    if prepared is not None:
-        return declarations.command_cell(prepared, beside.table)
+def _cell_of(name: str, inside: str, beside: Cell) -> Cell | None:
+    """The cell whose folder has a name: of a command in the recipe's head, or a recipe of the same folder."""
     if beside.recipe is None:
         return None
+    prepared = declarations.prepared_by_head((ROOT / beside.recipe).read_text(encoding="utf-8"), name, inside)
+    if prepared is not None:
+        return declarations.command_cell(prepared, beside.table)
     for path in sorted((ROOT / beside.recipe).parent.glob("*.flags")):
         if name == f"{path.parent.name}_{path.stem}":
             relative = path.relative_to(ROOT)

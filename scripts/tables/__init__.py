@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from scripts.tables import declarations
-from scripts.tables.declarations import Cell, Command, Table
+from scripts.tables.declarations import Cell, Table
 
 MODULES = (
     "icml_cifar",
@@ -26,7 +26,6 @@ MODULES = (
     "dividemix",
     "imagenet",
 )
-_NO_TABLE = {"cpu", "cpu_imagenet"}  # folders of twins, which belong to the tables that name them
 
 
 def modules() -> list[ModuleType]:
@@ -51,15 +50,10 @@ def recipes() -> dict[Path, str]:
 def tables() -> dict[str, Table]:
     """All tables by name; folders of recipes without a declaration are tables, too."""
     found = {table.name: table for module in modules() for table in getattr(module, "TABLES", ())}
-    folders = {table.folder or table.name for table in found.values()} | _NO_TABLE
+    folders = {table.name for table in found.values()}
     for folder in sorted({path.parent.name for path in recipes()} - folders):
         found[folder] = Table(folder, f"recipes in flags/recipes/{folder}")
     return found
-
-
-def preparations() -> dict[str, Command]:
-    """Commands that some cell needs first, by the name of their folder."""
-    return {command.name: command for module in modules() for command in getattr(module, "PREPARATIONS", ())}
 
 
 def cells(table: str, scale: str | None = None) -> list[Cell]:

@@ -20,7 +20,7 @@ SCALES = ("cpu", "paper")
 
 @dataclass(frozen=True)
 class Command:
-    """A cell, or what a cell needs first, that another script than a recipe's makes.
+    """A cell that another script than a recipe's makes, or what a recipe needs first.
 
     Attributes:
         name: of its folder, without the seed.
@@ -28,6 +28,8 @@ class Command:
         flags: its own; the folder, the seed and where the data is come to them.
         row, column: of the table it belongs to; empty for what is only needed first.
         scale: "cpu" or "paper".
+        output: the flag that takes its folder.
+        inner: the flag that takes further flags of its trainings, in one string; empty: it takes them itself.
         run: where in its folder the run is whose result counts.
         finished: the file in its folder that the last of its work writes.
         steps: of the training that takes longest.
@@ -39,6 +41,8 @@ class Command:
     row: str = ""
     column: str = ""
     scale: str = "paper"
+    output: str = "--output"
+    inner: str = "--flags"
     run: str = "run"
     finished: str = "run/result.json"
     steps: int = 0
@@ -55,7 +59,7 @@ class Table:
             match are no cells of this table.
         paper: the csv in docs/papers without its ending; empty if the paper has no numbers.
         printed: the table's name in there.
-        column: of every recipe, if the expression has no such group.
+        column: where {} stands for that group; constant if the expression has none.
         shared: stem of a recipe in flags/recipes/cpu, or folder/stem -> its row and column.
         commands: cells of other scripts.
         own_command: what makes the whole of it, for the few that have a script of their own and no cells here.
@@ -69,7 +73,7 @@ class Table:
     paper: str = ""
     printed: str = ""
     folder: str = ""
-    column: str = ""
+    column: str = "{}"
     shared: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     commands: tuple[Command, ...] = ()
     own_command: str = ""
@@ -98,6 +102,7 @@ class Cell:
     recipe: Path | None = None
     output: str = "--train_log_dir"
     data: tuple[str, ...] = ("--data_dir=DATA",)
+    inner: str = ""
     run: str = "."
     finished: str = "result.json"
     declared_steps: int = 0
@@ -141,6 +146,29 @@ def recipe_cell(path: Path, table: str, row: str, column: str, scale: str, text:
     )
 
 
+_FOLDER_FLAG = re.compile(r"(?P<flag>--\w+)=runs/(?P<name>[^/]+)")
+
+
+def prepared_by_head(text: str, name: str, inside: str) -> Command | None:
+    """The command in a recipe's head that makes ``runs/<name>``; None if there is none.
+
+    Args:
+        text: of the recipe.
+        name: of the folder.
+        inside: what the recipe takes from it, as "/mentornet"; empty: it takes a run.
+    """
+    for found in re.finditer(r"^#.*?\bpython (?P<command>scripts/\S+\.py .*)$", text, re.MULTILINE):
+        script, *flags = shlex.split(found["command"])
+        places = [place for place in map(_FOLDER_FLAG.fullmatch, flags) if place and place["name"] == name]
+        if not places or any(flag.startswith("--flagfile=") for flag in flags):
+            continue
+        own = tuple(flag for flag in flags if flag != places[0][0] and not flag.startswith("--data_dir="))
+        inner = "--flags" if any(flag.startswith("--flags=") for flag in own) else ""
+        finished = f"{inside[1:]}/card.json" if inside else "result.json"
+        return Command(name, script, own, output=places[0]["flag"], inner=inner, run=".", finished=finished)
+    return None
+
+
 def command_cell(command: Command, table: str) -> Cell:
     """The cell that a command makes."""
     return Cell(
@@ -151,7 +179,8 @@ def command_cell(command: Command, table: str) -> Cell:
         name=command.name,
         script=command.script,
         flags=command.flags,
-        output="--output",
+        output=command.output,
+        inner=command.inner,
         run=command.run,
         finished=command.finished,
         declared_steps=command.steps,
@@ -174,7 +203,7 @@ def cells(table: Table, written: Mapping[Path, str]) -> list[Cell]:
         place = re.fullmatch(table.cell, path.stem) if path.parent == folder else None
         if place is not None:
             groups = place.groupdict()
-            column = groups.get("column") or table.column
+            column = table.column.format(groups.get("column") or "")
             found.append(recipe_cell(path, table.name, groups["row"], column, _scale(path), text))
     for stem, (row, column) in table.shared.items():
         path = FOLDER / (f"{stem}.flags" if "/" in stem else f"cpu/{stem}.flags")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from scripts.tables import recipe_files
 from scripts.tables.cpu_methods import CPU_FLAGS
-from scripts.tables.declarations import Table
 from scripts.tables.recipe_files import FOLDER
 
 Recipe = tuple[Path, list[str], list[str]]
@@ -113,39 +112,3 @@ def cpu_twins() -> list[Recipe]:
 def recipes() -> list[Recipe]:
     """All recipes of this module."""
     return [*tables(), *cpu_twins()]
-
-
-_CELL = r"(?P<column>cifar\d+_\d+)_(?P<row>.+)"
-TABLES = (
-    Table(
-        "l2b_table2",
-        "L2B (CVPR 2024), table 2: with a base learner",
-        _CELL,
-        paper="l2b",
-        printed="table 2",
-        figure="accuracy_best",
-    ),
-    Table(
-        "l2b_table3",
-        "L2B (CVPR 2024), table 3: CIFAR-10 under 40% asymmetric noise",
-        r"cifar10_asym40_(?P<row>.+)",
-        paper="l2b",
-        printed="table 3",
-        column="cifar10_asym40",
-        figure="accuracy_best",
-    ),
-    Table(
-        "l2b_table7",
-        "L2B (CVPR 2024), table 7: size of the clean set",
-        _CELL,
-        paper="l2b",
-        printed="table 7",
-        shared={
-            f"l2b_table2/{dataset}_{percent}_{shown}": (row, f"{dataset}_{percent}")
-            for shown, row in (("dividemix", "dividemix"), ("l2b_dividemix", "l2b_dividemix_clean1000"))
-            for dataset in DATASETS
-            for percent in PERCENTS
-        },
-        figure="accuracy_best",
-    ),
-)

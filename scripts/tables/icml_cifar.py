@@ -162,20 +162,6 @@ def recipes() -> list[recipe_files.File]:
     return [*table_2(), *table_3()]
 
 
-PREPARATIONS = tuple(
-    Command(
-        name=f"dd_{student}_{noise}",
-        script="scripts/mentornet_dd.py",
-        flags=(f"--noise_fraction={noise}", "--train_examples=0", "--steps=39000", "--learn_only",
-               f"--flags=--studentnet={student} --augmentation=cifar"),
-        finished="mentornet/card.json",
-        steps=7_020,
-    )
-    for student in STUDENTS
-    for noise in NOISES
-)  # fmt: skip
-"""The MentorNets that the CIFAR-100 cells of MentorNet DD take over, see ``DD_TRANSFER``."""
-
 # Of cpu_cifar10 -> of the paper's table; two of its curricula are in none.
 _TWINS = {"plain": "fullmodel", "self_paced": "self_paced", "focal_loss": "focal_loss", "mentornet_pd": "mentornet_pd",
           "hard_example_mining": "hard_example_mining", "spcl_linear": "spcl_linear"}  # fmt: skip

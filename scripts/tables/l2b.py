@@ -11,6 +11,7 @@ from scripts.tables.recipe_files import FOLDER
 DATASETS = ("cifar10", "cifar100")
 
 L2B_PERCENTS = ("20", "30", "40", "50")
+BASE_PERCENTS = ("20", "50", "80", "90")  # of the tables with a base learner, whose recipes dividemix.py has
 L2B_TABLE_1 = {
     "ce": (("86.9", "84.9", "83.3", "81.3"), ("59.6", "52.2", "49.2", "44.4")),
     "bootstrap": (("85.2", "84.8", "82.9", "79.2"), ("61.8", "54.2", "50.2", "45.8")),
@@ -120,6 +121,37 @@ TABLES = (
         _CELL,
         paper="l2b",
         printed="table 8",
+        figure="accuracy_best",
+    ),
+    Table(
+        "l2b_table2",
+        "L2B (CVPR 2024), table 2: with a base learner",
+        _CELL,
+        paper="l2b",
+        printed="table 2",
+        figure="accuracy_best",
+    ),
+    Table(
+        "l2b_table3",
+        "L2B (CVPR 2024), table 3: CIFAR-10 under 40% asymmetric noise",
+        r"cifar10_asym40_(?P<row>.+)",
+        paper="l2b",
+        printed="table 3",
+        column="cifar10_asym40",
+        figure="accuracy_best",
+    ),
+    Table(
+        "l2b_table7",
+        "L2B (CVPR 2024), table 7: size of the clean set",
+        _CELL,
+        paper="l2b",
+        printed="table 7",
+        shared={
+            f"l2b_table2/{dataset}_{percent}_{shown}": (row, f"{dataset}_{percent}")
+            for shown, row in (("dividemix", "dividemix"), ("l2b_dividemix", "l2b_dividemix_clean1000"))
+            for dataset in DATASETS
+            for percent in BASE_PERCENTS
+        },
         figure="accuracy_best",
     ),
 )
