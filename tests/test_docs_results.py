@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import recipe_files
+from scripts.reproduction import pages
+from scripts.tables import documents, recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "flags" / "recipes" / "cpu").glob("*.flags"))
@@ -42,3 +43,25 @@ def test_the_order_in_which_the_recurrent_network_reads_is_told_as_it_is():
     assert "ours, like our CNN, walks over a sample's T past losses" not in text
     assert "reads the samples of a mini-batch one after another, and so does ours" in text
     assert "is not known" in text
+
+
+def test_the_tables_of_the_documents_are_what_their_csv_files_say():
+    """Each declared table stands in one document, as ``reproduce.py docs`` writes it."""
+    shown = []
+    for path in pages.all_documents():
+        text = path.read_text(encoding="utf-8")
+        assert pages.renewed(text) == text, f"{path.name} is old: run python scripts/reproduce.py docs"
+        shown += pages.tables_in(text)
+    assert sorted(shown) == sorted(documents.TABLES)
+
+
+def test_a_changed_number_or_an_unknown_table_is_noticed():
+    """Of the README: 57.0 and 0.5 are mean and deviation of MentorNet PD in the csv."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "| MentorNet PD | **57.0 ± 0.5** |" in text
+    changed = text.replace("| MentorNet PD | **57.0 ± 0.5** |", "| MentorNet PD | **58.0 ± 0.5** |")
+    assert pages.renewed(changed) == text != changed
+    with pytest.raises(ValueError, match=r"a document has a table nothing; known are cpu_cifar10_0\.4"):
+        pages.renewed(text.replace("table cpu_cifar10_0.4 from", "table nothing from"))
+    with pytest.raises(ValueError, match=r"a document names docs/results/x\.csv"):
+        pages.renewed(text.replace("from docs/results/cpu_cifar10_0.4.csv,", "from docs/results/x.csv,"))

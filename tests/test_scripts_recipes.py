@@ -1,38 +1,38 @@
-"""The recipe writer and runner: files in the tree are what the script gives; tables against hand-made results."""
+"""The recipes: files in the tree are what the declarations give, with the papers' settings; no two share a folder."""
 
 from __future__ import annotations
 
-import csv
-import importlib.util
-import json
 import re
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from flags import configuration
-from mentornet.runs.workdir import Workdir
+from scripts import tables
+from scripts.reproduction import jobs
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "flags/recipes").rglob("*.flags"))
 
 
-def load(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_recipes_in_the_tree_are_what_the_declarations_say():
+    written = tables.recipes()
+    old = [path for path, text in written.items() if (ROOT / path).read_text(encoding="utf-8") != text]
+    assert not old, "run python scripts/reproduce.py write"
+    assert set(written) == {path.relative_to(ROOT) for path in RECIPES}
 
 
-def test_recipes_in_the_tree_are_what_the_script_writes():
-    written = dict(load("make_recipes").recipes())
-    for path, text in written.items():
-        assert (ROOT / path).read_text(encoding="utf-8") == text, f"run scripts/make_recipes.py: {path} is old"
-    for folder in {path.parent for path in written}:
-        assert {path for path in written if path.parent == folder} == {
-            path.relative_to(ROOT) for path in (ROOT / folder).glob("*.flags")
-        }
+def test_every_recipe_is_a_cell_and_says_by_which_command_it_runs():
+    cells = [cell for table in tables.tables().values() if not table.own_command for cell in tables.cells(table.name)]
+    assert {cell.recipe for cell in cells} - {None} == set(tables.recipes())
+    assert all(job.needs() is not None for job in (jobs.Job(cell, 0, ROOT) for cell in cells))
+    assert {cell.script for cell in cells} == {
+        "train_cifar.py",
+        "train_imagenet.py",
+        "scripts/search_schedule.py",
+        "scripts/mentornet_dd.py",
+    }
+    assert {cell.output for cell in cells if cell.script == "scripts/search_schedule.py"} == {"--output"}
+    webvision = next(cell for cell in cells if cell.table == "icml_table5_mini")
+    assert webvision.data == ("--data_dir=WEBVISION", "--ilsvrc_dir=IMAGENET")
 
 
 def test_a_full_scale_recipe_has_the_papers_settings():
@@ -50,124 +50,6 @@ def test_a_full_scale_recipe_has_the_papers_settings():
     assert config.method.curriculum == "mentornet_pd"
     assert config.method.options["loss_moving_average_decay"] == 0.95
     assert "expected accuracy on clean validation: .16" in recipe.read_text()
-
-
-def test_the_table_of_several_seeds(tmp_path):
-    runner = load("run_recipes")
-    recipes = [tmp_path / "a.flags", tmp_path / "b.flags"]
-    for recipe, seed, accuracy in ((recipes[0], 0, 0.5), (recipes[0], 1, 0.6), (recipes[1], 0, 0.4)):
-        folder = runner.folder_of(recipe, seed, tmp_path)
-        folder.mkdir()
-        result = dict.fromkeys(runner.FIGURES, accuracy) | {"seconds": 120.0, "weights_auc": None}
-        (folder / "result.json").write_text(json.dumps(result))
-    runner.write_table(tmp_path / "table.csv", recipes, [0, 1], tmp_path)
-    with open(tmp_path / "table.csv", newline="") as stream:
-        first, second = csv.DictReader(stream)
-    assert (first["recipe"], first["seeds"]) == ("a", "2")
-    assert float(first["accuracy_last"]) == pytest.approx(0.55)
-    assert float(first["accuracy_last_std"]) == pytest.approx(0.0707107, abs=1e-5)  # sample deviation of .5 and .6
-    assert (second["seeds"], second["accuracy_last_std"], second["weights_auc"]) == ("1", "", "")
-    text = (tmp_path / "table.md").read_text()
-    assert "| a | 2 | 55.0 ± 7.1 |" in text
-    assert "| b | 1 | 40.0 |" in text
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """The runner, and the flags of the commands that it started, which finish at once."""
-    runner, found = load("run_recipes"), []
-
-    def run(command: list[str], root: Path) -> int:
-        found.append({part.split("=")[0]: part.partition("=")[2] for part in command[2:]})
-        workdir = Workdir(found[-1]["--train_log_dir"])
-        workdir.claim("", configuration.parse(command[1:]).identity())
-        workdir.write_result({"seconds": 60})
-        return 0
-
-    monkeypatch.setattr(runner.commands, "run", run)
-    return runner, found
-
-
-def test_a_recipe_begins_with_its_baseline_of_the_same_seed(started, tmp_path, capsys):
-    runner, commands = started
-    tuned = ROOT / "flags/recipes/l2rw_table2/cifar10_s_model_conf.flags"
-    assert runner.main([str(tuned), "--seeds=3", f"--output={tmp_path}"]) == 0
-    assert [Path(one["--flagfile"]).stem for one in commands] == ["cifar10_baseline", "cifar10_s_model_conf"]
-    assert [one["--seed"] for one in commands] == ["3", "3"]
-    assert "--baseline_run" not in commands[0]
-    assert commands[1]["--baseline_run"] == commands[0]["--train_log_dir"]
-    orphan = tmp_path / "orphan.flags"
-    orphan.write_text("--method=clean_only\n--baseline_run=runs/elsewhere\n")
-    with pytest.raises(SystemExit):
-        runner.main([str(orphan), f"--output={tmp_path}"])
-    assert "no recipe beside it makes --baseline_run=runs/elsewhere" in capsys.readouterr().err
-
-
-def test_a_finished_run_of_other_settings_is_no_result_of_the_recipe(started, tmp_path, capsys):
-    runner, commands = started
-    recipe = [str(ROOT / "flags/recipes/cpu/methods_uniform_plain.flags"), f"--output={tmp_path}"]
-    with pytest.raises(SystemExit):
-        runner.main([*recipe, "--only_table"])
-    assert "no finished run of these recipes" in capsys.readouterr().err
-    assert runner.main([*recipe, "--max_number_of_steps=30"]) == 0
-    assert len(commands) == 1
-    assert runner.main([*recipe, "--max_number_of_steps=30"]) == 0
-    assert len(commands) == 1
-    assert runner.main(recipe) == 1
-    assert "max_steps was 30 and is now 1500" in capsys.readouterr().err
-    assert len(commands) == 1
-    assert runner.main([*recipe, "--only_table"]) == 0
-
-
-def test_a_finished_run_whose_length_is_in_epochs_is_known_again(started, tmp_path, capsys):
-    """What it was claimed with has the steps; the command line that is compared has the epochs."""
-    runner, commands = started
-    recipe = tmp_path / "epochs.flags"
-    recipe.write_text("--num_epochs=3\n--batch_size=10\n")
-    assert runner.main([str(recipe), f"--output={tmp_path}"]) == 0
-    folder = Path(commands[0]["--train_log_dir"])
-    trained = configuration.parse(["x", f"--flagfile={recipe}", "--seed=0", f"--train_log_dir={folder}"]).resolved(70)
-    record = json.loads((folder / "run.json").read_text())
-    (folder / "run.json").write_text(json.dumps({**record, "identity": trained.identity()}))
-    Workdir(folder).save_labels(np.zeros(70, np.int32))
-    assert runner.main([str(recipe), f"--output={tmp_path}"]) == 0
-    assert len(commands) == 1
-    assert runner.main([str(recipe), f"--output={tmp_path}", "--num_epochs=4"]) == 1
-    assert "max_steps was 21 and is now 28" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        (["{cpu}/methods_uniform_plain.flags", "absent.flags"], "there is no flagfile absent.flags"),
-        (["{cpu}/methods_uniform_plain.flags", "--seeds=0,x"], "--seeds=0,x: expected whole numbers"),
-    ],
-)
-def test_mistakes_are_told_before_any_run(given, sentence, started, tmp_path, capsys):
-    runner, commands = started
-    with pytest.raises(SystemExit):
-        runner.main([f"--output={tmp_path}", *(part.format(cpu=ROOT / "flags/recipes/cpu") for part in given)])
-    assert sentence in capsys.readouterr().err
-    assert not commands
-
-
-def test_recipes_of_one_name_in_two_tables_are_two_runs(started, tmp_path):
-    """Given together, in two calls, and as the first run of another recipe."""
-    runner, commands = started
-    first, second = (ROOT / f"flags/recipes/l2rw_table{k}" for k in (1, 2))
-    for recipes in ([first / "cifar10_l2rw.flags"], [second / "cifar10_l2rw.flags"]):
-        assert runner.main([*map(str, recipes), f"--output={tmp_path}"]) == 0
-    assert runner.main([str(first / "cifar10_baseline_ft.flags"), f"--output={tmp_path}"]) == 0
-    assert runner.main([*(str(k / "cifar10_baseline.flags") for k in (first, second)), f"--output={tmp_path}"]) == 0
-    assert [Path(one["--flagfile"]).relative_to(first.parent).as_posix() for one in commands] == [
-        "l2rw_table1/cifar10_l2rw.flags",
-        "l2rw_table2/cifar10_l2rw.flags",
-        "l2rw_table1/cifar10_baseline.flags",
-        "l2rw_table1/cifar10_baseline_ft.flags",
-        "l2rw_table2/cifar10_baseline.flags",
-    ]
-    names = [line.split(",")[0] for line in (tmp_path / "table.csv").read_text().splitlines()]
-    assert names == ["recipe", "l2rw_table1/cifar10_baseline", "l2rw_table2/cifar10_baseline"]
 
 
 def settings(path: str) -> configuration.Config:

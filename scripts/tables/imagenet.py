@@ -1,6 +1,4 @@
-"""Writes the recipes of train_imagenet.py: ICML tables 4 and 5, table 6 of the preprint, and small twins for a CPU.
-
-    python scripts/imagenet_recipes.py          # writes the files; a test holds that they are what this script gives
+"""The recipes of train_imagenet.py: ICML tables 4 and 5, table 6 of the preprint, and small twins for a CPU.
 
 Each head states command, expected numbers, hardware and hours. Full-scale recipes have not been run here. A twin has
 the flags of its original but for size and speed, and trains on images that scripts/make_fake_imagenet.py generates.
@@ -8,14 +6,11 @@ the flags of its original but for size and speed, and trains on images that scri
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from scripts import recipe_files
-from scripts.recipe_files import FOLDER
+from scripts.tables import recipe_files
+from scripts.tables.declarations import Table
+from scripts.tables.recipe_files import FOLDER
 
 SCRIPT = "train_imagenet.py"
 TWINS = FOLDER / "cpu_imagenet"
@@ -167,5 +162,24 @@ def recipes() -> list[recipe_files.File]:
     return [*full_scale(), *twins()]
 
 
-if __name__ == "__main__":
-    recipe_files.write(recipes())
+def _declared(name: str, title: str, paper: str, printed: str, column: str, twin: str) -> Table:
+    return Table(
+        name,
+        title,
+        paper=paper,
+        printed=printed,
+        column=column,
+        shared={f"cpu_imagenet/{twin}_{row}": (row, column) for row in ("fullmodel", "mentornet")},
+        setting="a tiny Inception-ResNet-v2 on generated images; no benchmark",
+    )
+
+
+TABLES = (
+    _declared("icml_table4", "ICML 2018, table 4: ImageNet under 40% uniform noise", "icml", "table 4", "P@1",
+              "imagenet"),
+    Table("icml_table5_entire", "ICML 2018, table 5: WebVision", paper="icml", printed="table 5 (entire)",
+          column="ILSVRC12 P@1"),
+    _declared("icml_table5_mini", "ICML 2018, table 5: WebVision mini", "icml", "table 5 (mini)", "ILSVRC12 P@1",
+              "webvision_mini"),
+    _declared("v1_table6", "preprint 2017, table 6: images from the web", "v1", "table 6", "P@1", "list"),
+)  # fmt: skip

@@ -1,6 +1,6 @@
 """The recipes of DivideMix, alone and with L2B's step inside: L2B (Zhou, Li et al., CVPR 2024), tables 2, 3 and 7.
 
-``scripts/make_recipes.py`` writes them. Settings are those of the two released codes: lambda_u and threshold by noise,
+Settings are those of the two released codes: lambda_u and threshold by noise,
 warm-up by data set, twice the batch with L2B's step.
 """
 
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts import recipe_files
-from scripts.method_recipes import CPU_FLAGS
-from scripts.recipe_files import FOLDER
+from scripts.tables import recipe_files
+from scripts.tables.cpu_methods import CPU_FLAGS
+from scripts.tables.recipe_files import FOLDER
 
 Recipe = tuple[Path, list[str], list[str]]
 

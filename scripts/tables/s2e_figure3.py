@@ -1,6 +1,6 @@
 """The recipes of the methods that select samples: the comparison of S2E (Yao et al., ICML 2020), figure 3.
 
-``scripts/make_recipes.py`` writes them. Networks, optimiser and data are those of the paper's section 4 and appendix:
+Networks, optimiser and data are those of the paper's section 4 and appendix:
 200 epochs of at most 401 batches of 128, Adam with its rate falling linearly to 0 from epoch 80 on, pixels in [0, 1],
 no augmentation, one set of noisy labels for all seeds, the first 5,000 test images apart for validation.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.recipe_files import FOLDER, run_folder
+from scripts.tables.declarations import Table
+from scripts.tables.recipe_files import FOLDER, run_folder
 
 Recipe = tuple[Path, list[str], list[str]]
 
@@ -77,3 +78,12 @@ def figure_3() -> list[Recipe]:
 def recipes() -> Sequence[Recipe]:
     """All recipes of this module."""
     return figure_3()
+
+
+TABLES = (
+    Table(
+        "s2e_fig3",
+        "S2E (ICML 2020), figure 3: methods that select",
+        r"(?P<column>[a-z0-9]+_(?:sym|pair)\d+)_(?P<row>.+)",
+    ),
+)

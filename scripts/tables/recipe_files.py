@@ -1,6 +1,6 @@
 """How a recipe is written down: a flagfile whose head says what it is for and ends with the command that runs it.
 
-Used by scripts/make_recipes.py and scripts/imagenet_recipes.py.
+Used by the declarations beside it; `python scripts/reproduce.py write` writes the files.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path("flags/recipes")
 File = tuple[Path, str]
 """Path from the repository's root, content."""
+RecipeLike = tuple  # (path, content) or (path, lines of the head, flags)
 
 
 def run_folder(path: Path) -> str:

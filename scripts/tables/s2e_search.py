@@ -1,6 +1,6 @@
 """The recipes of S2E's searches (Yao et al., ICML 2020): table 2, table 5, figure 6, and the trainings of figure 1.
 
-``scripts/make_recipes.py`` writes them. Networks, data and optimiser are those of ``selection_recipes``; a search
+Networks, data and optimiser are those of ``s2e_figure3``; a search
 recipe has the flags of scripts/search_schedule.py, too. The paper says neither how many trainings a search has nor how
 they divide into M x K; its code has 7 x 6 (MNIST), 20 x 2 (CIFAR-10), 2 x 20 or 8 x 5 (CIFAR-100) for Newton's method
 and draws 40 times at random. Here all searches have 36 trainings, M = K = 6.
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scripts import recipe_files
-from scripts.recipe_files import FOLDER
-from scripts.selection_recipes import NETWORKS, NOISES, SHARED, Recipe
+from scripts.tables import recipe_files
+from scripts.tables.declarations import Table
+from scripts.tables.recipe_files import FOLDER
+from scripts.tables.s2e_figure3 import NETWORKS, NOISES, SHARED, Recipe
 
 OUTER, SAMPLES = 6, 6
 TRIALS = OUTER * SAMPLES
@@ -159,3 +160,30 @@ def recipes() -> Sequence[Recipe]:
 def searches() -> list[recipe_files.File]:
     """All search recipes."""
     return [*table_2(), *table_5(), *figure_6(), _figure_1_random()]
+
+
+TABLES = (
+    Table(
+        "s2e_table2",
+        "S2E (ICML 2020), table 2: search spaces",
+        r"(?P<row>[a-z0-9]+_(?:sym|pair)\d+)_(?P<column>.+)",
+        paper="s2e",
+        printed="table 2",
+        figure="test.accuracy_best",
+    ),
+    Table(
+        "s2e_table5",
+        "S2E (ICML 2020), table 5: S2E and ASNG",
+        r"cifar10_(?P<column>(?:sym|pair)\d+)_(?P<row>.+)",
+        paper="s2e",
+        printed="table 5",
+        figure="test.accuracy_best",
+    ),
+    Table("s2e_fig1", "S2E (ICML 2020), figure 1: learning curves", r"(?P<row>[a-z]_.+)"),
+    Table(
+        "s2e_fig6",
+        "S2E (ICML 2020), figure 6: search algorithms",
+        r"(?P<column>[a-z0-9]+_(?:sym|pair)\d+)_(?P<row>.+)",
+        figure="best_score",
+    ),
+)

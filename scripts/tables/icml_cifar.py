@@ -1,22 +1,15 @@
-"""Writes flags/recipes: flagfiles for cells of the papers' tables.
+"""ICML tables 2 and 3: CIFAR-10 and CIFAR-100 under uniform noise, at full scale.
 
-    python scripts/make_recipes.py          # writes the files; a test holds that they are what this script gives
-
-Each head states command, expected number, hardware and hours. Full-scale recipes have not been run here; heads of the
-cpu/ family say whether they have, by the csv files in docs/results. The tables of L2RW and L2B are in
-scripts/method_recipes.py, S2E's in scripts/selection_recipes.py and, of its searches, scripts/search_recipes.py,
-DivideMix's in scripts/dividemix_recipes.py.
+Each head states command, expected number, hardware and hours. Full-scale recipes have not been run here.
 """
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from scripts import dividemix_recipes, method_recipes, recipe_files, search_recipes, selection_recipes
-from scripts.recipe_files import FOLDER
+from scripts.tables import recipe_files
+from scripts.tables.declarations import Command, Table
+from scripts.tables.recipe_files import FOLDER
 
 NOISES = ("0.2", "0.4", "0.8")
 DATASETS = ("cifar100", "cifar10")
@@ -101,22 +94,6 @@ STUDENTS = {
                            "GPU by its FLOPs, not measured here"),
 }  # fmt: skip
 
-# Burn-in and example dropout belong to MentorNet (ICML sec. 5.1); the other curricula decide from the first step.
-CPU_BASELINE = ["--loss_p_percentile=0.6", "--burn_in_epoch=0", "--example_dropout_rates=0"]
-CPU_METHODS = {
-    "plain": ["--method=standard"],
-    "self_paced": ["--curriculum=self_paced", *CPU_BASELINE],
-    "focal_loss": ["--curriculum=focal_loss:gamma=2", *CPU_BASELINE],
-    "hard_example_mining": ["--curriculum=hard_example_mining:positive_label_kept=0", *CPU_BASELINE],
-    "spcl_linear": ["--curriculum=spcl_linear", *CPU_BASELINE],
-    "mentornet_pd": [
-        "--curriculum=mentornet_pd",
-        "--loss_p_percentile=0.6",
-        "--burn_in_epoch=20",
-        "--example_dropout_rates=0.5,20,0.05,80",
-    ],
-}
-
 
 def _file(path: Path, head: list[str], flags: list[str]) -> recipe_files.File:
     return recipe_files.file(path, head, flags, "train_cifar.py")
@@ -180,37 +157,61 @@ def table_3() -> list[recipe_files.File]:
     ]
 
 
-def cpu_family() -> list[recipe_files.File]:
-    """Small runs on real CIFAR-10: 10,000 images, a ResNet-8, 2,400 steps."""
-    files = []
-    for method, own in CPU_METHODS.items():
-        for noise in NOISES:
-            head = [
-                f"CIFAR-10 subset on a CPU: {method}, ResNet-8, 10,000 images, {percent(noise)} uniform noise.",
-                recipe_files.measured(f"cifar10_{noise}_{method}"),
-                "hardware and hours: 2 CPU cores, under 10 minutes",
-            ]
-            flags = [
-                "--dataset_name=cifar10",
-                "--train_examples=10000",
-                "--noise_type=uniform",
-                f"--noise_fraction={noise}",
-                "--studentnet=resnet8",
-                "--augmentation=none",
-                "--max_number_of_steps=2400",
-                "--eval_every_steps=200",
-                *own,
-            ]
-            files.append(_file(FOLDER / "cpu" / f"cifar10_{noise}_{method}.flags", head, flags))
-    return files
-
-
 def recipes() -> list[recipe_files.File]:
-    """(path from the repository's root, content) of every recipe this script writes."""
-    families = (method_recipes, selection_recipes, search_recipes, dividemix_recipes)
-    methods = [_file(*recipe) for family in families for recipe in family.recipes()]
-    return [*table_2(), *table_3(), *cpu_family(), *methods, *search_recipes.searches()]
+    """All recipes of this module."""
+    return [*table_2(), *table_3()]
 
 
-if __name__ == "__main__":
-    recipe_files.write(recipes())
+# Of cpu_cifar10 -> of the paper's table; two of its curricula are in none.
+_TWINS = {"plain": "fullmodel", "self_paced": "self_paced", "focal_loss": "focal_loss", "mentornet_pd": "mentornet_pd",
+          "hard_example_mining": "hard_example_mining", "spcl_linear": "spcl_linear"}  # fmt: skip
+TABLES = (
+    Table(
+        "icml_table2",
+        "ICML 2018, table 2: CIFAR under uniform noise",
+        r"(?P<column>[a-z0-9]+_cifar\d+_0\.\d)_(?P<row>.+)",
+        paper="icml",
+        printed="table 2",
+        shared={
+            f"cifar10_{noise}_{twin}": (row, f"resnet101_cifar10_{noise}")
+            for noise in NOISES
+            for twin, row in _TWINS.items()
+        },
+        commands=tuple(
+            Command(
+                name=f"mentornet_dd_{noise}",
+                script="scripts/mentornet_dd.py",
+                flags=(f"--noise_fraction={noise}",),
+                row="mentornet_dd",
+                column=f"resnet101_cifar10_{noise}",
+                scale="cpu",
+                steps=2_400,
+            )
+            for noise in NOISES
+        ),
+        setting="10,000 images of CIFAR-10, ResNet-8, 2,400 steps, no augmentation; the paper: resnet101, 50,000",
+    ),
+    Table(
+        "icml_table3",
+        "ICML 2018, table 3: CIFAR under 40% uniform noise",
+        r"resnet101_(?P<column>cifar\d+)_0\.4_(?P<row>.+)",
+        paper="icml",
+        printed="table 3",
+        shared={
+            **{
+                f"icml_table2/resnet101_{dataset}_0.4_{row}": (row, dataset)
+                for row in ("reed_soft", "mentornet_dd")
+                for dataset in DATASETS
+            },
+            "methods_uniform_reed_hard": ("reed_hard", "cifar10"),
+            "methods_uniform_reed_soft": ("reed_soft", "cifar10"),
+            "methods_uniform_s_model": ("goldberger", "cifar10"),
+        },
+        setting="10,000 images of CIFAR-10 at 16x16 pixels, a small CNN, 1,500 steps; the paper: resnet101, 50,000",
+    ),
+    Table(
+        "icml_appendix_d",
+        "ICML 2018, appendix D: architectures of MentorNet",
+        own_command="python -m mentornet.learning.architecture_comparison --output=docs/results --threads=1",
+    ),
+)

@@ -1,0 +1,139 @@
+"""Results of cells: of finished runs, and those recorded in docs/results; the papers' numbers in docs/papers."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mentornet import reading
+from scripts import tables
+from scripts.reproduction.jobs import Job
+from scripts.tables.declarations import Cell, Table
+from scripts.tables.recipe_files import RESULTS, ROOT, SHOWN
+
+PAPERS = ROOT / "docs" / "papers"
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What came out of a cell, in % where it is an accuracy.
+
+    Attributes:
+        values: a figure a seed; empty where a record has the mean alone.
+        mean, deviation: over seeds; the deviation is None of a single one.
+        seeds: how many.
+        source: the csv in docs/results; empty for runs that are here.
+        date, commit, processor: of the runs, where known.
+    """
+
+    mean: float
+    deviation: float | None
+    seeds: int
+    source: str = ""
+    date: str = ""
+    commit: str = ""
+    processor: str = ""
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A paper's number, in % where it is a fraction or %."""
+
+    value: float
+    spread: float | None
+    remark: str
+
+
+@functools.cache
+def printed(paper: str) -> dict[tuple[str, str, str], Printed]:
+    """(table, row, column) -> number, of a csv in docs/papers; {} for no paper."""
+    if not paper:
+        return {}
+    found = {}
+    with open(PAPERS / f"{paper}.csv", newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            factor = 100.0 if row["unit"] == "fraction" else 1.0
+            spread = factor * float(row["spread"]) if row["spread"] else None
+            found[row["table"], row["row"], row["column"]] = Printed(
+                factor * float(row["value"]), spread, row["remark"]
+            )
+    return found
+
+
+def of_paper(table: Table, cell: Cell) -> Printed | None:
+    """What the paper prints in a cell."""
+    return printed(table.paper).get((table.printed, cell.row, cell.column))
+
+
+@functools.cache
+def recorded() -> dict[str, tuple[str, dict[str, str]]]:
+    """Stem of a recipe -> csv in docs/results and its row there; the first csv of ``SHOWN`` that has it."""
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    others = sorted(file.name for file in RESULTS.glob("*.csv") if file.name not in SHOWN)
+    for name in (*SHOWN, *others):
+        with open(RESULTS / name, newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(line for line in stream if not line.startswith("#")):
+                if row.get("recipe"):
+                    found.setdefault(row["recipe"], (name, row))
+    return found
+
+
+def record_of(table: Table, cell: Cell) -> Ours | None:
+    """What docs/results has of a cell; figures of searches are not kept there."""
+    name, row = recorded().get(_recorded_name(cell), ("", {}))
+    value = row.get(table.figure)
+    if not value:
+        return None
+    deviation = row.get(f"{table.figure}_std")
+    return Ours(
+        100 * float(value),
+        100 * float(deviation) if deviation else None,
+        int(row["seeds"]),
+        f"docs/results/{name}",
+        row.get("date", ""),
+        row.get("commit", ""),
+        row.get("processor", ""),
+    )
+
+
+def _recorded_name(cell: Cell) -> str:
+    if cell.recipe is None:  # scripts/mentornet_dd.py at one share of noise
+        return f"cifar10_{cell.name.rpartition('_')[2]}_{cell.row}"
+    return cell.stem
+
+
+def of_runs(table: Table, jobs: Sequence[Job]) -> Ours | None:
+    """What the finished ones of these jobs, which differ in the seed alone, say; None if there is none."""
+    values, facts = [], []
+    for job in jobs:
+        if not job.result_file.is_file():
+            continue
+        value: Any = reading.read_json(job.result_file)
+        for part in table.figure.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if value is not None:
+            values.append(100 * float(value))
+            facts.append(facts_of(job))
+    if not values:
+        return None
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    dates, commits, processors = (", ".join(sorted({fact[k] for fact in facts} - {""})) for k in range(3))
+    return Ours(statistics.fmean(values), deviation, len(values), "", dates, commits, processors)
+
+
+def facts_of(job: Job) -> tuple[str, str, str]:
+    """Day, commit (with + if files were changed) and processor of a run; empty where unknown."""
+    run_file, record = job.folder / job.cell.run / "run.json", job.record("json")
+    run = reading.read_json(run_file) if run_file.is_file() else {}
+    commit = (run.get("git_commit") or "")[:7] + ("+" if run.get("git_changed") else "")
+    noted = reading.read_json(record) if record.is_file() else {}
+    return (run.get("started") or "")[:10], commit, noted.get("processor", "")
+
+
+def table_of(name: str) -> Table:
+    """The declaration."""
+    return tables.tables()[name]

@@ -1,0 +1,292 @@
+"""The tables in README.md and docs/ that ``reproduce.py docs`` writes, each from its csv files in docs/results."""
+
+from __future__ import annotations
+
+import csv
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scripts.tables.recipe_files import ROOT
+
+Row = dict[str, str]
+CPU, DD = "docs/results/cpu_cifar10_0.4.csv", "docs/results/cpu_mentornet_dd.csv"
+METHODS, SELECTION = "docs/results/cpu_methods.csv", "docs/results/cpu_methods_selection.csv"
+DIGITS, ICML = "docs/results/digits_selection.csv", "docs/papers/icml.csv"
+IMBALANCE, FLOAT32 = "docs/results/imbalance_mnist.csv", "docs/results/imbalance_mnist_float32.csv"
+
+
+@dataclass(frozen=True)
+class DocumentTable:
+    """A table of a document.
+
+    Attributes:
+        files: what it comes from, from the repository's root.
+        head: the headings.
+        rows: makes the cells; the first of a row is at the left.
+        best: columns, from 0 on, whose highest figure is bold.
+        compared: how many rows from the top may be bold; 0: all.
+        left: further columns that stand at the left.
+    """
+
+    files: tuple[str, ...]
+    head: tuple[str, ...]
+    rows: Callable[[], Sequence[Sequence[str]]]
+    best: tuple[int, ...] = ()
+    compared: int = 0
+    left: tuple[int, ...] = ()
+
+    def markdown(self) -> str:
+        """The table."""
+        rows = [list(row) for row in self.rows()]
+        for column in self.best:
+            values = [
+                float(row[column].split()[0]) if row[column] else -math.inf for row in rows[: self.compared or None]
+            ]
+            place = values.index(max(values))
+            rows[place][column] = f"**{rows[place][column]}**"
+        signs = ["---" if k == 0 or k in self.left else "---:" for k in range(len(self.head))]
+        return "\n".join(_line(cells) for cells in (self.head, signs, *rows))
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
+
+
+def read(file: str) -> list[Row]:
+    """The rows of a csv."""
+    with open(ROOT / file, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def by_recipe(*names: str) -> dict[str, Row]:
+    """Rows by the recipe's name; the first file that has it."""
+    found: dict[str, Row] = {}
+    for name in names:
+        for row in read(name):
+            found.setdefault(row["recipe"], row)
+    return found
+
+
+def figure(row: Row | None, name: str, factor: float = 100, digits: int = 1) -> str:
+    """As mean ± deviation, or the figure of a single seed; empty where there is none."""
+    if row is None or not row[name]:
+        return ""
+    deviation = row.get(f"{name}_std")
+    spread = f" ± {factor * float(deviation):.{digits}f}" if deviation else ""
+    return f"{factor * float(row[name]):.{digits}f}{spread}"
+
+
+def auc(row: Row | None) -> str:
+    """The mean AUC of the weights."""
+    return f"{float(row['weights_auc']):.3f}" if row and row["weights_auc"] else ""
+
+
+def spread_of(values: Sequence[float], digits: int = 1) -> str:
+    """Mean and standard deviation of some values."""
+    if not values:
+        return ""
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.{digits}f}{deviation}"
+
+
+def printed(row: str, noise: str) -> str:
+    """ICML table 2, resnet101 on CIFAR-10, in %."""
+    for line in read(ICML):
+        if (line["table"], line["row"], line["column"]) == ("table 2", row, f"resnet101_cifar10_{noise}"):
+            return f"{100 * float(line['value']):.0f}"
+    return ""
+
+
+_FIRST = (("plain", "plain", "fullmodel"), ("hard example mining", "hard_example_mining", ""),
+          ("self-paced", "self_paced", "self_paced"), ("focal loss", "focal_loss", "focal_loss"),
+          ("linear weighting (SPCL)", "spcl_linear", ""), ("MentorNet PD", "mentornet_pd", "mentornet_pd"),
+          ("MentorNet DD ([its command](docs/learning.md))", "mentornet_dd", "mentornet_dd"))  # fmt: skip
+
+
+def _of_readme() -> list[list[str]]:
+    found = by_recipe(CPU, DD)
+    return [
+        [
+            label,
+            figure(row := found[f"cifar10_0.4_{name}"], "accuracy_last"),
+            figure(row, "accuracy_best"),
+            auc(row),
+            f"{100 * float(row['data_utilisation']):.0f}%",
+            printed(paper, "0.4"),
+        ]
+        for label, name, paper in _FIRST
+    ]
+
+
+def _of_dd() -> list[list[str]]:
+    found = by_recipe(DD)
+    rows = []
+    for label, name in (("plain", "plain"), ("self-paced", "self_paced"), ("MentorNet PD", "mentornet_pd"),
+                        ("MentorNet DD", "mentornet_dd"),
+                        ("the same, half of each batch dropped to the end",
+                         "mentornet_dd_example_dropout_0.5")):  # fmt: skip
+        cells = [label]
+        for noise in ("0.4", "0.8"):
+            row = found[f"cifar10_{noise}_{name}"]
+            cells += [figure(row, "accuracy_last"), figure(row, "accuracy_best"), auc(row)]
+        paper = "fullmodel" if name == "plain" else name
+        cells.append(f"{printed(paper, '0.4')} / {printed(paper, '0.8')}" if printed(paper, "0.4") else "")
+        rows.append(cells)
+    return rows
+
+
+_METHODS = ("plain", "forgetting", "reed_soft", "reed_hard", "s_model", "s_model_confusion", "forward_true",
+            "forward_estimated", "backward_true", "generalised_cross_entropy", "mentornet_pd", "random_weights",
+            "hard_mining", "early_stopping", "class_weights", "resampling", "clean_only", "fine_tuned", "l2rw", "l2b",
+            "l2b_mixture", "small_loss", "decoupling", "co_teaching", "co_teaching_plus")  # fmt: skip
+
+
+def _of_methods() -> list[list[str]]:
+    found = by_recipe(METHODS, SELECTION)
+    rows = []
+    for name in _METHODS:
+        both = [found.get(f"methods_{noise}_{name}") for noise in ("uniform", "background")]
+        one = both[0] is not None and both[0]["seeds"] == "1"
+        cells = [f"`{name}`" + (" (seed 0)" if one else "")]
+        for row in both:
+            cells += [figure(row, "accuracy_last"), figure(row, "accuracy_best"), auc(row)]
+        rows.append([*cells, _fastest(both[0])])
+    return rows
+
+
+def _fastest(row: Row | None) -> str:
+    """Steps a second of the faster of two seeds, which mean and deviation tell; a single one had others beside it."""
+    if row is None or not row["steps_per_second_std"]:
+        return ""
+    return f"{float(row['steps_per_second']) + float(row['steps_per_second_std']) / math.sqrt(2):.0f}"
+
+
+def _of_half() -> list[list[str]]:
+    found = by_recipe(SELECTION)
+    names = ("plain", "mentornet_pd", "small_loss", "decoupling", "co_teaching", "co_teaching_plus")
+    rows = [found[f"methods_uniform50_{name}"] for name in names]
+    return [
+        [f"`{name}`", figure(row, "accuracy_last"), figure(row, "accuracy_best"), auc(row)]
+        for name, row in zip(names, rows, strict=True)
+    ]
+
+
+def _of_digits() -> list[list[str]]:
+    rows = []
+    for name in ("standard", "small_loss", "decoupling", "co_teaching", "co_teaching_plus"):
+        runs = [row for row in read(DIGITS) if row["method"] == name]
+
+        def of(column: str, runs: list[Row] = runs) -> list[float]:
+            return [float(row[column]) for row in runs if row[column]]
+
+        precision = of("label_precision_last")
+        rows.append(
+            [
+                f"`{name}`",
+                *(spread_of([100 * v for v in of(c)]) for c in ("accuracy_last", "accuracy_peer_mean_last")),
+                spread_of([100 * v for v in of("accuracy_best")]),
+                f"{statistics.fmean(precision):.3f}" if precision else "",
+            ]
+        )
+    return rows
+
+
+_RATIOS = ("9", "19", "49", "99", "199")
+
+
+def _errors(file: str, method: str, ratio: str) -> dict[str, float]:
+    """Error in % by run."""
+    return {
+        row["run"]: 100 * float(row["error"]) for row in read(file) if row["method"] == method and row["ratio"] == ratio
+    }
+
+
+def _of_imbalance() -> list[list[str]]:
+    methods = sorted({row["method"] for row in read(IMBALANCE)})
+    return [
+        [method, *(spread_of(list(_errors(IMBALANCE, method, ratio).values())) for ratio in _RATIOS)]
+        for method in methods
+    ]
+
+
+def _of_float32() -> list[list[str]]:
+    rows = []
+    for method in ("hard_mining", "resample", "l2rw", "plain", "proportion"):
+        exact, rough = (_errors(file, method, "199") for file in (FLOAT32, IMBALANCE))
+        same = sorted(exact, key=int)
+        differences = ", ".join(f"{exact[run] - rough[run]:.1f}" for run in same)
+        cells = [spread_of([values[run] for run in same]) for values in (exact, rough)]
+        rows.append([method, str(len(same)), *cells, differences])
+    return rows
+
+
+def _of_recipes() -> list[list[str]]:
+    """Every declared table: cells and hours at both scales, as the heads of the recipes state them."""
+    from scripts import tables
+    from scripts.reproduction import planning
+
+    rows = []
+    for table in tables.tables().values():
+        cells = [] if table.own_command else tables.cells(table.name)
+        folder = table.folder or table.name
+        shown = f"[`{table.name}`](../flags/recipes/{folder})" if cells else f"`{table.name}`"
+        row = [shown, table.title if cells else f"{table.title}: `{table.own_command.split(' --')[0]}`"]
+        for scale in ("cpu", "paper"):
+            of_scale = [cell for cell in cells if cell.scale == scale]
+            hours = planning.total(planning.stated_hours(cell) for cell in of_scale if cell.recipe is not None)
+            row += [str(len(of_scale)) if of_scale else "", f"{hours:.1f}" if of_scale and hours else ""]
+        rows.append(row)
+    return rows
+
+
+TABLES = {
+    "recipes": DocumentTable(
+        ("scripts/tables",),
+        ("table", "what", "cells, CPU scale", "core hours", "cells, full scale", "hours"),
+        _of_recipes,
+        left=(1,),
+    ),
+    "cpu_cifar10_0.4": DocumentTable(
+        (CPU, DD, ICML),
+        ("method", "last step", "best step", "weights AUC", "data used", "the paper, last"),
+        _of_readme,
+        best=(1, 2, 3),
+    ),
+    "mentornet_dd": DocumentTable(
+        (DD, ICML),
+        ("", "40%: last step", "best step", "weights AUC", "80%: last step", "best step", "weights AUC",
+         "the paper, 40% / 80%"),
+        _of_dd,
+        best=(1, 2, 3, 4, 5, 6),
+        compared=4,
+    ),
+    "methods": DocumentTable(
+        (METHODS, SELECTION),
+        ("method", "uniform: last step", "best", "weights AUC", "background: last step", "best", "weights AUC",
+         "steps/s, the faster seed"),
+        _of_methods,
+    ),
+    "methods_uniform50": DocumentTable(
+        (SELECTION,), ("50% uniform noise", "last step", "best", "weights AUC"), _of_half, best=(1,)
+    ),
+    "digits_selection": DocumentTable(
+        (DIGITS,),
+        ("method", "last step", "mean of the two networks", "best step", "label precision, last epoch"),
+        _of_digits,
+        best=(1,),
+    ),
+    "imbalance": DocumentTable(
+        (IMBALANCE,),
+        ("test error in %", "9:1", "19:1", "49:1", "99:1", "199:1 (the paper's 200:1)"),
+        _of_imbalance,
+    ),
+    "imbalance_float32": DocumentTable(
+        (FLOAT32, IMBALANCE),
+        ("at 200:1", "seeds", "float32", "bfloat16", "float32 minus bfloat16, a seed"),
+        _of_float32,
+        left=(4,),
+    ),
+}  # fmt: skip
+"""By the names in the documents' markers."""
