@@ -8,6 +8,7 @@
   unless the text says what to do: ``file:R.csv,rescale`` stretches or squeezes the curve to the training's length,
   ``file:R.csv,hold`` takes epoch for epoch, and the last number holds from there on.
 - ``searched:FOLDER``: R.csv of a finished search (``scripts/search_schedule.py``), likewise.
+- ``asng:samples=2,step=1,seed=0,space=paper``: moves while the training goes on (``shared_schedule``); here its first.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from mentornet.search import weight_sharing
 
 LEAST = 0.01
 """R is kept in [0.01, 1], so that a batch of 100 keeps one sample at least."""
@@ -46,6 +49,7 @@ class KeepSchedule:
             "constant": _constant,
             "file": _file,
             "searched": _searched,
+            "asng": _asng,
         }
         if kind not in kinds or not rest:
             raise ValueError(
@@ -95,6 +99,11 @@ def _constant(text: str) -> Callable[[int], Rates]:
     if not 0.0 < value <= 1.0:
         raise ValueError(f"keep_schedule=constant:{text} must lie in (0, 1]")
     return lambda num_epochs: np.full(num_epochs, value)
+
+
+def _asng(text: str) -> Callable[[int], Rates]:
+    settings = weight_sharing.read(f"asng:{text}")
+    return lambda num_epochs: weight_sharing.WeightSharing(settings, num_epochs).schedule()
 
 
 def _file(text: str) -> Callable[[int], Rates]:
