@@ -138,7 +138,12 @@ def test_rmsprop_is_pytorchs():
         other.apply_gradients([(tf.constant(gradient), kerases)])
     assert np.abs(kerases.numpy() - expected).max() > 1e-3
     copy = students.copied_optimizer(optimizer)  # what a second network gets
-    assert (type(copy), copy.rho, copy.epsilon, float(copy.present_rate())) == (RMSProp, 0.99, 1e-8, pytest.approx(0.01))
+    assert (type(copy), copy.rho, copy.epsilon, float(copy.present_rate())) == (
+        RMSProp,
+        0.99,
+        1e-8,
+        pytest.approx(0.01),
+    )
     with pytest.raises(ValueError, match="rho=1 must lie in"):
         RMSProp(rho=1.0)
 

@@ -45,7 +45,9 @@ _OPTIMIZER = flags.DEFINE_enum(
     "sgd: v <- momentum v + g, w <- w - rate v (TensorFlow 1, PyTorch). adam: as in PyTorch (epsilon 1e-8 beside the "
     "root). rmsprop: as in PyTorch (decay 0.99, no momentum). The weight decay is part of the loss for all.",
 )
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.1, "Initial learning rate; of adam 0.001 by default, of rmsprop 0.01.")
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate", 0.1, "Initial learning rate; by default 0.001 of adam, 0.01 of rmsprop."
+)
 _DECAY_FACTOR = flags.DEFINE_float("learning_rate_decay_factor", 0.1, "Factor at each boundary.")
 _EPOCHS_PER_DECAY = flags.DEFINE_float(
     "num_epochs_per_decay",

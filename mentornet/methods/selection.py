@@ -26,7 +26,8 @@ KEEP_SCHEDULE = Option(
     None,
     "share R(t) of small losses that counts in epoch t: co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8, "
     "file:R.csv (a number an epoch; ,rescale or ,hold behind it if the training has another length), "
-    "searched:FOLDER of a search, or asng:space=paper to search it while training; by default co_teaching with the injected share of noise as tau",
+    "searched:FOLDER of a search, or asng:space=paper to search it while training; by default "
+    "co_teaching with the injected share of noise as tau",
     source="Han et al. 2018, sec. 3",
 )
 DIVIDE_TWICE = Option(

@@ -1,9 +1,9 @@
-"""ASNG over one training whose weights all samples share: the other row of S2E's table 5 (Yao et al., ICML 2020, B.2).
+"""ASNG over one training whose weights all samples share: the other row of table 5 of S2E (Yao et al., ICML 2020, B.2).
 
-The training is cut into stretches, from one evaluation to the next. Each has a sample x of its own, whose R(t) is that of
-the epochs it covers, and is scored by the validation accuracy at its end. After every ``samples`` stretches theta takes
-a step of ``asng``. So steps on the weights alternate with steps on theta, and no weights are ever trained anew. What a
-sample is worth is mixed up with what the training had learned before: the price of sharing.
+The training is cut into stretches, from one evaluation to the next. Each has a sample x of its own, whose R(t) holds
+for the epochs of the stretch, and is scored by the validation accuracy at its end. After every ``samples`` stretches
+theta takes a step of ``asng``. So steps on the weights alternate with steps on theta, and no weights are trained anew.
+What a sample is worth is mixed up with what the training had learned before: the price of sharing.
 
 The k-th sample follows from theta, the seed and k alone, so everything follows from the accuracies so far.
 """

@@ -141,8 +141,8 @@ class Adam(keras.optimizers.Optimizer):
 class RMSProp(keras.optimizers.Optimizer):
     """RMSProp with PyTorch's conventions, the optimiser of S2E's figure 1(e) (Hinton et al., 2012).
 
-    v <- rho v + (1 - rho) g^2; w <- w - rate g / (sqrt(v) + epsilon), v = 0 at the start, without momentum. TensorFlow 1
-    begins at v = 1 with rho = 0.9 and has its epsilon, 1e-10, inside the root; Keras has it, 1e-7, inside, too.
+    v <- rho v + (1 - rho) g^2; w <- w - rate g / (sqrt(v) + epsilon), v = 0 at the start, without momentum. TensorFlow
+    1 begins at v = 1 with rho = 0.9 and has its epsilon, 1e-10, inside the root; Keras has it, 1e-7, inside, too.
 
     Args:
         learning_rate: a number or a Keras schedule of the step.
