@@ -28,6 +28,8 @@ from flags.define import (
 from flags.define.run_flags import RunConfig
 from flags.settings import MODULES, Config
 from mentornet import methods
+from mentornet.methods import shared_schedule
+from mentornet.methods.selection import KEEP_SCHEDULE
 from mentornet.options import RunFacts
 
 FLAGS = flags.FLAGS
@@ -54,6 +56,12 @@ def config() -> Config:
     )
     data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
     clean = clean_flags.clean_config(method.name, data.dataset_name, method.options, data.validation)
+    moving = str(method.options.get(KEEP_SCHEDULE.name) or "").startswith(f"{shared_schedule.KIND}:")
+    if moving and (data.validation == "none" or run.mode != "train_and_evaluate"):
+        raise ValueError(
+            f"--keep_schedule={shared_schedule.KIND}:... goes by the validation accuracy at every evaluation: give "
+            "--validation=test_half, noisy_holdout or clean_set, and no --mode"
+        )
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:
         raise ValueError(

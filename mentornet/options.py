@@ -92,7 +92,7 @@ class RunFacts:
         weight_decay: theta.
         balanced: batches in which every given class is equally likely.
         asynchronous: workers that don't wait for each other.
-        optimizer: "sgd" or "adam".
+        optimizer: "sgd", "adam" or "rmsprop".
         num_epochs: its length in epochs, if it is given so.
     """
 

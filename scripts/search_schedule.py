@@ -31,7 +31,8 @@ try:
     from flags.define import search_flags
 except ImportError as missing:
     configuration.fail(Path(sys.argv[0]).name, missing)
-from mentornet.search import command, objective  # noqa: E402
+from mentornet.search import command, objective, weight_sharing_command  # noqa: E402
+from mentornet.search.plan import SHARING  # noqa: E402
 from mentornet.search.sampler import optuna  # noqa: E402
 
 SCRIPT = os.path.relpath(ROOT / "train_cifar.py")
@@ -44,7 +45,8 @@ def main(argv: Sequence[str]) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         plan = search_flags.plan(SCRIPT)
-        result = command.run(plan, search_flags.workers(), search_flags.retrain_seeds())
+        search = weight_sharing_command if plan.sampler == SHARING else command
+        result = search.run(plan, search_flags.workers(), search_flags.retrain_seeds())
     except (ValueError, OSError, flags.Error, optuna.exceptions.OptunaError) as error:
         configuration.fail(name, error, code=2)
     except objective.TrialFailed as error:
@@ -53,10 +55,11 @@ def main(argv: Sequence[str]) -> None:
         configuration.fail(name, ValueError("stopped; the same command continues the search"), code=130)
     test = result["test"]["accuracy_last"]
     shown = "" if test is None else f", test accuracy {test:.4f} (mean of {result['test']['seeds']} seeds)"
-    print(
-        f"best: trial {result['best_trial']} with {result['best_score']:.4f} on the validation data{shown}; "
-        f"see {plan.folder / 'report.md'}"
-    )
+    if plan.sampler == SHARING:
+        found = f"found: the mean of p_theta after {result['trials']} samples"
+    else:
+        found = f"best: trial {result['best_trial']} with {result['best_score']:.4f} on the validation data"
+    print(f"{found}{shown}; see {plan.folder / 'report.md'}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import tf_keras as keras
 
 from flags import configuration
 from flags.build import in_memory as build
-from mentornet.training.optimizers import Adam, MomentumSGD
+from mentornet.training.optimizers import Adam, MomentumSGD, RMSProp
 
 
 def parsed(*flags: str) -> configuration.Config:
@@ -70,6 +70,16 @@ def test_adam_has_its_own_rate_and_no_second_beta_unless_it_is_asked_for():
     assert rates(optimizer, (0, 19_532)) == pytest.approx([1e-3, 1e-4])  # the paper's boundaries
     assert parsed("--optimizer=adam", "--learning_rate=0.1").student.learning_rate == 0.1
     assert build.optimizer(parsed("--optimizer=adam", "--adam_beta1=0.5"), 50_000).beta_1 == 0.5
+
+
+def test_rmsprop_has_its_own_rate_and_refuses_what_is_of_others():
+    config = parsed(*LINEAR, "--optimizer=rmsprop", "--num_epochs=5").resolved(50)
+    optimizer = build.optimizer(config, 50)
+    assert isinstance(optimizer, RMSProp)
+    assert rates(optimizer, (0, 4 * 5)) == pytest.approx([0.01, 0.01 / 3])  # S2E, appendix A.2.4
+    for flag in ("--momentum=0.9", "--adam_beta1=0.5"):
+        with pytest.raises(ValueError, match=f"{flag.split('=')[0]} is used by"):
+            parsed("--optimizer=rmsprop", flag)
 
 
 def test_the_second_beta_holds_from_the_step_on_with_which_the_decay_begins():

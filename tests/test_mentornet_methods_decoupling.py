@@ -67,3 +67,5 @@ def test_all_samples_count_at_first():
 def test_a_negative_number_of_steps_is_refused():
     with pytest.raises(ValueError, match="agreement_steps=-1 must not be negative"):
         methods.get("decoupling")(peers(), max_steps=9, agreement_steps=-1)
+    with pytest.raises(ValueError, match="agreement_steps=9 leaves none of the 9 steps for disagreement"):
+        methods.get("decoupling")(peers(), max_steps=9, agreement_steps=9)

@@ -100,7 +100,11 @@ def test_settings_of_a_recipe_are_searched_too(tmp_path):
         ([*DIGITS, "--retrain_seeds=one"], "give different whole numbers"),
         ([*DIGITS, "--storage=redis://there"], "use sqlite, postgresql or mysql, or a file's path"),
         ([*DIGITS, "--validation=noisy_holdout"], "give its size by --holdout_examples"),
-        ([*DIGITS, "--sampler=asng"], "which this command does not do: use one of newton"),
+        ([*DIGITS, "--sampler=asng", "--outer=3"], "one training of --num_epochs, scored .* leave --outer out"),
+        ([*DIGITS, "--sampler=asng", "--storage=x.journal"], "leave --storage out"),
+        ([*DIGITS, "--sampler=asng", "--samples=1"], "compares 2 or more trials"),
+        ([*DIGITS, "--sampler=asng", "--space=grid:batch_size=32,64"], "searches schedules only"),
+        ([*DIGITS, "--sampler=asng", "--method=decoupling"], "which --method=decoupling does not have"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused_before_any_work(given, message):

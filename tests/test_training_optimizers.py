@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from mentornet import students
-from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, stepwise_rate
+from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, RMSProp, stepwise_rate
 
 
 def test_the_rate_stays_outside_the_velocity():
@@ -120,6 +120,32 @@ def test_adam_compiles_and_takes_sparse_gradients():
     optimizer.apply_gradients([(tf.IndexedSlices(tf.constant([[1.0, -1.0]]), tf.constant([1]), (2, 2)), sparse)])
     expected = torch_adam(start, [[[0.0, 0.0], [1.0, -1.0]]], [0.1], [(0.9, 0.999)])
     np.testing.assert_allclose(sparse, expected, atol=1e-6)
+
+
+def test_rmsprop_is_pytorchs():
+    """torch.optim.RMSprop without momentum or centring: the root first, then epsilon; v from 0."""
+    start, rates = np.array([1.0, -2.0, 0.5]), [0.01, 0.01, 0.01, 0.01 * 2 / 3, 0.01 / 3]
+    weight, optimizer = tf.Variable(start, dtype=tf.float32), RMSProp(LinearDecay(0.01, 1, 5, start=2))
+    expected, square = start.copy(), np.zeros(3)
+    for gradient, rate in zip(np.array(GRADIENTS), rates, strict=True):
+        assert float(optimizer.present_rate()) == pytest.approx(rate)
+        optimizer.apply_gradients([(tf.constant(gradient, tf.float32), weight)])
+        square = 0.99 * square + 0.01 * gradient**2
+        expected = expected - rate * gradient / (np.sqrt(square) + 1e-8)
+    np.testing.assert_allclose(weight.numpy(), expected, atol=1e-6)
+    kerases, other = tf.Variable(start, dtype=tf.float32), keras.optimizers.RMSprop(0.01, rho=0.99)
+    for gradient in GRADIENTS:
+        other.apply_gradients([(tf.constant(gradient), kerases)])
+    assert np.abs(kerases.numpy() - expected).max() > 1e-3
+    copy = students.copied_optimizer(optimizer)  # what a second network gets
+    assert (type(copy), copy.rho, copy.epsilon, float(copy.present_rate())) == (
+        RMSProp,
+        0.99,
+        1e-8,
+        pytest.approx(0.01),
+    )
+    with pytest.raises(ValueError, match="rho=1 must lie in"):
+        RMSProp(rho=1.0)
 
 
 def test_the_linear_decay_of_co_teaching_and_s2e():

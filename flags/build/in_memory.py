@@ -21,7 +21,7 @@ from mentornet import methods, students
 from mentornet.methods.preparation import START_FROM
 from mentornet.runs.workdir import Workdir
 from mentornet.training.inputs import RunSettings
-from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, stepwise_rate
+from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, RMSProp, stepwise_rate
 
 __all__ = [
     "LoadedData",
@@ -146,6 +146,8 @@ def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
         if settings.adam_beta1_after_decay is not None:
             beta1 = rate.switched(beta1, settings.adam_beta1_after_decay)
         plain = Adam(rate, beta1)
+    if settings.optimizer == "rmsprop":
+        plain = RMSProp(rate)
     if config.run.mixed_precision == "float16":
         return keras.mixed_precision.LossScaleOptimizer(plain)
     return plain

@@ -18,7 +18,7 @@ from mentornet import curricula, files, methods
 from mentornet.methods.selection import KEEP_SCHEDULE
 from mentornet.search import proposals, spaces
 from mentornet.search.newton import UTILITIES
-from mentornet.search.plan import RELAXATIONS, SAMPLERS, SCORES, Plan
+from mentornet.search.plan import RELAXATIONS, SAMPLERS, SCORES, SHARING, Plan
 from mentornet.search.study import JOURNAL, is_database
 
 _SPACE = flags.DEFINE_string(
@@ -31,12 +31,13 @@ _SPACE = flags.DEFINE_string(
 _SAMPLER = flags.DEFINE_enum(
     "sampler",
     None,
-    [*SAMPLERS, "asng"],
+    [*SAMPLERS, SHARING],
     "newton (S2E), gradient, natural, reference (what S2E's code does): of schedules. random, tpe, hyperband: "
-    "Optuna's. grid: every point of a grid. Default: newton, of a grid grid, of a range tpe.",
+    "Optuna's. grid: every point of a grid. asng: one training whose weights all samples "
+    "share. Default: newton, of a grid grid, of a range tpe.",
 )
 _OUTER = flags.DEFINE_integer("outer", 7, "M, steps on theta; M x K trials in all.", lower_bound=1)
-_SAMPLES = flags.DEFINE_integer("samples", 6, "K, trials between two steps.", lower_bound=1)
+_SAMPLES = flags.DEFINE_integer("samples", 6, "K, trials between two steps (asng: 2).", lower_bound=1)
 _TRIALS = flags.DEFINE_integer("trials", None, "How many trials in all, instead of M x K.", lower_bound=1)
 _UTILITIES = flags.DEFINE_enum(
     "utilities", "ranks", UTILITIES, "What counts of a score in a step on theta; see docs/search.md."
@@ -69,6 +70,7 @@ _THREADS = flags.DEFINE_integer(
 
 MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])
 _OF_THE_SEARCH = ("train_log_dir", "keep_schedule")
+_NOT_OF_SHARING = ("outer", "trials", "trial_epochs", "utilities", "score", "storage", "study_name")
 _IN_EPOCHS = ("linear_decay_epoch", "num_epochs_per_decay", "warmup_epochs")
 """Flags that a shortened trial shortens likewise."""
 
@@ -157,7 +159,7 @@ def plan(script: str) -> Plan:
         training={name: value for name, value in files.plain(trial.identity()).items() if name not in searched},
         space=_SPACE.value,
         sampler=_sampler(names),
-        samples=_SAMPLES.value,
+        samples=2 if _sampler(names) == SHARING and not configuration.is_given("samples") else _SAMPLES.value,
         trials=points if points and _sampler(names) == "grid" else _TRIALS.value or _OUTER.value * _SAMPLES.value,
         trial_flags=tuple(shorter),
         utilities=_UTILITIES.value,
@@ -182,20 +184,22 @@ def _sampler(names: Sequence[str]) -> str:
 
 def _check_sampler(names: Sequence[str], epochs: int | None) -> None:
     chosen, space = _sampler(names), _SPACE.value
-    if chosen == "asng":
-        raise ValueError(
-            "--sampler=asng trains one pair of networks on through all its samples, which this command does not do: "
-            f"use one of {', '.join(SAMPLERS)}"
-        )
+    if chosen == SHARING:
+        for name in _NOT_OF_SHARING:
+            if configuration.is_given(name):
+                raise ValueError(
+                    f"--sampler={SHARING} is one training of --num_epochs, scored at every evaluation: leave --{name} "
+                    "out"
+                )
     if not names and epochs is None:
         raise ValueError(f"--space={space} makes R(t) for every epoch: give the length of training by --num_epochs")
-    if names and chosen in RELAXATIONS:
+    if names and chosen in (*RELAXATIONS, SHARING):
         raise ValueError(
             f"--sampler={chosen} searches schedules only, not --space={space}: use random, tpe or hyperband"
         )
     if chosen == "grid" and not space.startswith("grid:"):
         raise ValueError(f"--sampler=grid goes through a grid, and --space={space} is none: use another sampler")
-    if chosen in RELAXATIONS and chosen != "reference" and _SAMPLES.value < 2:
+    if chosen in (*RELAXATIONS, SHARING) and chosen != "reference" and _SAMPLES.value < 2:
         raise ValueError(f"--samples=1: a step of --sampler={chosen} compares 2 or more trials")
     if _TRIAL_EPOCHS.value and (epochs is None or _TRIAL_EPOCHS.value > epochs):
         raise ValueError(

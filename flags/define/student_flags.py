@@ -14,7 +14,7 @@ from flags.define import presets
 from flags.define.presets import Preset
 
 SCHEDULES = ("steps", "cosine", "linear")
-OPTIMIZERS = ("sgd", "adam")
+OPTIMIZERS = ("sgd", "adam", "rmsprop")
 
 _STUDENT = flags.DEFINE_string(
     "studentnet",
@@ -43,9 +43,11 @@ _OPTIMIZER = flags.DEFINE_enum(
     "sgd",
     OPTIMIZERS,
     "sgd: v <- momentum v + g, w <- w - rate v (TensorFlow 1, PyTorch). adam: as in PyTorch (epsilon 1e-8 beside the "
-    "root). The weight decay is part of the loss for both.",
+    "root). rmsprop: as in PyTorch (decay 0.99, no momentum). The weight decay is part of the loss for all.",
 )
-_LEARNING_RATE = flags.DEFINE_float("learning_rate", 0.1, "Initial learning rate; of adam 0.001 by default.")
+_LEARNING_RATE = flags.DEFINE_float(
+    "learning_rate", 0.1, "Initial learning rate; by default 0.001 of adam, 0.01 of rmsprop."
+)
 _DECAY_FACTOR = flags.DEFINE_float("learning_rate_decay_factor", 0.1, "Factor at each boundary.")
 _EPOCHS_PER_DECAY = flags.DEFINE_float(
     "num_epochs_per_decay",
@@ -221,15 +223,16 @@ def student_config(
 
 
 def _rate() -> float:
-    """The learning rate, with Adam's own default."""
-    return 0.001 if _OPTIMIZER.value == "adam" and not _LEARNING_RATE.present else float(_LEARNING_RATE.value)
+    """The learning rate, with the optimiser's own default."""
+    default = {"adam": 0.001, "rmsprop": 0.01}.get(_OPTIMIZER.value, _LEARNING_RATE.value)
+    return float(_LEARNING_RATE.value if _LEARNING_RATE.present else default)
 
 
 def _check_optimizer(schedule: str) -> None:
     """Refuses settings of another optimiser or schedule, and betas out of range."""
-    adam = _OPTIMIZER.value == "adam"
+    adam, sgd = _OPTIMIZER.value == "adam", _OPTIMIZER.value == "sgd"
     for flag, used, of in (
-        (_MOMENTUM, not adam, "optimizer=sgd"),
+        (_MOMENTUM, sgd, "optimizer=sgd"),
         (_BETA1, adam, "optimizer=adam"),
         (_BETA1_LATER, adam and schedule == "linear", "optimizer=adam with --learning_rate_schedule=linear"),
         (_LINEAR_FROM, schedule == "linear", "learning_rate_schedule=linear"),

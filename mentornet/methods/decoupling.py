@@ -6,6 +6,7 @@ the released code the sum of their losses is divided by |D|, or by a tenth of th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +15,7 @@ import tf_keras as keras
 from mentornet.methods.base import Batch
 from mentornet.methods.replicas import gather, own_part
 from mentornet.methods.selection import SelectingMethod
-from mentornet.options import Option
+from mentornet.options import Option, RunFacts, given
 
 LEAST_SHARE = 0.1
 
@@ -24,11 +25,11 @@ class Decoupling(SelectingMethod):
 
     Args:
         student: the first network, which the second is built after with other starting values; or a list of both.
-        agreement_steps: steps of training on all samples first.
+        agreement_steps: steps of training on all samples first, fewer than the training has.
         **options: see ``SelectingMethod``; there is no keep rate.
 
     Raises:
-        ValueError: a negative number of steps.
+        ValueError: a negative number of steps, or so many that none is left for disagreement.
     """
 
     peers = 2
@@ -40,7 +41,12 @@ class Decoupling(SelectingMethod):
         super().__init__(student, **options)
         if agreement_steps < 0:
             raise ValueError(f"agreement_steps={agreement_steps} must not be negative")
+        _check_length(agreement_steps, self.max_steps)
         self._agreement_steps = agreement_steps
+
+    @classmethod
+    def check_options(cls, options: Mapping[str, Any], run: RunFacts) -> None:
+        _check_length(given(options, "agreement_steps", 0), run.max_steps)
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         with tf.GradientTape() as first, tf.GradientTape() as second:
@@ -61,3 +67,10 @@ class Decoupling(SelectingMethod):
         """1 for the samples of the global batch whose predicted classes differ, float32 [n]; all 1 at first."""
         predicted = [gather(tf.argmax(answered, axis=-1, output_type=tf.int32)) for answered in logits]
         return tf.cast(tf.logical_or(tf.not_equal(*predicted), self.step < self._agreement_steps), tf.float32)
+
+
+def _check_length(agreement_steps: int, max_steps: int | None) -> None:
+    if max_steps is not None and agreement_steps >= max_steps:
+        raise ValueError(
+            f"agreement_steps={agreement_steps} leaves none of the {max_steps} steps for disagreement: give fewer"
+        )

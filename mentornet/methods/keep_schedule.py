@@ -7,7 +7,9 @@
 - ``file:R.csv``: a number a line, R of epoch 0, 1, ..., as many as the training has epochs. Another number is refused
   unless the text says what to do: ``file:R.csv,rescale`` stretches or squeezes the curve to the training's length,
   ``file:R.csv,hold`` takes epoch for epoch, and the last number holds from there on.
-- ``searched:FOLDER``: R.csv of a finished search (``scripts/search_schedule.py``), likewise.
+- ``searched:FOLDER``: R.csv of a finished search (``scripts/search_schedule.py``), likewise; or ``searched:NAME`` of
+  one that comes with this package (``shipped()``), with a card.json that says what it was found for.
+- ``asng:samples=2,step=1,seed=0,space=paper``: moves while the training goes on (``shared_schedule``); here its first.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mentornet.search import weight_sharing
+
 LEAST = 0.01
 """R is kept in [0.01, 1], so that a batch of 100 keeps one sample at least."""
 
 SCHEDULE_FILE = "R.csv"
 FITTINGS = ("rescale", "hold")
+SHIPPED = Path(__file__).resolve().parents[1] / "search" / "schedules"
 
 Rates = npt.NDArray[np.float64]
 
@@ -46,6 +51,7 @@ class KeepSchedule:
             "constant": _constant,
             "file": _file,
             "searched": _searched,
+            "asng": _asng,
         }
         if kind not in kinds or not rest:
             raise ValueError(
@@ -97,18 +103,35 @@ def _constant(text: str) -> Callable[[int], Rates]:
     return lambda num_epochs: np.full(num_epochs, value)
 
 
+def _asng(text: str) -> Callable[[int], Rates]:
+    settings = weight_sharing.read(f"asng:{text}")
+    return lambda num_epochs: weight_sharing.WeightSharing(settings, num_epochs).schedule()
+
+
 def _file(text: str) -> Callable[[int], Rates]:
     return _from_file(f"keep_schedule=file:{text}", *_with_fitting(text))
 
 
 def _searched(text: str) -> Callable[[int], Rates]:
     folder, fitting = _with_fitting(text)
-    if not (Path(folder).expanduser() / SCHEDULE_FILE).is_file():
+    path = Path(folder).expanduser()
+    if not path.is_dir() and folder in shipped():
+        path = SHIPPED / folder
+    if not (path / SCHEDULE_FILE).is_file():
+        if path.is_dir():
+            why = f"the folder has no {SCHEDULE_FILE}, so no search has come to its end there"
+        else:
+            why = "there is no such folder"
         raise FileNotFoundError(
-            f"keep_schedule=searched:{folder}: the folder has no {SCHEDULE_FILE}, so no search has come to its end "
-            "there: give the --output of a finished one"
+            f"keep_schedule=searched:{folder}: {why}: give the --output of a finished search, or one of "
+            f"{', '.join(shipped())}"
         )
-    return _from_file(f"keep_schedule=searched:{text}", f"{folder}/{SCHEDULE_FILE}", fitting)
+    return _from_file(f"keep_schedule=searched:{text}", f"{path}/{SCHEDULE_FILE}", fitting)
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the searched schedules that come with this package."""
+    return tuple(sorted(file.parent.name for file in SHIPPED.glob(f"*/{SCHEDULE_FILE}")))
 
 
 def _with_fitting(text: str) -> tuple[str, str]:

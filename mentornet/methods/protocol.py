@@ -99,6 +99,13 @@ class MethodProtocol:
         del stage, training
         return False
 
+    def evaluated(self, figures: Mapping[str, float]) -> None:
+        """Takes note of a row of metrics.csv, before the checkpoint that may follow; outside a step, in all processes.
+
+        Args:
+            figures: the row by its columns.
+        """
+
     def streams(self, stage: Stage) -> Streams:
         """What the stage reads, a function of the stage and the method's variables."""
         del stage

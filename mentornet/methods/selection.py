@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet.methods import shared_schedule
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
 from mentornet.methods.keep_schedule import KeepSchedule
 from mentornet.methods.replicas import gather, own_part, replicas
@@ -24,8 +25,9 @@ KEEP_SCHEDULE = Option(
     "keep_schedule",
     None,
     "share R(t) of small losses that counts in epoch t: co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8, "
-    "file:R.csv (a number an epoch; ,rescale or ,hold behind it if the training has another length) or "
-    "searched:FOLDER of a search; by default co_teaching with the injected share of noise as tau",
+    "file:R.csv (a number an epoch; ,rescale or ,hold behind it if the training has another length), "
+    "searched:FOLDER of a search, or asng:space=paper to search it while training; by default "
+    "co_teaching with the injected share of noise as tau",
     source="Han et al. 2018, sec. 3",
 )
 DIVIDE_TWICE = Option(
@@ -63,9 +65,23 @@ class SelectingMethod(NoisyLabelMethod):
         assert self.max_steps is not None
         self.steps_per_epoch, self._divide_twice = int(steps_per_epoch), divide_twice
         self._epochs = math.ceil(self.max_steps / self.steps_per_epoch)
-        rates = np.ones(self._epochs) if keep_schedule is None else KeepSchedule(keep_schedule).rates(self._epochs)
-        self.keep_rates = tf.constant(rates, tf.float64)
+        self._moves = (keep_schedule or "").startswith(f"{shared_schedule.KIND}:")
+        if self._moves:
+            assert keep_schedule is not None
+            self.shared_schedule = shared_schedule.SharedSchedule(keep_schedule, self._epochs)
+        else:
+            rates = np.ones(self._epochs) if keep_schedule is None else KeepSchedule(keep_schedule).rates(self._epochs)
+            self._fixed_rates = tf.constant(rates, tf.float64)
         self.label_precision = LabelPrecision(self.peers, self.statistics.clean_known)
+
+    @property
+    def keep_rates(self) -> tf.Tensor:
+        """R of all epochs, float64 [epochs]."""
+        return tf.convert_to_tensor(self.shared_schedule.rates) if self._moves else self._fixed_rates
+
+    def evaluated(self, figures: Mapping[str, float]) -> None:
+        if self._moves:
+            self.shared_schedule.tell(figures[validation_column(self.peers)])
 
     @classmethod
     def metric_columns(cls) -> tuple[str, ...]:
@@ -134,6 +150,11 @@ class SelectingMethod(NoisyLabelMethod):
         weights = own_part(tf.add_n(chosen) / self.peers, losses[0])
         shown = Weighting(weights, weights, tf.constant(0.0))
         return self.finish_step(batch, tf.add_n(logits) / self.peers, tf.add_n(losses) / self.peers, shown)
+
+
+def validation_column(peers: int) -> str:
+    """The column of metrics.csv that a schedule is searched by: validation accuracy, the mean of several networks."""
+    return "eval_validation_accuracy" + ("_peer_mean" if peers > 1 else "")
 
 
 def smallest(losses: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
@@ -55,7 +55,7 @@ def run(plan: Plan, workers: int = 1, seeds: Sequence[int] = (), stream: TextIO 
         finally:
             turn.release()
         if not is_over(studies.grouped(study.get_trials(deepcopy=False)), plan):
-            with _stopped_by_sigterm():
+            with stopped_by_sigterm():
                 _search(plan, study, workers, out)
     result = summary.write(plan, study, seeds)
     if seeds and workers:
@@ -63,15 +63,15 @@ def run(plan: Plan, workers: int = 1, seeds: Sequence[int] = (), stream: TextIO 
         if not lock.acquire(wait=False):
             print("another command trains the best trial anew and will write the report", file=out, flush=True)
             return result
-        with _stopped_by_sigterm():
-            _retrain(plan, study, seeds, workers, out)
+        with stopped_by_sigterm():
+            _retrain_best(plan, study, seeds, workers, out)
         result = summary.write(plan, study, seeds)
         lock.release()
     return result
 
 
 @contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
+def stopped_by_sigterm() -> Iterator[None]:
     """SIGTERM ends the search as Ctrl-C does: in order."""
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -142,33 +142,51 @@ def _end(processes: Sequence[subprocess.Popen[Any]]) -> None:
         process.wait()
 
 
-def _retrain(plan: Plan, study: optuna.Study, seeds: Sequence[int], at_once: int, out: TextIO) -> None:
-    """Trains with the best trial's numbers at full length, several seeds at a time; finished ones stay as they are.
+def _retrain_best(plan: Plan, study: optuna.Study, seeds: Sequence[int], at_once: int, out: TextIO) -> None:
+    number, trial = summary.Found.of(plan, study).best
+    folders = {seed: summary.retrained_folder(plan, number, seed) for seed in seeds}
+    flags = {seed: plan.proposals().flags(trial.params, folder, plan.epochs) for seed, folder in folders.items()}
+    retrain(plan, f"trial {number}", folders, flags, at_once, out)
+
+
+def retrain(
+    plan: Plan,
+    what: str,
+    folders: Mapping[int, Path],
+    flags: Mapping[int, Sequence[str]],
+    at_once: int,
+    out: TextIO,
+) -> None:
+    """Trains what was found at full length, several seeds at a time; finished ones stay as they are.
+
+    Args:
+        plan: of the search.
+        what: is trained, in a few words.
+        folders: of each seed, the run folder is below.
+        flags: of each seed.
+        at_once: how many.
+        out: where to say so.
 
     Raises:
         TrialFailed: a training failed.
     """
-    number, trial = summary.Found.of(plan, study).best
-    left = list(seeds)
+    left = list(folders)
     running: dict[int, subprocess.Popen[bytes]] = {}
-    locks = {seed: Lock(summary.retrained_folder(plan, number, seed) / ".running") for seed in seeds}
+    locks = {seed: Lock(folder / ".running") for seed, folder in folders.items()}
     try:
         while left or running:
             while left and len(running) < at_once:
                 seed = left.pop(0)
-                folder = summary.retrained_folder(plan, number, seed)
-                run = folder / objective.RUN
-                if not locks[seed].acquire(
-                    wait=False
-                ):  # a training whose command was killed goes on, and is waited for
+                run = folders[seed] / objective.RUN
+                # A training whose command was killed goes on, and is waited for.
+                if not locks[seed].acquire(wait=False):
                     left.append(seed)
                     break
                 if (run / "result.json").is_file():
                     locks[seed].release()
                     continue
-                print(f"training trial {number} anew, seed {seed}: {run}", file=out, flush=True)
-                flags = plan.proposals().flags(trial.params, folder, plan.epochs)
-                running[seed] = objective.start(plan, [*flags, f"--seed={seed}"], run, locks[seed].inherited)
+                print(f"training {what} anew, seed {seed}: {run}", file=out, flush=True)
+                running[seed] = objective.start(plan, [*flags[seed], f"--seed={seed}"], run, locks[seed].inherited)
             for seed, process in list(running.items()):
                 code = process.poll()
                 if code is None:
@@ -176,9 +194,8 @@ def _retrain(plan: Plan, study: optuna.Study, seeds: Sequence[int], at_once: int
                 del running[seed]
                 locks[seed].release()
                 if code:
-                    log = summary.retrained_folder(plan, number, seed) / objective.LOG
-                    reason = objective.last_line(log) or f"exit code {code}"
-                    raise objective.TrialFailed(f"training trial {number} anew with seed {seed} failed: {reason}")
+                    reason = objective.last_line(folders[seed] / objective.LOG) or f"exit code {code}"
+                    raise objective.TrialFailed(f"training {what} anew with seed {seed} failed: {reason}")
             time.sleep(POLL)
     finally:
         _end(list(running.values()))

@@ -135,7 +135,8 @@ class ProductDistribution:
             c = c + 1
         flat = (a == 1) & (b == 1)
         a, b = a + flat, b + flat
-        return np.concatenate([(c - 1) / (c.sum() - self.simplex) if self.simplex else c, (a - 1) / (a + b - 2)])
+        found = np.concatenate([(c - 1) / (c.sum() - self.simplex) if self.simplex else c, (a - 1) / (a + b - 2)])
+        return np.clip(found, 0.0, 1.0)  # rounding may lead beyond 1 where all others are 1
 
     def bounded(self, theta: npt.ArrayLike, least: float) -> Array:
         """theta with no number below ``least``, and no Beta or Dirichlet whose numbers sum to more than 1e5.

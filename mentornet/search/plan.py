@@ -14,6 +14,8 @@ from mentornet.search.sampler import StochasticRelaxationSampler, optuna
 
 RELAXATIONS = newton.KINDS
 SAMPLERS = (*RELAXATIONS, "random", "tpe", "hyperband", "grid")
+SHARING = "asng"
+"""The sampler that is no search of many trainings but one whose weights all samples share, see ``weight_sharing``."""
 SCORES = ("last", "mean_last_10", "best")
 
 
@@ -29,7 +31,7 @@ class Plan:
         trial_flags: what shortens it.
         training: the settings of a trial that decide its result, by name.
         space: text of --space.
-        sampler: one of SAMPLERS.
+        sampler: one of SAMPLERS, or SHARING.
         samples: K, trials a generation.
         trials: how many in all.
         utilities: what counts of a trial's score, see ``newton.Settings``.

@@ -54,7 +54,7 @@ def draw(
             plan.folder / "schedule.png",
             chosen.schedule(trial.params, epochs),
             others,
-            [_curves(plan, run) for run in shown],
+            [curves(plan, run) for run in shown],
             f"{plan.study}: R(t) of trial {number}, {chosen.title}",
         )
         names.append("schedule.png")
@@ -145,7 +145,8 @@ def marginals(space: Space, theta: np.ndarray) -> dict[str, tuple[float, float]]
     return dict(zip(space.names(), ((float(a), float(b)) for a, b in pairs), strict=True))
 
 
-def _curves(plan: Plan, run: Path) -> dict[str, np.ndarray]:
+def curves(plan: Plan, run: Path) -> dict[str, np.ndarray]:
+    """The learning curves of a training by what they are measured on, float64 [evaluations] each."""
     columns = {"test": plan.test_column, "validation": plan.column, "given labels (training)": "train_accuracy"}
     return {name: objective.accuracies(run, column) for name, column in columns.items()}
 

@@ -170,7 +170,7 @@ def schedules(text: str, horizon: int) -> Schedules:
         ValueError: no such space or option.
     """
     name, _, rest = text.partition(":")
-    options = {key: _literal(value) for key, value in _assignments(name, rest)} if rest else {}
+    options = {key: spaces.literal(value) for key, value in _assignments(name, rest)} if rest else {}
     try:
         return Schedules(spaces.get(name, **options), horizon)
     except ValueError as error:
@@ -234,13 +234,3 @@ def _range(shown: str, text: str, whole: bool) -> optuna.distributions.BaseDistr
         raise ValueError(f"{shown}: a logarithmic scale begins above 0")
     kind = optuna.distributions.IntDistribution if whole else optuna.distributions.FloatDistribution
     return kind(*ends, log=bool(scale))
-
-
-def _literal(text: str) -> Any:
-    """A number where the text is one."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text

@@ -122,6 +122,29 @@ class Single(Space):
         return bases.basis(number, np.asarray(t, np.float64), horizon, values[-4:])
 
 
+def read(text: str) -> Space:
+    """The space of a text such as paper, or rbf:variant=code,units=3.
+
+    Raises:
+        ValueError: it cannot be read; see ``get``.
+    """
+    name, _, rest = text.partition(":")
+    options = dict(part.partition("=")[::2] for part in rest.split(",")) if rest else {}
+    if not all(options.values()):
+        raise ValueError(f"{text!r}: expected a search space with its options, as in rbf:variant=code")
+    return get(name, **{key: literal(value) for key, value in options.items()})
+
+
+def literal(text: str) -> int | float | str:
+    """A number where the text is one."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
 _SPACES: dict[str, Callable[..., Space]] = {
     "paper": Paper,
     "code": Code,

@@ -158,7 +158,7 @@ def write(plan: Plan, study: optuna.Study, seeds: Sequence[int] = ()) -> dict[st
         "theta": None if theta is None else theta,
         "retrained": [{"seed": seed, **figures(plan, run)} for seed, run in runs.items()],
     }
-    result["test"] = _statistics(result["retrained"])
+    result["test"] = statistics_of(result["retrained"])
     if isinstance(chosen, proposals.Schedules):
         proposals.write_schedule(folder / proposals.SCHEDULE_FILE, chosen.schedule(trial.params))
         files.write_json(folder / CARD, card(plan, result))
@@ -206,33 +206,36 @@ def report(plan: Plan, result: Mapping[str, Any], pictures: Sequence[str]) -> st
         "",
         "| | |",
         "| --- | ---: |",
-        *(f"| {name} | {_shown(value)} |" for name, value in result["best"].items()),
+        *(f"| {name} | {shown(value)} |" for name, value in result["best"].items()),
         "",
     ]
+    return "\n".join([*lines, *retrained_lines(result), *(f"![{name}]({name})" for name in pictures), ""])
+
+
+def retrained_lines(result: Mapping[str, Any]) -> list[str]:
+    """What a report says of the trainings at full length."""
+    lines: list[str] = []
     if result["retrained"]:
         lines += [
             "Trained anew at full length, accuracy on the test images, which chose nothing:",
             "",
             "| seed | last | mean of last 10 | best |",
             "| --- | ---: | ---: | ---: |",
-            *(
-                f"| {run['seed']} | {' | '.join(_percent(run[name]) for name in _TEST)} |"
-                for run in result["retrained"]
-            ),
-            f"| mean | {' | '.join(_percent(result['test'][name]) for name in _TEST)} |",
+            *(f"| {run['seed']} | {' | '.join(percent(run[name]) for name in _TEST)} |" for run in result["retrained"]),
+            f"| mean | {' | '.join(percent(result['test'][name]) for name in _TEST)} |",
             "",
             "The best of all epochs is itself a choice by the test images; it is there because the paper reports it.",
             "",
         ]
     else:
         lines += ["Not trained anew yet.", ""]
-    return "\n".join([*lines, *(f"![{name}]({name})" for name in pictures), ""])
+    return lines
 
 
 _TEST = ("accuracy_last", "accuracy_mean_last_10", "accuracy_best")
 
 
-def _statistics(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def statistics_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Mean and standard deviation over seeds."""
     found: dict[str, Any] = {"seeds": len(runs)}
     for name in _TEST:
@@ -250,9 +253,11 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A number with four digits, anything else as it is."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share as a number of percent with two digits; nothing for None."""
     return "" if value is None else f"{100 * value:.2f}"

@@ -124,6 +124,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._inputs.check()
         row = self._row()
         self._inputs.check()  # an evaluation of which nothing could be read is none
+        self.model.evaluated(row)
         now = time.monotonic()
         if self._writer is not None:
             self._workdir.metrics.append_row(row)

@@ -1,4 +1,4 @@
-"""Momentum SGD and Adam as the papers' codes ran them, and their learning rates.
+"""Momentum SGD, Adam and RMSProp as the papers' codes ran them, and their learning rates.
 
 The step-wise rate is MentorNet's (ICML app. E.1), the linear decay Co-teaching's and S2E's. Weight decay is coupled:
 it is part of the loss, and so of the gradients that reach velocities and moments.
@@ -135,6 +135,56 @@ class Adam(keras.optimizers.Optimizer):
             config["beta_1"] = keras.optimizers.schedules.deserialize(config["beta_1"], custom_objects=custom_objects)
         made: Adam = super().from_config(config, custom_objects)
         return made
+
+
+@keras.saving.register_keras_serializable(package="mentornet")
+class RMSProp(keras.optimizers.Optimizer):
+    """RMSProp with PyTorch's conventions, the optimiser of S2E's figure 1(e) (Hinton et al., 2012).
+
+    v <- rho v + (1 - rho) g^2; w <- w - rate g / (sqrt(v) + epsilon), v = 0 at the start, without momentum. TensorFlow
+    1 begins at v = 1 with rho = 0.9 and has its epsilon, 1e-10, inside the root; Keras has it, 1e-7, inside, too.
+
+    Args:
+        learning_rate: a number or a Keras schedule of the step.
+        rho: in [0, 1).
+        epsilon: above 0.
+
+    Raises:
+        ValueError: a setting out of range.
+    """
+
+    def __init__(
+        self, learning_rate: Any = 0.01, rho: float = 0.99, epsilon: float = 1e-8, name: str = "RMSProp", **kwargs: Any
+    ):
+        super().__init__(name=name, **kwargs)
+        if not (0.0 <= rho < 1.0 and epsilon > 0.0):
+            raise ValueError(f"rho={rho:g} must lie in [0, 1) and epsilon={epsilon:g} be above 0")
+        self._learning_rate = self._build_learning_rate(learning_rate)
+        self.rho, self.epsilon = rho, epsilon
+
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
+        super().build(var_list)
+        if getattr(self, "_built", False):
+            return
+        self.squares = [self.add_variable_from_reference(model_variable=v, variable_name="v") for v in var_list]
+        self._built = True
+
+    def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
+        square = self.squares[self._index_dict[self._var_key(variable)]]
+        gradient = tf.cast(tf.convert_to_tensor(gradient), variable.dtype)
+        rho = tf.cast(self.rho, variable.dtype)
+        square.assign(rho * square + (1.0 - rho) * tf.square(gradient))
+        variable.assign_sub(tf.cast(self.learning_rate, variable.dtype) * gradient / (tf.sqrt(square) + self.epsilon))
+
+    def present_rate(self) -> tf.Tensor:
+        """The rate of the coming step; see ``MomentumSGD.present_rate``."""
+        return _present_rate(self)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        rate = self._serialize_hyperparameter(self._learning_rate)
+        config.update(learning_rate=rate, rho=self.rho, epsilon=self.epsilon)
+        return config
 
 
 @keras.saving.register_keras_serializable(package="mentornet")

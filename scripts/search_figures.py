@@ -1,0 +1,157 @@
+"""S2E's figures 3, 5 and 10 (Yao et al., ICML 2020) from finished runs, as csv and pictures.
+
+    python scripts/search_figures.py curves --runs small_loss=RUN co_teaching=RUN --output docs/results/s2e_mnist_sym50
+    python scripts/search_figures.py fit --output docs/results/s2e_figure10
+
+``curves`` writes OUTPUT.csv, a row a run with its test accuracies and its label precision, OUTPUT_curves.csv,
+a row an evaluation, and OUTPUT.png, figure 3 above figure 5. Of methods with two networks accuracies and precisions are
+the mean of both. ``fit`` approximates schedules of Co-teaching within the paper's space by least squares, figure 10.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+from mentornet import files, reading  # noqa: E402
+from mentornet.files import RunFolderError  # noqa: E402
+from mentornet.runs.metrics_table import MetricsTable  # noqa: E402
+from mentornet.search import fit, spaces  # noqa: E402
+
+EPOCHS = 200
+# (tau, t_k, c) of eq. 1 that the paper's own setting and the corners of its ranges have.
+TARGETS = ((0.5, 10, 1.0), (0.5, 100, 1.0), (0.5, 100, 0.5), (0.7, 60, 2.0))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("curves", "fit"))
+    parser.add_argument("--runs", nargs="*", default=[], help="NAME=RUNFOLDER of each run, for curves")
+    parser.add_argument("--output", type=Path, required=True, help="path of the files without their endings")
+    parser.add_argument("--title", default="", help="above the picture")
+    chosen = parser.parse_args(arguments)
+    pairs = [text.partition("=")[::2] for text in chosen.runs]
+    if bool(pairs) != (chosen.what == "curves") or not all(name and folder for name, folder in pairs):
+        parser.error("curves needs --runs as NAME=RUNFOLDER, and fit has none")
+    chosen.output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if chosen.what == "fit":
+            figure_10(chosen.output)
+        else:
+            figures_3_and_5(chosen.output, {name: Path(folder) for name, folder in pairs}, chosen.title)
+    except (ValueError, OSError, RunFolderError) as error:
+        parser.error(" ".join(str(error).split()))
+    print(chosen.output.with_suffix(".csv"))
+    return 0
+
+
+def curves(run: Path) -> dict[str, np.ndarray]:
+    """Of a run: "epoch", "accuracy" on the test images, "label_precision" (NaN if the method chooses nothing)."""
+    metrics = MetricsTable(run / "metrics.csv").read()
+    if not len(metrics["step"]):
+        raise ValueError(f"{run} has no evaluation")
+    result = reading.read_json(run / "result.json")
+    kept = [values for name, values in metrics.items() if name.startswith("label_precision")]
+    nothing = np.full(len(metrics["step"]), np.nan)
+    return {
+        "step": metrics["step"],
+        "share": metrics["step"] / float(result["steps"]),
+        "accuracy": metrics.get("eval_accuracy_peer_mean", metrics["eval_accuracy"]),
+        "label_precision": np.mean(kept, axis=0) if kept else nothing,
+    }
+
+
+def figures_3_and_5(output: Path, runs: Mapping[str, Path], title: str) -> None:
+    """Writes the curves of several runs, see the head of this file."""
+    found = {name: curves(run) for name, run in runs.items()}
+    rows, points = [], []
+    for name, curve in found.items():
+        accuracy, precision = curve["accuracy"], curve["label_precision"]
+        tail = slice(-max(1, round(len(accuracy) / 20)), None)  # the last 5% of the training: 10 of 200 epochs
+        figures = {
+            "accuracy_last": accuracy[-1],
+            "accuracy_mean_last_5_percent": accuracy[tail].mean(),
+            "accuracy_best": accuracy.max(),
+            "label_precision_last": precision[-1],
+        }
+        result = reading.read_json(runs[name] / "result.json")
+        facts = {key: result[key] for key in ("seed", "train_examples", "steps")}
+        rows.append({"method": name, **facts, **{key: _rounded(value) for key, value in figures.items()}})
+        for step, a, p in zip(curve["step"], accuracy, precision, strict=True):
+            points.append({"method": name, "step": int(step), "accuracy": _rounded(a), "label_precision": _rounded(p)})
+    _write(output.with_suffix(".csv"), rows)
+    _write(output.with_name(f"{output.name}_curves.csv"), points)
+    figure, (above, below) = _canvas(title, 2)
+    for k, (name, curve) in enumerate(found.items()):
+        style = {"color": f"C{k}", "lw": 1.6, "label": name}
+        above.plot(100 * curve["share"], 100 * curve["accuracy"], **style)
+        if np.isfinite(curve["label_precision"]).any():
+            below.plot(100 * curve["share"], 100 * curve["label_precision"], **style)
+    _finish(above, "", "test accuracy, % (figure 3)")
+    _finish(below, "training done, %", "label precision, % (figure 5)")
+    _save(figure, output.with_suffix(".png"))
+
+
+def figure_10(output: Path) -> None:
+    """Writes how close the paper's space comes to schedules of Co-teaching."""
+    space, co_teaching = spaces.get("paper"), spaces.get("co_teaching", variant="code")
+    rows = []
+    figure, axes = _canvas("Schedules of Co-teaching, and the closest ones of S2E's space (figure 10)", 1)
+    for k, (tau, length, exponent) in enumerate(TARGETS):
+        target = co_teaching.schedule([tau, length / EPOCHS, exponent / 2], EPOCHS)
+        found = fit.least_squares(space, target)
+        facts = {"tau": tau, "t_k": length, "c": exponent}
+        rows.append({**facts, "rmse": _rounded(found.rmse), "largest_difference": _rounded(found.largest)})
+        axes[0].plot(target, color=f"C{k}", lw=1.2, ls="--")
+        axes[0].plot(found.curve, color=f"C{k}", lw=1.8, label=f"tau {tau:g}, t_k {length:g}, c {exponent:g}")
+    _write(output.with_suffix(".csv"), rows)
+    _finish(axes[0], "epoch", "R(t); dashed: Co-teaching's")
+    _save(figure, output.with_suffix(".png"))
+
+
+def _rounded(value: float) -> float | str:
+    return round(float(value), 5) if np.isfinite(value) else ""
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _canvas(title: str, rows: int) -> tuple[Figure, list[Any]]:
+    figure = Figure(figsize=(7.6, 3.9 * rows), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, fontsize=11, fontweight="bold", wrap=True)
+    return figure, [figure.add_subplot(rows, 1, k + 1) for k in range(rows)]
+
+
+def _finish(axes: Any, xlabel: str, ylabel: str) -> None:
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.grid(axis="y", color="#e3e6e9", lw=0.8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with files.replacing(path) as stream:
+        figure.savefig(stream, format="png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
