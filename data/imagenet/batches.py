@@ -1,7 +1,7 @@
 """Batches of images that are read and decoded as they are needed, deterministic and resumable at any step.
 
 The same contract as `data.streams`: batch t is a function of (seed, stage, t) alone, with images float32
-[b, size, size, 3] in [-1, 1] and "index" as the position in the index passed here.
+[b, size, size, 3] (in [-1, 1] after slim's preprocessing) and "index" as the position in the index passed here.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class DiskStreams:
         unreadable: UnreadableLog,
         shard: tuple[int, int] = (0, 1),
         balanced: bool = False,
+        balanced_epochs: bool = False,
         most_steps: int | None = None,
     ) -> None:
         """Keeps names, places and labels as tensors on the host.
@@ -49,13 +50,16 @@ class DiskStreams:
           unreadable: where images that cannot be read are noted.
           shard: (i, k), i < k: this is worker i of k and gets rows i b/k to (i+1) b/k of every global batch.
           balanced: see `data.streams.MemoryStreams`.
+          balanced_epochs: likewise.
           most_steps: likewise.
 
         Raises:
           ValueError: arrays of another length, more images in a batch than there are, or a batch that k workers
             cannot share equally.
         """
-        self._orders = Orders(sources, seed=seed, shard=shard, balanced=balanced, most_steps=most_steps)
+        self._orders = Orders(
+            sources, seed=seed, shard=shard, balanced=balanced, balanced_epochs=balanced_epochs, most_steps=most_steps
+        )
         self._preprocessing, self._unreadable = preprocessing, unreadable
         self._arrays = {
             name: batching.on_host(
@@ -170,6 +174,7 @@ def evaluation_batches(
     unreadable: UnreadableLog,
     *,
     marked: bool = False,
+    preprocessing: Preprocessing | None = None,
 ) -> tf.data.Dataset:
     """Returns all images once, in order, not augmented; the last batch may be smaller.
 
@@ -180,6 +185,7 @@ def evaluation_batches(
       image_size: side in pixels.
       unreadable: where images that cannot be read are noted.
       marked: say of each image whether it could be read, too.
+      preprocessing: of which what it does in evaluation is done; None: slim's.
 
     Returns:
       Batches of "image", "label" and "index", and "readable", bool [b], if they are marked.
@@ -202,7 +208,8 @@ def evaluation_batches(
         batch = {"image": images[: stop - first], "label": tf.gather(given, places), "index": tf.cast(places, tf.int32)}
         return batch | ({"readable": found[: stop - first] >= 0} if marked else {})
 
-    reader = Reader(index, Preprocessing(image_size, distort=False), unreadable)
+    how = replace(preprocessing or Preprocessing(), image_size=image_size, distort=False)
+    reader = Reader(index, how, unreadable)
     unseeded = tf.zeros([chunk, 2], tf.int64)
     chunks = reader.images(tf.data.Dataset.range(0, n, chunk), chunk, positions, lambda _: unseeded)
     batches = (
