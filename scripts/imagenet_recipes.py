@@ -1,4 +1,4 @@
-"""Writes the recipes of train_imagenet.py: ICML tables 4 and 5, table 6 of the preprint, and small twins for a CPU.
+"""Writes the recipes of train_imagenet.py: ICML tables 4 and 5, table 6 of the preprint, small twins, list_recipes.py.
 
     python scripts/imagenet_recipes.py          # writes the files; a test holds that they are what this script gives
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import recipe_files
+from scripts import list_recipes, recipe_files
 from scripts.recipe_files import FOLDER
 
 SCRIPT = "train_imagenet.py"
@@ -164,7 +164,7 @@ def twins() -> list[recipe_files.File]:
 
 def recipes() -> list[recipe_files.File]:
     """(path from the repository's root, content) of every recipe this script writes."""
-    return [*full_scale(), *twins()]
+    return [*full_scale(), *twins(), *list_recipes.recipes()]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@
 Layouts: slim and tfds (ImageNet as TFRecords), folders (ImageNet as folders), webvision, clothing1m, isic2019, list. A
 picture of class c is c's own colour pattern with another colour and noise of its own, so that a small student can learn
 the classes. In the layouts webvision and clothing1m a share of the training images shows another class than its label
-says, as in the real ones; these two lesser known data sets have 14 and 8 classes always, and unequally many images.
+says, as in the real ones. clothing1m and isic2019 always have 14 and 8 classes, and unequally many images of them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ The same contract as `data.streams`: batch t is a function of (seed, stage, t) a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +40,7 @@ class DiskStreams:
         balanced: bool = False,
         balanced_epochs: bool = False,
         most_steps: int | None = None,
+        undistorted: Collection[str] = (),
     ) -> None:
         """Keeps names, places and labels as tensors on the host.
 
@@ -52,6 +53,7 @@ class DiskStreams:
           balanced: see `data.streams.MemoryStreams`.
           balanced_epochs: likewise.
           most_steps: likewise.
+          undistorted: sources whose images are always treated as in evaluation.
 
         Raises:
           ValueError: arrays of another length, more images in a batch than there are, or a batch that k workers
@@ -60,7 +62,7 @@ class DiskStreams:
         self._orders = Orders(
             sources, seed=seed, shard=shard, balanced=balanced, balanced_epochs=balanced_epochs, most_steps=most_steps
         )
-        self._preprocessing, self._unreadable = preprocessing, unreadable
+        self._preprocessing, self._unreadable, self._undistorted = preprocessing, unreadable, frozenset(undistorted)
         self._arrays = {
             name: batching.on_host(
                 len(source.images),
@@ -106,7 +108,8 @@ class DiskStreams:
         for number, kind in enumerate(stream.views):
             if kind == "strong":
                 raise ValueError("Strong views exist for images in memory, not for those read from the disk.")
-            how = self._preprocessing if kind == "weak" else replace(self._preprocessing, distort=False)
+            distort = self._preprocessing.distort and kind == "weak" and stream.source not in self._undistorted
+            how = replace(self._preprocessing, distort=distort)
             reader = Reader(self._orders.sources[stream.source].images, how, self._unreadable)
             views.append(_View(reader, order, chosen(stream), seed, number).batches(start_step, num_steps))
 

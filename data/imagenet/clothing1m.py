@@ -76,7 +76,6 @@ def load(data_dir: str | os.PathLike[str]) -> StreamedDataset:
         test=index(keys["clean_test"], clean, True),
         class_names=_names(root / NAMES_FILE),
         clean=index(keys["clean_val"], clean, True),
-        image_size=224,
     )
 
 

@@ -58,7 +58,7 @@ def load(data_dir: str | os.PathLike[str], test_list: str | os.PathLike[str] | N
         raise ValueError(f"{truth} leaves no training image of the class {CLASSES[missing[0]]}.")
     files = file_names([f"{folder}/{name}.jpg" for name in names])
     every = ImageIndex(root, files, labels, np.arange(len(names), dtype=np.int64))
-    return StreamedDataset("isic2019", every.take(rest), every.take(test), CLASSES, image_size=224)
+    return StreamedDataset("isic2019", every.take(rest), every.take(test), CLASSES)
 
 
 def test_positions(count: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 """What the papers that are compared on Clothing1M, ISIC 2019 and WebVision-mini do with images, as torchvision does it.
 
 clothing1m   (DivideMix, L2B) the shorter side is resized to 256, 224 x 224 are cut out at random and mirrored half of
-             the time; for evaluation the centre is cut out; pixels by Clothing1M's own mean and deviation
+             the time; for evaluation, and of the clean set, the centre is cut out; pixels by Clothing1M's own mean and
+             deviation
 webvision    (DivideMix's released code) likewise, with 227 of 256 pixels and ImageNet's mean and deviation
 isic2019     (L2B's released code) mirrored half of the time, turned by any angle (black comes in at the corners), a
              part of 30% to 100% of the area with an aspect ratio of 3/4 to 4/3 resized to a square; for evaluation the
@@ -30,15 +31,22 @@ _DRAWS = 4 + 2 * _ATTEMPTS  # where (2), mirrored or not, an angle; areas and as
 
 @dataclass(frozen=True)
 class Way:
-    """One paper's way: the shorter side over the cut square's (None: turned, see above), mean and deviation."""
+    """One paper's way.
+
+    Attributes:
+      resized: the shorter side over the cut square's; None: turned, see above.
+      mean, deviation: of pixels in [0, 1], by red, green and blue.
+      distorts_clean: whether the images of a clean set are distorted as other training images.
+    """
 
     resized: float | None
     mean: Three
     deviation: Three
+    distorts_clean: bool = True
 
 
 WAYS: Mapping[str, Way] = {
-    "clothing1m": Way(256 / 224, *_CLOTHING),
+    "clothing1m": Way(256 / 224, *_CLOTHING, distorts_clean=False),
     "webvision": Way(256 / 227, *_IMAGENET),
     "isic2019": Way(None, *_IMAGENET),
 }

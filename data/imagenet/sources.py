@@ -35,7 +35,7 @@ def load(
     test_list: Path | None = None,
     index_dir: Path | None = None,
     background: bool = False,
-    image_size: int = 299,
+    image_size: int | None = None,
 ) -> StreamedDataset:
     """Finds the images of a data set; none is opened.
 
@@ -48,7 +48,8 @@ def load(
       test_list: likewise; None means test.csv. Of isic2019 the names of the test images.
       index_dir: where indexes of TFRecords are kept, None means the user's cache folder.
       background: put slim's unused background class in front, so that ImageNet has 1,001.
-      image_size: side in pixels of the squares the images are turned into when they are read.
+      image_size: side in pixels of the squares the images are turned into when they are read; None: 299, or 224 of
+        clothing1m and isic2019.
 
     Raises:
       FileNotFoundError: a folder, a file list, a class map or a shard that is not there.
@@ -72,5 +73,5 @@ def load(
         mini = name == "webvision_mini"
         parts = webvision_parts or (webvision.PARTS[:1] if mini else webvision.PARTS)
         dataset = webvision.load(data_dir, mini=mini, parts=parts, ilsvrc_dir=ilsvrc_dir, index_dir=index_dir)
-    dataset = dataclasses.replace(dataset, image_size=image_size)
+    dataset = dataclasses.replace(dataset, image_size=image_size or IMAGE_SIZES.get(name, 299))
     return dataset.with_background() if background else dataset

@@ -80,7 +80,7 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
         test_list=config.test_list,
         index_dir=config.index_dir,
         background=config.background_class,
-        image_size=_side(config),
+        image_size=config.image_size,
     )
     clean = () if dataset.clean is None else (dataset.clean,)
     for index in (dataset.train, dataset.test, *dataset.more_tests.values(), *clean):
@@ -131,6 +131,10 @@ def preprocessing(config: ImagenetDataConfig) -> Preprocessing:
     return Preprocessing(_side(config), distort, cast(Colour, config.colour_distortion))
 
 
+def _distorts_clean(config: ImagenetDataConfig) -> bool:
+    return config.preprocessing not in published.WAYS or published.WAYS[config.preprocessing].distorts_clean
+
+
 def _side(config: ImagenetDataConfig) -> int:
     return config.image_size or sources.IMAGE_SIZES.get(config.dataset_name, 299)
 
@@ -159,6 +163,7 @@ def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distrib
         balanced=config.clean.balanced_batches,
         balanced_epochs=config.clean.balanced_epochs,
         most_steps=data.max_batches_per_epoch,
+        undistorted=() if _distorts_clean(data) else ("clean",),
     )
 
     def ordered(positions: np.ndarray | None) -> tf.data.Dataset:

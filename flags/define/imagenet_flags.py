@@ -172,7 +172,27 @@ def config() -> ImagenetConfig:
         given.append(f"--validation={shared.data.validation}")
     if given:
         raise ValueError(f"{given[0]} needs images that are held in memory: use train_cifar.py for it")
+    _check_weights(shared.student.name)
     return ImagenetConfig(**{**fields, "data": _data_config(shared.data)})
+
+
+_WEIGHT_FILES = {"resnet18": (".npz", ".safetensors"), "resnet50": (".h5", ".hdf5")}
+
+
+def _check_weights(student: str) -> None:
+    """Refuses ImageNet weights for a student that has none, or in a form that it does not have them in."""
+    file = _WEIGHTS.value
+    if file is None:
+        return
+    if student not in _WEIGHT_FILES:
+        raise ValueError(
+            f"--imagenet_weights={file}: there are weights for {' and '.join(_WEIGHT_FILES)}, not for {student}"
+        )
+    if not file.endswith(_WEIGHT_FILES[student]):
+        raise ValueError(
+            f"--imagenet_weights={file}: those of {student} are in a file {' or '.join(_WEIGHT_FILES[student])}, see "
+            "docs/image_lists.md"
+        )
 
 
 def _data_config(shared: DataConfig) -> ImagenetDataConfig:
