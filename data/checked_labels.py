@@ -40,16 +40,37 @@ def read(path: str | os.PathLike[str], split: Split, class_names: Sequence[str])
       ValueError: another kind of file, an image that is not among the training images, a label that is no class, or
         two labels of one image.
     """
+    chosen, labels = positions_and_labels(path, split.ids, split.paths, class_names)
+    return CleanSet(split.images[chosen], labels, split.ids[chosen])
+
+
+def positions_and_labels(
+    path: str | os.PathLike[str], ids: np.ndarray, paths: Sequence[str] | None, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads which of n images were checked, wherever they are.
+
+    Args:
+      path: the csv.
+      ids: int64 [n], the index of each.
+      paths: their n names; None if they have none.
+      class_names: the name of every class.
+
+    Returns:
+      Positions int64 [k], ascending, and labels int32 [k].
+
+    Raises:
+      FileNotFoundError, ValueError: see `read`.
+    """
     file = Path(path).expanduser()
-    by_path, rows = _rows(file, split.paths is not None)
-    positions = {str(name): row for row, name in enumerate((split.paths or ()) if by_path else split.ids.tolist())}
+    by_path, rows = _rows(file, paths is not None)
+    positions = {str(name): row for row, name in enumerate((paths or ()) if by_path else ids.tolist())}
     classes = _classes(class_names)
     found: dict[int, int] = {}
     for number, image, label in rows:
         name = PurePath(image).as_posix() if by_path else image.lstrip("0") or "0"
         if name not in positions:
-            known = f"such as {next(iter(positions))}" if by_path else f"{split.ids.min()} to {split.ids.max()}"
-            if not by_path and np.ptp(split.ids) >= len(split):
+            known = f"such as {next(iter(positions))}" if by_path else f"{ids.min()} to {ids.max()}"
+            if not by_path and np.ptp(ids) >= len(ids):
                 known += ", not all of these: samples.csv of a run has them in the column index"
             raise ValueError(
                 f"Line {number} of {file} names {image!r}, which is none of the training images ({known})."
@@ -65,8 +86,7 @@ def read(path: str | os.PathLike[str], split: Split, class_names: Sequence[str])
                 f"{class_names[found[position]]}."
             )
     chosen = np.array(sorted(found), np.int64)
-    labels = np.array([found[position] for position in sorted(found)], np.int32)
-    return CleanSet(split.images[chosen], labels, split.ids[chosen])
+    return chosen, np.array([found[position] for position in sorted(found)], np.int32)
 
 
 def _classes(names: Sequence[str]) -> dict[str, int]:

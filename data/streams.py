@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from data import auto_augment, batching, seeding
 from data.augmentation import Augmentation, crop_and_flip, standardised
-from data.order import GENERATOR, BalancedOrder, EpochOrder, RepeatedOrder, step_numbers
+from data.order import GENERATOR, BalancedEpochs, BalancedOrder, EpochOrder, RepeatedOrder, step_numbers
 
 GIVEN = "given"
 TRAINING = "training"
@@ -91,12 +91,13 @@ class Orders:
         seed: int,
         shard: tuple[int, int] = (0, 1),
         balanced: bool = False,
+        balanced_epochs: bool = False,
         most_steps: int | None = None,
     ) -> None:
         """Keeps the settings; see `MemoryStreams`."""
         self.sources, self._seed, self._shard = sources, seed, shard
         self._labels = {name: np.asarray(source.labels, np.int32) for name, source in sources.items()}
-        self._balanced, self._most_steps = balanced, most_steps
+        self._balanced, self._balanced_epochs, self._most_steps = balanced, balanced_epochs, most_steps
         for name in sources:  # refuses impossible batches before any work
             self.order(GIVEN, _Whole(name), None)
 
@@ -120,10 +121,11 @@ class Orders:
         count, size = len(labels) if positions is None else len(positions), stream.size or source.batch_size
         seed, most = self.seed(name, stage), self._most_steps
         balanced = self._balanced and stream.source == TRAINING if stream.balanced is None else stream.balanced
-        if balanced:
+        epochs = self._balanced_epochs and stream.source == TRAINING and stream.balanced is None
+        if balanced or epochs:
             given = labels if positions is None else labels[positions]
-            few = positions is not None
-            return BalancedOrder(given, size, seed, self._shard, what=source.what, most_steps=most, may_repeat=few)
+            few, drawn = positions is not None, BalancedEpochs if epochs else BalancedOrder
+            return drawn(given, size, seed, self._shard, what=source.what, most_steps=most, may_repeat=few)
         kind = RepeatedOrder if positions is not None and count < size else EpochOrder
         return kind(count, size, seed, self._shard, what=source.what, most_steps=most)
 
@@ -139,6 +141,7 @@ class MemoryStreams:
         augmentation: Augmentation,
         shard: tuple[int, int] = (0, 1),
         balanced: bool = False,
+        balanced_epochs: bool = False,
         most_steps: int | None = None,
     ) -> None:
         """Keeps the images.
@@ -149,13 +152,16 @@ class MemoryStreams:
           augmentation: of the views "weak" and "strong".
           shard: (i, k), i < k: this is worker i of k and gets rows i b/k to (i+1) b/k of every global batch.
           balanced: whether streams of training images that do not say draw every class equally often.
+          balanced_epochs: the same, but exactly so in every epoch and without repetition, as far as that goes.
           most_steps: an epoch, which visits no image twice, ends after so many batches; None: when no batch is left.
 
         Raises:
           ValueError: arrays that do not belong together, more images in a batch than there are, or a batch that k
             workers cannot share equally.
         """
-        self._orders = Orders(sources, seed=seed, shard=shard, balanced=balanced, most_steps=most_steps)
+        self._orders = Orders(
+            sources, seed=seed, shard=shard, balanced=balanced, balanced_epochs=balanced_epochs, most_steps=most_steps
+        )
         self._arrays = {
             name: batching.images_on_host(
                 source.images,

@@ -86,7 +86,7 @@ def config() -> Config:
     facts = RunFacts(
         run.max_steps,
         student.weight_decay,
-        clean.balanced_batches,
+        clean.balanced_batches or clean.balanced_epochs,
         asynchronous,
         student.optimizer,
         run.num_epochs,

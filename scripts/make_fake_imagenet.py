@@ -3,14 +3,16 @@
     python scripts/make_fake_imagenet.py --layout=webvision --output_dir=fake/webvision
     python scripts/make_fake_imagenet.py --layout=slim --output_dir=fake/imagenet
 
-Layouts: slim and tfds (ImageNet as TFRecords), folders (ImageNet as folders), webvision, list. A picture of class c is
-c's own colour pattern with another colour and noise of its own, so that a small student can learn the classes. In the
-webvision layout a share of the training images shows another class than its query asked for, as in the real one.
+Layouts: slim and tfds (ImageNet as TFRecords), folders (ImageNet as folders), webvision, clothing1m, isic2019, list. A
+picture of class c is c's own colour pattern with another colour and noise of its own, so that a small student can learn
+the classes. In the layouts webvision and clothing1m a share of the training images shows another class than its label
+says, as in the real ones. clothing1m and isic2019 always have 14 and 8 classes, and unequally many images of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import sys
 from collections.abc import Iterator
@@ -25,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mentornet import quiet
 
-LAYOUTS = ("slim", "tfds", "folders", "webvision", "list")
+LAYOUTS = ("slim", "tfds", "folders", "webvision", "clothing1m", "isic2019", "list")
+CLASSES = {"clothing1m": 14, "isic2019": 8}  # whatever is asked for
 QUERIES_PER_CLASS = 2
 _GRID = 4
 
@@ -57,7 +60,7 @@ def class_name(label: int) -> str:
 def jpeg(label: int, number: int, made: Made, split: str) -> bytes:
     """A picture of a class: its pattern of 4x4 fields, with one image's own brightness and noise, as JPEG."""
     pattern = np.random.default_rng([made.seed, 1, label]).integers(40, 216, (_GRID, _GRID, 3))
-    own = np.random.default_rng([made.seed, 2 if split == "train" else 3, number])
+    own = np.random.default_rng([made.seed, {"train": 2, "clean": 6}.get(split, 3), number])
     fields = Image.fromarray(pattern.astype(np.uint8)).resize((made.width, made.height), Image.Resampling.BICUBIC)
     pixels = np.asarray(fields, np.float64) + own.normal(0, 20, 3) + own.normal(0, 8, (made.height, made.width, 3))
     stream = io.BytesIO()
@@ -117,6 +120,50 @@ def write_webvision(folder: Path, made: Made) -> None:
     info["queries_synsets_map.txt"] = [f"{query + 1} {query // QUERIES_PER_CLASS + 1}" for query in queries]
     for name, lines in info.items():
         _write(folder / "info" / name, "".join(f"{line}\n" for line in lines).encode())
+
+
+def write_clothing1m(folder: Path, made: Made) -> None:
+    """The lists and images/ of Clothing1M; as many clean validation and clean training images as test images."""
+    made = dataclasses.replace(made, classes=CLASSES["clothing1m"])
+    rng = np.random.default_rng([made.seed, 7])
+    noisy: list[str] = []
+    clean: list[str] = []
+    keys: dict[str, list[str]] = {}
+    parts = (("noisy_train", "train", made.train), ("clean_val", "clean", made.test), ("clean_test", "test", made.test),
+             ("clean_train", "clean", made.test))  # fmt: skip
+    for place, (part, split, count) in enumerate(parts):
+        keys[part] = []
+        for number, shown in enumerate(uneven_labels(made, count, place)):
+            wrong = part == "noisy_train" and rng.random() < made.wrong
+            label = int(rng.integers(made.classes)) if wrong else int(shown)
+            key = f"images/{place}/{number % 3:02d}/{number},{place}.jpg"
+            # The second clean part has other numbers, hence other pictures.
+            own = number + (count if part == "clean_train" else 0)
+            _write(folder / key, jpeg(int(shown), own, made, split))
+            (noisy if part == "noisy_train" else clean).append(f"{key} {label}")
+            keys[part].append(key)
+    lists = {f"{part}_key_list.txt": lines for part, lines in keys.items()}
+    lists |= {"noisy_label_kv.txt": noisy, "clean_label_kv.txt": clean}
+    lists["category_names_eng.txt"] = [class_name(label) for label in range(made.classes)]
+    for name, lines in lists.items():
+        _write(folder / name, "".join(f"{line}\n" for line in lines).encode())
+
+
+def write_isic2019(folder: Path, made: Made) -> None:
+    """ISIC_2019_Training_GroundTruth.csv and ISIC_2019_Training_Input/*.jpg, of training and test images together."""
+    made = dataclasses.replace(made, classes=CLASSES["isic2019"])
+    lines = ["image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK"]
+    for number, label in enumerate(uneven_labels(made, made.train + made.test, 5)):
+        name = f"ISIC_{number:07d}" + ("_downsampled" if number % 7 == 0 else "")
+        _write(folder / "ISIC_2019_Training_Input" / f"{name}.jpg", jpeg(int(label), number, made, "train"))
+        lines.append(",".join([name, *("1.0" if c == label else "0.0" for c in range(made.classes + 1))]))
+    _write(folder / "ISIC_2019_Training_GroundTruth.csv", "".join(f"{line}\n" for line in lines).encode())
+
+
+def uneven_labels(made: Made, count: int, part: int) -> npt.NDArray[np.int64]:
+    """One label an image in random order: every class at least once, the second one three times as often as others."""
+    often = np.concatenate([np.arange(made.classes), [1, 1]])
+    return np.random.default_rng([made.seed, 8, part]).permutation(often[np.arange(count) % len(often)])
 
 
 def write_list(folder: Path, made: Made) -> None:
@@ -181,6 +228,8 @@ WRITERS = {
     "tfds": write_tfds,
     "folders": write_folders,
     "webvision": write_webvision,
+    "clothing1m": write_clothing1m,
+    "isic2019": write_isic2019,
     "list": write_list,
 }
 
@@ -199,7 +248,8 @@ def main() -> None:
         quiet.start_tensorflow()
     names = ("classes", "train", "test", "width", "height", "wrong", "seed")
     WRITERS[chosen.layout](chosen.output_dir, Made(**{name: getattr(chosen, name) for name in names}))
-    print(f"{chosen.train} training and {chosen.test} test images of {chosen.classes} classes in {chosen.output_dir}")
+    classes = CLASSES.get(chosen.layout, chosen.classes)
+    print(f"{chosen.train} training and {chosen.test} test images of {classes} classes in {chosen.output_dir}")
 
 
 if __name__ == "__main__":

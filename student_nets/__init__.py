@@ -205,15 +205,18 @@ def load_imagenet_weights(
     pixel_mean: Sequence[float] | None = None,
     pixel_std: Sequence[float] | None = None,
 ) -> bool:
-    """Sets the weights of a `resnet50` to those of a file in the HDF5 format of `keras.applications.ResNet50`.
+    """Sets the weights of a `resnet50` or a `resnet18` to those of a file.
 
-    Nothing is downloaded. The dense layer keeps its initial weights unless the file has one of the same shape.
-    There are no such weights for `resnet18`, nor for any other student here.
+    Of `resnet50` it has the HDF5 format of `keras.applications.ResNet50`, of `resnet18` it is an .npz or .safetensors
+    file with torchvision's arrays under torchvision's names (`student_nets.torchvision_weights`). Nothing is
+    downloaded. The dense layer keeps its initial weights unless the file has one of the same shape. No other student
+    here has such weights.
 
-    The weights are for pixels in [0, 255], blue first, from which (103.939, 116.779, 123.68) has been subtracted.
-    For images standardised otherwise give mean and deviation of red, green and blue of pixels in [0, 1], such as
-    ImageNet's (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225): the first convolution then takes (pixel - mean) / std,
-    red first. That is exact except at the border, where the padding is the mean and not the grey it was.
+    Those of `resnet50` are for pixels in [0, 255], blue first, from which (103.939, 116.779, 123.68) has been
+    subtracted, those of `resnet18` for pixels in [0, 1] standardised by ImageNet's mean (0.485, 0.456, 0.406) and
+    deviation (0.229, 0.224, 0.225), red first. For images standardised otherwise give mean and deviation of red, green
+    and blue of pixels in [0, 1]: the first layers then take (pixel - mean) / std, red first. That is exact except at
+    the border, where the padding is the mean and not the grey it was.
 
     Returns:
         Whether the dense layer's weights came from the file.
@@ -222,9 +225,9 @@ def load_imagenet_weights(
         FileNotFoundError: there is no such file.
         ValueError: another student, a file of another network, or arrays of another shape; the student is unchanged.
     """
-    return importlib.import_module(f"{__name__}.imagenet_weights").load(
-        student, path, pixel_mean=pixel_mean, pixel_std=pixel_std
-    )
+    torchvision = os.fspath(path).endswith((".npz", ".safetensors"))
+    module = importlib.import_module(f"{__name__}.{'torchvision_weights' if torchvision else 'imagenet_weights'}")
+    return bool(module.load(student, path, pixel_mean=pixel_mean, pixel_std=pixel_std))
 
 
 def _entry(name: str) -> _Entry:

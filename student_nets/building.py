@@ -241,7 +241,14 @@ def preactivation_unit(
 
 
 def postactivation_unit(
-    layers: LayerFactory, x: Symbolic, filters: int, strides: int, name: str, *, projection: bool = True
+    layers: LayerFactory,
+    x: Symbolic,
+    filters: int,
+    strides: int,
+    name: str,
+    *,
+    projection: bool = True,
+    padded: bool = False,
 ) -> Symbolic:
     """The basic unit of He et al. 2016 ("Deep residual learning", figure 2): the activation follows the addition.
 
@@ -253,11 +260,16 @@ def postactivation_unit(
         name: prefix of the names of the unit's layers; its output is the layer `name`_relu2.
         projection: shortcut by a 1x1 convolution and BN where the shape changes (option B) instead of every
             strides-th pixel and zero channels (option A).
+        padded: a convolution with strides sees a border of one zero on all sides, as in PyTorch, and not, as in
+            TensorFlow, at the bottom and on the right alone where the sides are even.
 
     Returns:
         [b, ceil(h / strides), ceil(w / strides), filters].
     """
-    residual = layers.conv(x, filters, 3, f"{name}_conv1", strides=strides)
+    residual, padding = x, "same"
+    if padded and strides > 1:
+        residual, padding = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x), "valid"
+    residual = layers.conv(residual, filters, 3, f"{name}_conv1", strides=strides, padding=padding)
     residual = layers.norm_activation(residual, name, "1")
     residual = layers.conv(residual, filters, 3, f"{name}_conv2")
     residual = layers.norm(residual, f"{name}_norm2")

@@ -66,8 +66,8 @@ def _places(student: keras.Model) -> Iterator[tuple[tuple[str, str], tf.Variable
     names = dict(_layer_names())
     if not set(names.values()) <= set(layers):
         raise ValueError(
-            f"keras.applications has ImageNet weights for ResNet50 but none for {student.name!r}; choose resnet50 or "
-            "train from scratch."
+            f"keras.applications has ImageNet weights for ResNet50 but none for {student.name!r}; choose resnet50, "
+            "give torchvision's arrays of resnet18 (.npz or .safetensors), or train from scratch."
         )
     for theirs, ours in names.items():
         for variable in layers[ours].weights:

@@ -1,7 +1,8 @@
 """`resnet18`, `resnet50`, `resnet18_cifar`: the networks of He et al. 2016 ("Deep residual learning", table 1).
 
 `resnet18` and `resnet50` start with a 7x7 convolution and a max pool, both halving the picture: L2B's students on
-Clothing1M and ISIC2019, DivideMix's on Clothing1M (there with ImageNet weights, see `imagenet_weights`).
+Clothing1M and ISIC2019, DivideMix's on Clothing1M (there with ImageNet weights: `imagenet_weights` for `resnet50`,
+`torchvision_weights` for `resnet18`, which therefore pads as PyTorch does).
 `resnet18_cifar` starts with a 3x3 convolution alone, for images of 32x32: C2D's student. Four stages; the unit is
 conv-BN-ReLU twice (or, in ResNet-50, a bottleneck of three) with the last ReLU behind the addition; shape-changing
 shortcuts are a 1x1 convolution and BN.
@@ -54,8 +55,10 @@ def build(
     )
 
     def unit(x: Symbolic, filters: int, strides: int, unit_name: str, *, stage: int, index: int) -> Symbolic:
-        make = _bottleneck_unit if bottleneck else building.postactivation_unit
-        return make(layers, x, filters, strides, unit_name)
+        if bottleneck:
+            return _bottleneck_unit(layers, x, filters, strides, unit_name)
+        # Where there are published weights, their borders are those of PyTorch.
+        return building.postactivation_unit(layers, x, filters, strides, unit_name, padded=large_images)
 
     image = building.image_input(input_shape)
     x = image

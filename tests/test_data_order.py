@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data.order import BalancedOrder, EpochOrder, RepeatedOrder, step_numbers
+from data.order import BalancedEpochs, BalancedOrder, EpochOrder, RepeatedOrder, step_numbers
 
 
 def found(order, steps, first=0):
@@ -91,6 +91,7 @@ def test_what_is_left_of_a_last_turn_is_any_of_the_images():
         lambda **given: EpochOrder(40, 12, 5, **given),
         lambda **given: RepeatedOrder(5, 12, 5, **given),
         lambda **given: BalancedOrder(np.arange(40) % 3, 12, 5, **given),
+        lambda **given: BalancedEpochs(np.arange(40) % 3, 12, 5, **given),
     ],
 )
 def test_shards_and_single_rows_are_parts_of_the_global_batch(make):
@@ -111,6 +112,29 @@ def test_a_balanced_order_draws_classes_alike_and_their_images_alike():
     assert np.all(np.abs(counts[[0, 2, 3]] - 1000) < 130)
     images = np.bincount(drawn, minlength=200)[195:]  # 200 each of the five of class 3
     assert np.abs(images - 200).max() < 5 * np.sqrt(1000 * 0.2 * 0.8) + 130 / 5
+
+
+def test_balanced_epochs_count_out_the_classes_and_are_drawn_anew():
+    """5 batches of 16 for 3 classes: 26 or 27 each; no image twice before all of its class came, of 4 all 6 times."""
+    given = np.array([0] * 180 + [2] * 40 + [3] * 4)
+    order = BalancedEpochs(given, 16, 1, most_steps=5)
+    assert order.steps_per_epoch == 5
+    epochs = found(order, 60).reshape(12, 80)
+    for epoch in epochs:
+        classes = np.bincount(given[epoch], minlength=4)
+        assert sorted(classes) == [0, 26, 27, 27]
+        assert classes[1] == 0
+        images = np.bincount(epoch, minlength=224)
+        assert images[:220].max() == 1
+        assert set(images[220:]) <= {6, 7}
+    assert len({tuple(epoch) for epoch in epochs}) == 12
+    assert len({frozenset(epoch) for epoch in epochs}) == 12
+    # Which class gets one less takes turns, and over the epochs all images of a class come alike: 12 of 27 / 180.
+    assert {int(np.argmin(np.bincount(given[e], minlength=4)[[0, 2, 3]])) for e in epochs} == {0, 1, 2}
+    often = np.bincount(epochs.ravel(), minlength=224)[:180]
+    assert abs(often.mean() - 12 * 26.67 / 180) < 0.05
+    assert (often == 0).mean() < 0.25  # (1 - 0.148)^12 = 0.146
+    np.testing.assert_array_equal(found(order, 7, first=23), epochs.reshape(60, 16)[23:30])
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ CHANGES = {
     "holdout_examples": (TRAIN, "--holdout_examples=70"),
     "holdout_criterion": ([*TRAIN, "--holdout_examples=70"], "--holdout_criterion=accuracy"),
     "balanced_batches": (TRAIN, "--balanced_batches"),
+    "balanced_epochs": (TRAIN, "--balanced_epochs"),
     # distribution
     "distribution_strategy": (TRAIN, "--distribution_strategy=parameter_server"),
     "tpu": ([*TRAIN, "--distribution_strategy=tpu"], "--tpu=here"),
@@ -125,6 +126,8 @@ CHANGES = {
 OF_IMAGENET = {
     "auxiliary_head": (IMAGENET, "--noauxiliary_head"),
     "colour_distortion": (IMAGENET, "--colour_distortion=full"),
+    "preprocessing": (IMAGENET, "--preprocessing=webvision"),
+    "imagenet_weights": ([*IMAGENET, "--studentnet=resnet50"], "--imagenet_weights=a.h5"),
     "background_class": (IMAGENET, "--nobackground_class"),
     "webvision_parts": ([*IMAGENET, "--dataset_name=webvision"], "--webvision_parts=google"),
     "ilsvrc_dir": ([*IMAGENET, "--dataset_name=webvision"], "--ilsvrc_dir=i"),

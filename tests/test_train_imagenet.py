@@ -179,6 +179,12 @@ def test_what_follows_from_other_flags():
     assert parse("--augmentation=none").data.augmentation == "none"
     given = parse("--learning_rate_boundaries=10,20")
     assert given.student.boundaries(5.0) == (10, 20)
+    for name in ("clothing1m", "isic2019"):
+        data = parse(f"--dataset_name={name}").data
+        assert (data.preprocessing, data.image_size, data.background_class) == (name, 224, False)
+    assert parse("--dataset_name=clothing1m", "--image_size=64").data.image_size == 64
+    assert parse("--dataset_name=clothing1m", "--method=l2b").clean.clean_source == "set"
+    assert "preprocessing" not in parse("--dataset_name=list").identity()  # folders of before go on
     both = parse("--dataset_name=webvision_mini", "--ilsvrc_dir=i")
     assert both.metric_columns()[-3:] == ("eval_ilsvrc_loss", "eval_ilsvrc_accuracy", "eval_ilsvrc_top5")
     where = [parse("--index_dir=a", "--max_unreadable=3").identity(), parse("--index_dir=b").identity()]
@@ -188,7 +194,7 @@ def test_what_follows_from_other_flags():
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--dataset_name=cifar10"], "use one of imagenet, webvision, webvision_mini, list, folder"),
+        (["--dataset_name=cifar10"], "use one of imagenet, webvision, webvision_mini, clothing1m, isic2019, list"),
         (["--data_dir="], "needs --data_dir"),
         (["--augmentation=cifar"], "use auto .slim's. or none"),
         (["--webvision_parts=bing", "--dataset_name=webvision"], "use google, flickr or both"),
@@ -196,7 +202,10 @@ def test_what_follows_from_other_flags():
         (["--ilsvrc_dir=x", "--dataset_name=list"], "--ilsvrc_dir belongs to"),
         (["--train_list=x.csv"], "--train_list belongs to --dataset_name=list"),
         (["--noise_type=human:worse"], "exist for CIFAR only"),
-        (["--method=l2rw", "--clean_examples=10"], "--method=l2rw needs images that are held in memory"),
+        (["--validation=test_half"], "--validation=test_half needs images that are held in memory"),
+        (["--method=l2rw", "--dataset_name=isic2019"], "--method=l2rw needs samples with true labels"),
+        (["--preprocessing=webvision", "--colour_distortion=full"], "part of slim's preprocessing, not of webvision's"),
+        (["--balanced_batches", "--balanced_epochs"], "both say how batches are drawn"),
         (["--holdout_examples=5"], "--holdout_examples needs images that are held in memory"),
         (["--num_epochs_per_decay=3", "--learning_rate_boundaries=1"], "both set the schedule"),
         (["--max_unreadable=-1"], "max_unreadable"),

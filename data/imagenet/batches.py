@@ -1,12 +1,12 @@
 """Batches of images that are read and decoded as they are needed, deterministic and resumable at any step.
 
 The same contract as `data.streams`: batch t is a function of (seed, stage, t) alone, with images float32
-[b, size, size, 3] in [-1, 1] and "index" as the position in the index passed here.
+[b, size, size, 3] (in [-1, 1] after slim's preprocessing) and "index" as the position in the index passed here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -38,7 +38,9 @@ class DiskStreams:
         unreadable: UnreadableLog,
         shard: tuple[int, int] = (0, 1),
         balanced: bool = False,
+        balanced_epochs: bool = False,
         most_steps: int | None = None,
+        undistorted: Collection[str] = (),
     ) -> None:
         """Keeps names, places and labels as tensors on the host.
 
@@ -49,14 +51,18 @@ class DiskStreams:
           unreadable: where images that cannot be read are noted.
           shard: (i, k), i < k: this is worker i of k and gets rows i b/k to (i+1) b/k of every global batch.
           balanced: see `data.streams.MemoryStreams`.
+          balanced_epochs: likewise.
           most_steps: likewise.
+          undistorted: sources whose images are always treated as in evaluation.
 
         Raises:
           ValueError: arrays of another length, more images in a batch than there are, or a batch that k workers
             cannot share equally.
         """
-        self._orders = Orders(sources, seed=seed, shard=shard, balanced=balanced, most_steps=most_steps)
-        self._preprocessing, self._unreadable = preprocessing, unreadable
+        self._orders = Orders(
+            sources, seed=seed, shard=shard, balanced=balanced, balanced_epochs=balanced_epochs, most_steps=most_steps
+        )
+        self._preprocessing, self._unreadable, self._undistorted = preprocessing, unreadable, frozenset(undistorted)
         self._arrays = {
             name: batching.on_host(
                 len(source.images),
@@ -102,7 +108,8 @@ class DiskStreams:
         for number, kind in enumerate(stream.views):
             if kind == "strong":
                 raise ValueError("Strong views exist for images in memory, not for those read from the disk.")
-            how = self._preprocessing if kind == "weak" else replace(self._preprocessing, distort=False)
+            distort = self._preprocessing.distort and kind == "weak" and stream.source not in self._undistorted
+            how = replace(self._preprocessing, distort=distort)
             reader = Reader(self._orders.sources[stream.source].images, how, self._unreadable)
             views.append(_View(reader, order, chosen(stream), seed, number).batches(start_step, num_steps))
 
@@ -170,6 +177,7 @@ def evaluation_batches(
     unreadable: UnreadableLog,
     *,
     marked: bool = False,
+    preprocessing: Preprocessing | None = None,
 ) -> tf.data.Dataset:
     """Returns all images once, in order, not augmented; the last batch may be smaller.
 
@@ -180,6 +188,7 @@ def evaluation_batches(
       image_size: side in pixels.
       unreadable: where images that cannot be read are noted.
       marked: say of each image whether it could be read, too.
+      preprocessing: of which what it does in evaluation is done; None: slim's.
 
     Returns:
       Batches of "image", "label" and "index", and "readable", bool [b], if they are marked.
@@ -202,7 +211,8 @@ def evaluation_batches(
         batch = {"image": images[: stop - first], "label": tf.gather(given, places), "index": tf.cast(places, tf.int32)}
         return batch | ({"readable": found[: stop - first] >= 0} if marked else {})
 
-    reader = Reader(index, Preprocessing(image_size, distort=False), unreadable)
+    how = replace(preprocessing or Preprocessing(), image_size=image_size, distort=False)
+    reader = Reader(index, how, unreadable)
     unseeded = tf.zeros([chunk, 2], tf.int64)
     chunks = reader.images(tf.data.Dataset.range(0, n, chunk), chunk, positions, lambda _: unseeded)
     batches = (

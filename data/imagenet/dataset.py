@@ -21,6 +21,7 @@ class StreamedDataset:
       class_names: the name of class c at position c.
       class_ids: WordNet ids of the classes in the same order, or empty where they are not known.
       more_tests: further splits to evaluate on, by a short name.
+      clean: images apart from both whose labels people checked, with these labels; None if the source has none.
       has_background: class 0 is slim's background class, which no image has.
       image_size: side in pixels of the squares the images are turned into when they are read.
     """
@@ -33,9 +34,11 @@ class StreamedDataset:
     more_tests: Mapping[str, ImageIndex] = field(default_factory=dict)
     has_background: bool = False
     image_size: int = 299
+    clean: ImageIndex | None = None
 
     def __post_init__(self) -> None:
-        for which, index in {"training": self.train, "test": self.test, **self.more_tests}.items():
+        clean = {} if self.clean is None else {"clean": self.clean}
+        for which, index in {"training": self.train, "test": self.test, **self.more_tests, **clean}.items():
             if not len(index):
                 raise ValueError(f"The data set {self.name} has no {which} images.")
             if index.labels.min() < 0 or index.labels.max() >= self.num_classes:
@@ -65,4 +68,5 @@ class StreamedDataset:
             class_ids=(BACKGROUND, *self.class_ids) if self.class_ids else (),
             more_tests={name: index.relabelled(index.labels + 1) for name, index in self.more_tests.items()},
             has_background=True,
+            clean=None if self.clean is None else self.clean.relabelled(self.clean.labels + 1),
         )

@@ -3,7 +3,8 @@
 list     <data_dir>/train.csv and <data_dir>/test.csv, each with a heading that names the columns `path` and `label`
          (more columns are ignored), or without a heading and with exactly these two; paths are relative to data_dir.
          Labels are integers 0..C-1, or names. MentorNet's v1 used such a subset of YFCC100M.
-folder   <data_dir>/train/<class>/* and <data_dir>/test/<class>/* (or val/, validation/)
+folder   <data_dir>/train/<class>/* and <data_dir>/test/<class>/* (or val/, validation/); images whose labels were
+         checked, if there are any, in <data_dir>/clean/<class>/*
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def load_folder(data_dir: str | os.PathLike[str]) -> StreamedDataset:
     if len(names) < 2:
         raise ValueError(f"{root / 'train'} has {len(names)} class folder(s), but 2 are needed; {_FOLDER_LAYOUT}.")
     test, _ = class_folders(root, test_name, names)
-    return StreamedDataset("folder", _untrusted(train), test, tuple(map(printable, names)))
+    clean = class_folders(root, "clean", names)[0] if (root / "clean").is_dir() else None
+    return StreamedDataset("folder", _untrusted(train), test, tuple(map(printable, names)), clean=clean)
 
 
 def class_folders(root: Path, part: str, names: Sequence[str] | None = None) -> tuple[ImageIndex, tuple[str, ...]]:

@@ -22,6 +22,7 @@ from data.limits import MOST_PIXELS
 from data.order import GENERATOR
 
 Colour = Literal["fast", "full", "none"]
+Three = tuple[float, float, float]
 COLOURS: tuple[Colour, ...] = ("fast", "full", "none")
 
 _AREA = (0.05, 1.0)
@@ -55,6 +56,15 @@ class Preprocessing:
         if self.colour not in COLOURS:
             raise ValueError(f"The colour distortion is {self.colour!r}, but may be {', '.join(COLOURS)}.")
 
+    @property
+    def pixels(self) -> tuple[Three, Three]:
+        """Mean m and deviation s, of red, green and blue: input is (p - m) / s of pixels p in [0, 1]."""
+        return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+
+    def __call__(self, encoded: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        """See `preprocessed`; the range of the values follows from `pixels`."""
+        return preprocessed(encoded, self, seeds)
+
 
 def preprocessed(encoded: tf.Tensor, how: Preprocessing, seeds: tf.Tensor) -> tf.Tensor:
     """Encoded images, strings [b] -> float32 [b, size, size, 3] in [-1, 1].
@@ -79,7 +89,7 @@ def preprocessed(encoded: tf.Tensor, how: Preprocessing, seeds: tf.Tensor) -> tf
 def _cut(encoded: tf.Tensor, seed: tf.Tensor, how: Preprocessing) -> tuple[tf.Tensor, tf.Tensor]:
     """A string scalar -> the resized crop, float32 [size, size, 3] in [0, 255], and random numbers for its colours."""
     if not how.distort:
-        return _resized(_decoded_window(encoded, _centre), how.image_size), tf.zeros([_DRAWS])
+        return _resized(decoded_window(encoded, _centre), how.image_size), tf.zeros([_DRAWS])
     draws = tf.random.stateless_uniform([_DRAWS], seed, alg=GENERATOR)
 
     def window(shape: tf.Tensor) -> tf.Tensor:
@@ -94,7 +104,7 @@ def _cut(encoded: tf.Tensor, seed: tf.Tensor, how: Preprocessing) -> tuple[tf.Te
         )
         return tf.concat([begin[:2], size[:2]], axis=0)
 
-    crop = _decoded_window(encoded, window)
+    crop = decoded_window(encoded, window)
     mirrored = tf.cond(draws[0] < 0.5, lambda: tf.reverse(crop, [1]), lambda: crop)
     return _resized(mirrored, how.image_size), draws
 
@@ -106,7 +116,7 @@ def _centre(shape: tf.Tensor) -> tf.Tensor:
     return tf.concat([begin, tf.cast(shape[:2], tf.int32) - 2 * begin], axis=0)
 
 
-def _decoded_window(encoded: tf.Tensor, window: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+def decoded_window(encoded: tf.Tensor, window: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """Decodes the part (row, column, height, width) that `window` chooses for a shape: uint8 [height, width, 3].
 
     An image of more than MOST_PIXELS is not decoded, which is an error as of one that cannot be.

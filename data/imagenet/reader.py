@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.imagenet.index import ImageIndex
-from data.imagenet.preprocessing import Preprocessing, preprocessed
+from data.imagenet.preprocessing import Preprocessing
 from data.imagenet.unreadable import UnreadableLog
 
 OfNumbers = Callable[[tf.Tensor], tf.Tensor]
@@ -90,7 +90,7 @@ class Reader:
                 lambda each: tf.map_fn(lambda i: tf.io.read_file(self._path(i)), each, fn_output_signature=tf.string)
             )
         # The zip ends with `once`; a record file that is gone alone would fail for ever.
-        return tf.data.Dataset.zip((once, encoded)).map(lambda i, data: (preprocessed(data, self._how, seeds), i))
+        return tf.data.Dataset.zip((once, encoded)).map(lambda i, data: (self._how(data, seeds), i))
 
     def _substituted(self, wanted: tf.Tensor, seed: tf.Tensor, spare: tf.Tensor | None) -> tf.data.Dataset:
         """One element: the image wanted, or the first spare one that can be decoded, or a grey one."""
@@ -105,7 +105,7 @@ class Reader:
         """(image, position) of those of the positions that can be decoded."""
 
         def decoded(position: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return preprocessed(data[tf.newaxis], self._how, seed[tf.newaxis])[0], position
+            return self._how(data[tf.newaxis], seed[tf.newaxis])[0], position
 
         if not self._places:
             return tried.map(lambda i: decoded(i, tf.io.read_file(self._path(i)))).ignore_errors()

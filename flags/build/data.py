@@ -131,7 +131,7 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
     """
     shard = place.input_shard
     train, noisy = loaded.train, loaded.labels
-    clean_size = _clean_batch_size(config, len(train if loaded.clean_set is None else loaded.clean_set), place.replicas)
+    clean_size = clean_batch_size(config, len(train if loaded.clean_set is None else loaded.clean_set), place.replicas)
     sources = {streams.TRAINING: Source(train.images, noisy.given, config.data.batch_size, noisy.is_clean)}
     if loaded.clean_set is not None:
         clean_set = loaded.clean_set
@@ -156,6 +156,7 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
             augmentation=pipeline.AUGMENTATIONS[config.data.augmentation],
             shard=shard,
             balanced=config.clean.balanced_batches,
+            balanced_epochs=config.clean.balanced_epochs,
             most_steps=config.data.max_batches_per_epoch,
         ),
         evaluation=evaluated(test),
@@ -192,7 +193,7 @@ def _evaluated(loaded: LoadedData, validation: str) -> tuple[Split, dict[str, Sp
     return test, {}
 
 
-def _clean_batch_size(config: Config, available: int, replicas: int) -> int:
+def clean_batch_size(config: Config, available: int, replicas: int) -> int:
     """Clean samples beside each batch; their number must not depend on the replicas, among which a run may move.
 
     Raises:

@@ -109,10 +109,11 @@ def method(
     curriculum = curricula.curriculum(config.method, loaded.dataset.num_classes, config.run.seed)
     updates = curricula.updates(config.method, loaded.train, loaded.labels, config.run.seed)
     weighing = kind(network, curriculum, updates=updates, **made)
-    if config.clean.balanced_batches and weighing.keeps_values_per_sample:
+    balanced = "batches" if config.clean.balanced_batches else "epochs" if config.clean.balanced_epochs else None
+    if balanced is not None and weighing.keeps_values_per_sample:
         raise ValueError(
-            f"--balanced_batches may draw a sample twice, but the curriculum {curriculum.name!r} keeps values of each "
-            "sample: leave it out"
+            f"--balanced_{balanced} may draw a sample twice, but the curriculum {curriculum.name!r} keeps values of "
+            "each sample: leave it out"
         )
     return weighing
 

@@ -239,6 +239,7 @@ _DATA_OF_A_RUN = (
     "background_class",
     "batch_size",
     "max_batches_per_epoch",
+    "preprocessing",
 )
 
 

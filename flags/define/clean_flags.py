@@ -13,6 +13,7 @@ from mentornet.methods.protocol import CLEAN_SET
 from mentornet.training import early_stopping
 
 SOURCES = ("set", "mixture", "labelled")
+HAVE_CLEAN_SET = ("folder", "clothing1m")  # or may have; that of ISIC 2019 is drawn
 
 _EXAMPLES = flags.DEFINE_integer(
     "clean_examples",
@@ -58,6 +59,12 @@ _CRITERION = flags.DEFINE_enum(
 _BALANCED = flags.DEFINE_boolean(
     "balanced_batches", False, "Draw batches in which every given class is equally likely (resampling)."
 )
+_BALANCED_EPOCHS = flags.DEFINE_boolean(
+    "balanced_epochs",
+    False,
+    "Draw every epoch anew, with every given class equally often and no image of a class twice before all have come "
+    "(Clothing1M in DivideMix and L2B); its length: --max_batches_per_epoch.",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ class CleanConfig:
         holdout_examples: noisy samples kept back.
         holdout_criterion: "loss" or "accuracy", which decides on them.
         balanced_batches: classes are equally likely in a batch.
+        balanced_epochs: they are equally frequent in an epoch.
     """
 
     clean_examples: int | None
@@ -84,6 +92,7 @@ class CleanConfig:
     balanced_batches: bool
     holdout_criterion: str = "loss"
     clean_labels_file: str | None = None
+    balanced_epochs: bool = False
 
 
 def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], validation: str = "none") -> CleanConfig:
@@ -116,8 +125,11 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
         raise ValueError("--validation=noisy_holdout evaluates on a hold-out: give its size by --holdout_examples")
     if _CRITERION.value is not None and not _HOLDOUT.value:
         raise ValueError("--holdout_criterion decides on a hold-out: give --holdout_examples, or leave it out")
-    if _BALANCED.value and not kind.READS_GIVEN:
-        raise ValueError(f"--balanced_batches draws noisy batches, which --method={method} does not use: leave it out")
+    if _BALANCED.value and _BALANCED_EPOCHS.value:
+        raise ValueError("--balanced_batches and --balanced_epochs both say how batches are drawn: give one of them")
+    for holder in (_BALANCED, _BALANCED_EPOCHS):
+        if holder.value and not kind.READS_GIVEN:
+            raise ValueError(f"--{holder.name} draws noisy batches, which --method={method} does not use: leave it out")
     if needed and source not in kind.clean_sources:
         able = [name for name in methods.names() if source in methods.get(name).clean_sources]
         raise ValueError(f"--clean_source={source} belongs to --method={' or '.join(able)}, not to {method}")
@@ -126,7 +138,7 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
     if len(sizes) > 1:
         raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
     # Whether a folder has checked images is seen when it is read.
-    if source in ("set", "validation") and not labelled and dataset_name != "folder":
+    if source in ("set", "validation") and not labelled and dataset_name not in HAVE_CLEAN_SET:
         needing = "--validation=clean_set" if validating else f"--method={method}"
         raise ValueError(
             f"{needing} needs samples with true labels: give --clean_examples (1000 in the papers) or "
@@ -141,4 +153,5 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
         balanced_batches=_BALANCED.value,
         holdout_criterion=_CRITERION.value or "loss",
         clean_labels_file=_FILE.value,
+        balanced_epochs=_BALANCED_EPOCHS.value,
     )

@@ -16,16 +16,31 @@ from typing import Any
 from absl import flags
 from absl.testing import flagsaver
 
-from data.imagenet import preprocessing, sources, unreadable, webvision
+from data.imagenet import preprocessing, published, sources, unreadable, webvision
 from flags import configuration
 from flags.define.data_flags import DataConfig
 from flags.settings import Config
+
+SLIM = "slim"
 
 _COLOUR = flags.DEFINE_enum(
     "colour_distortion",
     "fast",
     list(preprocessing.COLOURS),
     "Colours of training images: slim's fast mode (brightness, saturation), its full one (hue and contrast too), none.",
+)
+_PREPROCESSING = flags.DEFINE_enum(
+    "preprocessing",
+    "auto",
+    ["auto", SLIM, *published.WAYS],
+    "What is done with images. slim: Inception's (the default but for the two that follow). clothing1m, isic2019: what "
+    "DivideMix and L2B do with these data sets (their default). webvision: DivideMix's on WebVision-mini.",
+)
+_WEIGHTS = flags.DEFINE_string(
+    "imagenet_weights",
+    None,
+    "Start from ImageNet weights in this file, which is never downloaded: of resnet50 the .h5 of keras.applications, "
+    "of resnet18 the .npz or .safetensors of torchvision's arrays by their names; the last layer starts anew.",
 )
 _BACKGROUND = flags.DEFINE_boolean(
     "background_class",
@@ -39,7 +54,12 @@ _ILSVRC = flags.DEFINE_string(
     "ilsvrc_dir", None, "ImageNet: WebVision runs are evaluated on its validation images too (eval_ilsvrc_* columns)."
 )
 _TRAIN_LIST = flags.DEFINE_string("train_list", None, "csv of the data set list; default: train.csv in data_dir.")
-_TEST_LIST = flags.DEFINE_string("test_list", None, "csv of the data set list; default: test.csv in data_dir.")
+_TEST_LIST = flags.DEFINE_string(
+    "test_list",
+    None,
+    "csv of the data set list; default: test.csv in data_dir. Of isic2019 a list of the images for the test; default: "
+    "4,291 are drawn, always the same.",
+)
 _MAX_UNREADABLE = flags.DEFINE_integer(
     "max_unreadable",
     unreadable.DEFAULT_LIMIT,
@@ -69,17 +89,17 @@ DEFAULTS: dict[str, Any] = {
 
 _HELP = {
     "dataset_name": "imagenet (ILSVRC2012 as slim's TFRecords, as tensorflow-datasets or as folders), webvision, "
-    "webvision_mini (its first 50 classes), list (csv of paths and labels), folder (one folder a class).",
+    "webvision_mini (its first 50 classes), clothing1m, isic2019 (all three as published), list (csv of paths and "
+    "labels), folder (one folder a class; checked images in clean/<class>/).",
     "data_dir": "The folder the data set is in.",
-    "image_size": "Side in pixels of the squares cut from images.",
-    "augmentation": "auto: slim's (random crop, mirror, colours); none: as in evaluation.",
+    "image_size": "Side in pixels of the squares cut from images (of clothing1m and isic2019 224 by default).",
+    "augmentation": "auto: that of --preprocessing (slim's: random crop, mirror, colours); none: as in evaluation.",
 }
 
 # Flags that a run on images read from the disk has no use for: (name, value when unset).
 _UNUSED: tuple[tuple[str, Any], ...] = (
     ("human_labels_file", None),
     ("holdout_examples", 0),
-    ("validation", "none"),
 )
 
 MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])
@@ -87,7 +107,7 @@ MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__]
 
 @dataclass(frozen=True)
 class ImagenetDataConfig(DataConfig):
-    """Plain values of the data flags; ``augmentation`` is "slim" or "none"."""
+    """Plain values of the data flags; ``augmentation`` is "slim", for any ``preprocessing``, or "none"."""
 
     colour_distortion: str = "fast"
     background_class: bool = False
@@ -98,6 +118,8 @@ class ImagenetDataConfig(DataConfig):
     max_unreadable: int = unreadable.DEFAULT_LIMIT
     index_dir: str | None = None
     files_outside_data_dir: bool = False
+    preprocessing: str = SLIM
+    imagenet_weights: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +133,8 @@ class ImagenetConfig(Config):
         more: tuple[str, ...] = ("eval_top5",)
         if self.data.ilsvrc_dir:
             more += tuple(f"eval_{webvision.ILSVRC}_{name}" for name in ("loss", "accuracy", "top5"))
+        if self.data.validation != "none":
+            more += ("eval_validation_top5",)
         return super().metric_columns() + more
 
     def flag_modules(self) -> tuple[ModuleType, ...]:
@@ -122,6 +146,10 @@ class ImagenetConfig(Config):
         for irrelevant in ("max_unreadable", "index_dir", "files_outside_data_dir"):
             del found[irrelevant]
         found["ilsvrc_dir"] = self.data.ilsvrc_dir is not None
+        if found["preprocessing"] == SLIM and self.data.dataset_name not in published.WAYS:
+            del found["preprocessing"]  # folders made before there was a choice
+        if found.pop("imagenet_weights") is not None:
+            found["imagenet_weights"] = True  # where the file lies is no matter, and a run that goes on needs none
         if self.data.dataset_name == "list":
             found["data_dir"] = self.data.data_dir
         return found
@@ -140,11 +168,31 @@ def config() -> ImagenetConfig:
     shared = configuration.config()
     fields = {field.name: getattr(shared, field.name) for field in dataclasses.fields(Config)}
     given = [f"--{name}" for name, unset in _UNUSED if by_name[name].value != unset]
-    if shared.clean.clean_source == "set":
-        given.append(f"--method={shared.method.name}")
+    if shared.data.validation not in ("none", "clean_set"):
+        given.append(f"--validation={shared.data.validation}")
     if given:
         raise ValueError(f"{given[0]} needs images that are held in memory: use train_cifar.py for it")
+    _check_weights(shared.student.name)
     return ImagenetConfig(**{**fields, "data": _data_config(shared.data)})
+
+
+_WEIGHT_FILES = {"resnet18": (".npz", ".safetensors"), "resnet50": (".h5", ".hdf5")}
+
+
+def _check_weights(student: str) -> None:
+    """Refuses ImageNet weights for a student that has none, or in a form that it does not have them in."""
+    file = _WEIGHTS.value
+    if file is None:
+        return
+    if student not in _WEIGHT_FILES:
+        raise ValueError(
+            f"--imagenet_weights={file}: there are weights for {' and '.join(_WEIGHT_FILES)}, not for {student}"
+        )
+    if not file.endswith(_WEIGHT_FILES[student]):
+        raise ValueError(
+            f"--imagenet_weights={file}: those of {student} are in a file {' or '.join(_WEIGHT_FILES[student])}, see "
+            "docs/image_lists.md"
+        )
 
 
 def _data_config(shared: DataConfig) -> ImagenetDataConfig:
@@ -155,9 +203,14 @@ def _data_config(shared: DataConfig) -> ImagenetDataConfig:
         raise ValueError(f"--dataset_name={name} needs --data_dir, the folder it is in")
     if shared.noise_type.startswith("human:"):
         raise ValueError(f"--noise_type={shared.noise_type}: these labels exist for CIFAR only")
+    way = _PREPROCESSING.value
+    if way == "auto":
+        way = name if name in published.WAYS else SLIM
     augmentation = str(flags.FLAGS["augmentation"].value)
     if augmentation not in ("auto", "none"):
         raise ValueError(f"--augmentation={augmentation}: use auto (slim's) or none")
+    if _COLOUR.present and way != SLIM:
+        raise ValueError(f"--colour_distortion={_COLOUR.value} is part of slim's preprocessing, not of {way}'s")
     if _COLOUR.present and augmentation == "none":
         raise ValueError(f"--colour_distortion={_COLOUR.value} is part of what --augmentation=none leaves out")
     if flags.FLAGS["download"].present:
@@ -170,13 +223,18 @@ def _data_config(shared: DataConfig) -> ImagenetDataConfig:
         (_PARTS, ("webvision", "webvision_mini")),
         (_ILSVRC, ("webvision", "webvision_mini")),
         (_TRAIN_LIST, ("list",)),
-        (_TEST_LIST, ("list",)),
+        (_TEST_LIST, ("list", "isic2019")),
     ):
         if holder.value and name not in names:
             raise ValueError(f"--{holder.name} belongs to --dataset_name={' or '.join(names)}, not to {name}")
+    size = sources.IMAGE_SIZES.get(name, shared.image_size)
     background = name == "imagenet" if _BACKGROUND.value is None else _BACKGROUND.value
     return ImagenetDataConfig(
-        **{**dataclasses.asdict(shared), "augmentation": "slim" if augmentation == "auto" else "none"},
+        **{
+            **dataclasses.asdict(shared),
+            "augmentation": "slim" if augmentation == "auto" else "none",
+            "image_size": shared.image_size if flags.FLAGS["image_size"].present else size,
+        },
         colour_distortion=_COLOUR.value,
         background_class=background,
         webvision_parts=parts,
@@ -186,6 +244,8 @@ def _data_config(shared: DataConfig) -> ImagenetDataConfig:
         max_unreadable=_MAX_UNREADABLE.value,
         index_dir=_INDEX_DIR.value,
         files_outside_data_dir=_OUTSIDE.value,
+        preprocessing=way,
+        imagenet_weights=_WEIGHTS.value,
     )
 
 

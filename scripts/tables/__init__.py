@@ -25,6 +25,7 @@ MODULES = (
     "s2e_search",
     "dividemix",
     "imagenet",
+    "image_lists",
 )
 
 
