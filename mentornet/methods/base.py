@@ -19,6 +19,7 @@ from mentornet import inspection, students
 from mentornet.methods.keras_use import KerasUse, check_compile, check_keras
 from mentornet.methods.protocol import MethodProtocol
 from mentornet.methods.replicas import add_to_rows, mirrored_variable, replicas, summed_variable, total
+from mentornet.methods.sample_tables import SampleTables
 from mentornet.methods.statistics import WeightStatistics
 from mentornet.stages import Stage
 from mentornet.students import Student
@@ -110,9 +111,17 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         if num_examples is not None:
             self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
             self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
+        # Behind a function, too: checkpoints keep them by a name of their own, which those before did not have.
+        tables = None if num_examples is None else SampleTables(num_examples)
+        self._sample_tables = lambda: tables
         if self.max_steps is None:
             self.records_weights = mirrored_variable(tf.constant(False), "records_weights")
             self.stage_place = mirrored_variable(tf.constant([0, 0, 1], tf.int64), "stage_place")
+
+    @property
+    def sample_tables(self) -> SampleTables | None:
+        """Sums by sample over the whole training; None without ``num_examples``."""
+        return self._sample_tables()
 
     # ---- students
 
@@ -268,6 +277,8 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
             shown = per_sample(weighting.curriculum_weights)
             for table, values in ((self.weight_totals, shown), (self.weight_visits, tf.ones_like(shown))):
                 add_to_rows(table, batch["index"], recorded * values)
+            plain = per_sample(self.task.losses(batch["label"], logits))
+            self._sample_tables().book(batch["index"], plain, shown)
         self.step.assign_add(1)
         if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step
             return {"weighted_loss": total(self.weighted_mean(losses, weighting.weights))}
