@@ -94,9 +94,10 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
 
 
 def set_apart(loaded: LoadedImages, config: CleanConfig, seed: int) -> LoadedImages:
-    """Nothing is set apart here: flags that would were refused."""
-    del config, seed
-    return loaded
+    """Applies what a person decided; flags that would set samples apart were refused."""
+    del seed
+    train, noisy, _ = data_of_flags.reviewed(config, loaded.dataset, loaded.train, loaded.labels)
+    return LoadedImages(loaded.dataset, train, noisy)
 
 
 def training_inputs(loaded: LoadedImages, config: ImagenetConfig, place: Distribution) -> TrainingInputs:

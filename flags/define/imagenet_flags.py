@@ -140,7 +140,7 @@ def config() -> ImagenetConfig:
     shared = configuration.config()
     fields = {field.name: getattr(shared, field.name) for field in dataclasses.fields(Config)}
     given = [f"--{name}" for name, unset in _UNUSED if by_name[name].value != unset]
-    if shared.clean.clean_source == "set":
+    if shared.clean.clean_source in ("set", "corrections"):
         given.append(f"--method={shared.method.name}")
     if given:
         raise ValueError(f"{given[0]} needs images that are held in memory: use train_cifar.py for it")
