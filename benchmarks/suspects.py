@@ -3,15 +3,16 @@
     python benchmarks/suspects.py --data cifar10_worst --data_dir=DATA --work runs/suspects [--output CSV]
 
 Data: digits with 40% uniform noise, and 10,000 images of CIFAR-10 with 40% uniform noise or with CIFAR-10N's worst
-labels. Each training is one of plain, MentorNet PD, Co-teaching and L2RW; every ranking that can be read from it is
-judged against the true labels by AUROC, average precision, and precision among the first 100 and 1,000. cleanlab
-(Northcutt et al., JAIR 2021) ranks by out-of-sample probabilities: five folds, each a plain training. Trainings are
-kept in --work, so that a second call only judges. Needs the "bench" extra.
+labels. Trainings are plain, MentorNet PD and Co-teaching; every ranking that can be read from one is judged against the
+true labels by AUROC, average precision, and precision among the first 100 and 1,000. cleanlab (Northcutt et al., JAIR
+2021) ranks by out-of-sample probabilities: five folds, each a plain training. Trainings are kept in --work, so that a
+second call only judges. Needs the "bench" extra.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 import time
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ quiet.start_tensorflow(sys.argv)
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 import tf_keras as keras  # noqa: E402
+from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: E402
 from sklearn.model_selection import StratifiedKFold  # noqa: E402
 
 import student_nets  # noqa: E402
@@ -35,8 +37,10 @@ from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
 from flags.define.student_flags import default_boundaries  # noqa: E402
 from mentornet import methods  # noqa: E402
 from mentornet.methods.replicas import add_to_rows  # noqa: E402
+from mentornet.ranking import rank_suspects  # noqa: E402
 from mentornet.stages import GIVEN, Stream  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate  # noqa: E402
+from mentornet.training.run import mean_weights  # noqa: E402
 
 # name: (data set, images or all, noise, fraction, student, learning rate, batch, steps, steps of a fold)
 DATA: dict[str, tuple[str, int, str, float, str, float, int, int, int]] = {
@@ -49,36 +53,22 @@ OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "mentornet_pd": ("spade", {"loss_percentile": 0.6}),
     "co_teaching": ("co_teaching", {}),
 }
-WINDOWS, FOLDS = 20, 5
+FOLDS = 5
 
 
 class Recorder:
-    """Mixed into a method: sums of losses and of the given label's probabilities in twentieths of the training."""
+    """Mixed into a method: sums of losses, and how often each sample's right answer was forgotten."""
 
     def prepare(self, examples: int) -> None:
         """Makes the tables for as many samples."""
-        names = ("loss_sums", "confidence_sums", "weight_sums", "visits")
-        self.tables = {name: tf.Variable(tf.zeros([WINDOWS * examples]), trainable=False) for name in names}
-        self.forgotten = tf.Variable(tf.zeros([examples]), trainable=False)
-        self.was_right = tf.Variable(tf.zeros([examples]), trainable=False)
-        self.examples = examples
+        self.loss_sums, self.forgotten, self.was_right = (
+            tf.Variable(tf.zeros([examples]), trainable=False) for _ in range(3)
+        )
 
     def finish_step(self: Any, batch: Any, logits: Any, losses: Any, weighting: Any) -> Any:
         """Adds a batch to the tables."""
-        window = tf.cast(self.step * WINDOWS // self.max_steps, tf.int32)
-        row = window * self.examples + batch["index"]
-        loss = losses if losses.shape.rank == 1 else tf.reduce_mean(losses, -1)
-        weight = weighting.curriculum_weights
-        weight = weight if weight.shape.rank == 1 else tf.reduce_mean(weight, -1)
-        for name, values in (
-            ("loss_sums", loss),
-            ("confidence_sums", tf.exp(-loss)),
-            ("weight_sums", weight),
-            ("visits", tf.ones_like(loss)),
-        ):
-            add_to_rows(self.tables[name], row, values)
-        shown = logits if logits.shape.rank == 2 else tf.reduce_mean(logits, 1)
-        right = tf.cast(tf.equal(tf.argmax(shown, -1, tf.int32), batch["label"]), tf.float32)
+        add_to_rows(self.loss_sums, batch["index"], self.task.losses(batch["label"], logits))
+        right = tf.cast(self.task.correct(batch["label"], logits), tf.float32)
         was = tf.gather(self.was_right, batch["index"])
         add_to_rows(self.forgotten, batch["index"], was * (1.0 - right))
         add_to_rows(self.was_right, batch["index"], right - was)
@@ -133,8 +123,13 @@ def one_training(name: str, kind: str, work: Path, data_dir: str | None, seed: i
         if kind == "co_teaching":
             options = {"keep_schedule": "co_teaching:tau=0.4,epochs=10"}
         run = trained(name, method, options, (images, given, classes), DATA[name][7], seed, records=True)
-        found = {key: table.numpy().reshape(WINDOWS, -1) for key, table in run.tables.items()}
-        found |= {"forgotten": run.forgotten.numpy(), "probabilities": probabilities(run.student, images)}
+        found = {
+            "mean_probability": run.sample_tables.mean_probabilities(),
+            "mean_weight": mean_weights(run, len(images)),
+            "mean_loss": run.loss_sums.numpy() / np.maximum(run.sample_tables.visits.numpy(), 1),
+            "forgotten": run.forgotten.numpy(),
+            "probabilities": probabilities(run.student, images),
+        }
         np.savez(file, seconds=time.process_time() - started, **found)
     with np.load(file) as stored:
         return dict(stored)
@@ -159,21 +154,73 @@ def folds(name: str, work: Path, data_dir: str | None, seed: int) -> tuple[np.nd
     return probability, seconds
 
 
+def rankings(kind: str, found: Mapping[str, np.ndarray], given: np.ndarray) -> dict[str, np.ndarray]:
+    """What one of our trainings can be read for: name -> score [n], the higher the more suspect."""
+    loss = -np.log(np.maximum(found["probabilities"][np.arange(len(given)), given], 1e-30))
+    scores = {
+        "mean probability of the given label": -found["mean_probability"],
+        "mean loss": found["mean_loss"],
+        "loss at the end": loss,
+        "times forgotten": found["forgotten"],
+    }
+    if np.ptp(found["mean_weight"]) > 0:
+        by_weight = rank_suspects(found["mean_weight"], loss)
+        scores["mean weight at the end, then loss"] = -by_weight.astype(np.float64)
+    return {f"{kind}: {name}": score for name, score in scores.items()}
+
+
+def judged(score: np.ndarray, wrong: np.ndarray) -> dict[str, float]:
+    """How well a score [n] finds wrong labels, bool [n]."""
+    order = np.argsort(-score, kind="stable")
+    return {
+        "auroc": roc_auc_score(wrong, score),
+        "average_precision": average_precision_score(wrong, score),
+        "precision_at_100": wrong[order[:100]].mean(),
+        "precision_at_1000": wrong[order[:1000]].mean(),
+    }
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Compare rankings of suspect labels.")
     parser.add_argument("--data", choices=sorted(DATA), default="digits_uniform")
-    parser.add_argument("--data_dir")
-    parser.add_argument("--work", type=Path, default=Path("runs/suspects"))
+    parser.add_argument("--data_dir", help="where the data sets are")
+    parser.add_argument("--work", type=Path, default=Path("runs/suspects"), help="keeps the trainings")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--trainings", default="plain,mentornet_pd")
+    parser.add_argument("--trainings", default=",".join(OURS), help=f"some of {','.join(OURS)}")
+    parser.add_argument("--output", type=Path, help="adds the rows to this csv")
     options = parser.parse_args()
+    unknown = sorted(set(options.trainings.split(",")) - set(OURS))
+    if unknown:
+        parser.error(f"--trainings: {unknown[0]} is none of {', '.join(OURS)}")
+    from cleanlab.rank import get_label_quality_scores  # before the trainings, so that it is known to be there
+
     options.work.mkdir(parents=True, exist_ok=True)
+    _, given, true, _ = load(options.data, options.data_dir, options.seed)
+    steps, fold_steps = DATA[options.data][7:]
+    rows: list[dict[str, Any]] = []
+
+    def tell(name: str, score: np.ndarray, length: int, seconds: float) -> None:
+        figures = {key: f"{value:.3f}" for key, value in judged(score, given != true).items()}
+        rows.append({"data": options.data, "seed": options.seed, "ranking": name, **figures, "steps": length})
+        rows[-1]["seconds"] = f"{seconds:.0f}"
+        print(f"{name:<56}" + "".join(f"{value:>8}" for value in figures.values()), flush=True)
+
     for kind in options.trainings.split(","):
         found = one_training(options.data, kind, options.work, options.data_dir, options.seed)
-        print(kind, float(found["seconds"]), flush=True)
-    _, seconds = folds(options.data, options.work, options.data_dir, options.seed)
-    print("folds", seconds, flush=True)
+        for name, score in rankings(kind, found, given).items():
+            tell(name, score, steps, float(found["seconds"]))
+    outside, seconds = folds(options.data, options.work, options.data_dir, options.seed)
+    for way in ("self_confidence", "normalized_margin"):
+        score = -get_label_quality_scores(given, outside, method=way)
+        tell(f"cleanlab: {way}, {FOLDS} folds", score, FOLDS * fold_steps, seconds)
+    if options.output is not None:
+        new = not options.output.exists()
+        with options.output.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -111,9 +111,8 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         if num_examples is not None:
             self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
             self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
-        # Behind a function, too: checkpoints keep them by a name of their own, which those before did not have.
         tables = None if num_examples is None else SampleTables(num_examples)
-        self._sample_tables = lambda: tables
+        self._tables = lambda: tables  # checkpoints keep them by a name of their own
         if self.max_steps is None:
             self.records_weights = mirrored_variable(tf.constant(False), "records_weights")
             self.stage_place = mirrored_variable(tf.constant([0, 0, 1], tf.int64), "stage_place")
@@ -121,7 +120,7 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
     @property
     def sample_tables(self) -> SampleTables | None:
         """Sums by sample over the whole training; None without ``num_examples``."""
-        return self._sample_tables()
+        return self._tables()
 
     # ---- students
 
@@ -261,8 +260,7 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
     def finish_step(self, batch: Batch, logits: tf.Tensor, losses: tf.Tensor, weighting: Weighting) -> dict[str, Any]:
         """Books a batch: statistics, per-sample weights towards the end of training, the step counter."""
         correct = self.task.correct(batch["label"], logits)
-        if "is_clean" not in batch:
-            self.statistics.clean_known = False
+        self.statistics.clean_known &= "is_clean" in batch
         is_clean = batch.get("is_clean", tf.ones_like(correct))
         self.statistics.update_state(
             folded(losses),
@@ -277,8 +275,7 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
             shown = per_sample(weighting.curriculum_weights)
             for table, values in ((self.weight_totals, shown), (self.weight_visits, tf.ones_like(shown))):
                 add_to_rows(table, batch["index"], recorded * values)
-            plain = per_sample(self.task.losses(batch["label"], logits))
-            self._sample_tables().book(batch["index"], plain, shown)
+            self._tables().book(batch["index"], per_sample(self.task.losses(batch["label"], logits)), shown)
         self.step.assign_add(1)
         if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step
             return {"weighted_loss": total(self.weighted_mean(losses, weighting.weights))}

@@ -47,7 +47,7 @@
     }
   };
   const put = (index, decision) => (decision ? decisions.set(index, decision) : decisions.delete(index));
-  const words = (decision) => !decision ? "" : decision.action === "confirm" ? "✓ given label is right"
+  const words = (decision) => !decision ? "" : decision.action === "confirm" ? "✓ given is right"
     : decision.action === "leave_out" ? "✗ left out" : `→ ${name(decision.label)}`;
 
   // ---- what is shown: a list of rows, of which only those in sight are elements
@@ -94,7 +94,7 @@
     image.src = row.thumb;
     return image;
   };
-  const numbers = (row) => [`#${row.rank}`, row.loss === null ? "" : `loss ${row.loss.toFixed(2)}`,
+  const numbers = (row) => [`#${row.rank}`, row.loss === null ? "" : `loss ${row.loss.toFixed(1)}`,
     row.weight === null ? "" : `w ${row.weight.toFixed(2)}`].filter(Boolean).join(" · ");
   const card = (position) => {
     const row = visible[position], element = made("div", undefined, "card");
@@ -171,9 +171,9 @@
     fact("predicted", name(row.predicted));
     if (row.loss !== null) {
       fact("loss at the end", row.loss.toFixed(3));
-      fact("probability of the given label", share(row.loss));
+      fact("probability of given label", share(row.loss));
     }
-    if (row.mean !== null) fact("the same, mean of the training", `${(100 * row.mean).toFixed(2)}%`);
+    if (row.mean !== null) fact("its mean in training", `${(100 * row.mean).toFixed(2)}%`);
     if (row.weight !== null) fact("mean weight at the end", row.weight.toFixed(3));
     fact("rank", `${row.rank} of ${data.total.toLocaleString("en")}`);
     fact("index", String(row.index));
