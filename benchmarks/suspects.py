@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import sys
 import time
 from collections.abc import Mapping
@@ -135,12 +136,12 @@ def one_training(name: str, kind: str, work: Path, data_dir: str | None, seed: i
         return dict(stored)
 
 
-def folds(name: str, work: Path, data_dir: str | None, seed: int) -> tuple[np.ndarray, float]:
-    """Out-of-sample probabilities [n, c], and the processor seconds of all folds."""
+def folds(name: str, work: Path, data_dir: str | None, seed: int, count: int) -> tuple[np.ndarray, float]:
+    """Out-of-sample probabilities [n, c] of the first folds (NaN: of the others), and their processor seconds."""
     images, given, _, classes = load(name, data_dir, seed)
-    probability, seconds = np.zeros([len(images), classes]), 0.0
+    probability, seconds = np.full([len(images), classes], np.nan), 0.0
     divided = StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(images, given)
-    for number, (kept, held) in enumerate(divided):
+    for number, (kept, held) in itertools.islice(enumerate(divided), count):
         file = work / f"{name}_fold{number}_{seed}.npz"
         if not file.exists():
             started = time.process_time()
@@ -188,6 +189,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/suspects"), help="keeps the trainings")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trainings", default=",".join(OURS), help=f"some of {','.join(OURS)}")
+    parser.add_argument(
+        "--folds", type=int, default=FOLDS, help="train so many of the five; all rankings are judged on their images"
+    )
     parser.add_argument("--output", type=Path, help="adds the rows to this csv")
     options = parser.parse_args()
     unknown = sorted(set(options.trainings.split(",")) - set(OURS))
@@ -200,20 +204,24 @@ def main() -> None:
     steps, fold_steps = DATA[options.data][7:]
     rows: list[dict[str, Any]] = []
 
+    outside, seconds = folds(options.data, options.work, options.data_dir, options.seed, options.folds)
+    known = ~np.isnan(outside[:, 0])
+
     def tell(name: str, score: np.ndarray, length: int, seconds: float) -> None:
-        figures = {key: f"{value:.3f}" for key, value in judged(score, given != true).items()}
-        rows.append({"data": options.data, "seed": options.seed, "ranking": name, **figures, "steps": length})
-        rows[-1]["seconds"] = f"{seconds:.0f}"
+        figures = {key: f"{value:.3f}" for key, value in judged(score, (given != true)[known]).items()}
+        rows.append(
+            {"data": options.data, "seed": options.seed, "images": int(known.sum()), "ranking": name, **figures}
+        )
+        rows[-1] |= {"steps": length, "seconds": f"{seconds:.0f}"}
         print(f"{name:<56}" + "".join(f"{value:>8}" for value in figures.values()), flush=True)
 
     for kind in options.trainings.split(","):
         found = one_training(options.data, kind, options.work, options.data_dir, options.seed)
         for name, score in rankings(kind, found, given).items():
-            tell(name, score, steps, float(found["seconds"]))
-    outside, seconds = folds(options.data, options.work, options.data_dir, options.seed)
+            tell(name, score[known], steps, float(found["seconds"]))
     for way in ("self_confidence", "normalized_margin"):
-        score = -get_label_quality_scores(given, outside, method=way)
-        tell(f"cleanlab: {way}, {FOLDS} folds", score, FOLDS * fold_steps, seconds)
+        score = -get_label_quality_scores(given[known], outside[known], method=way)
+        tell(f"cleanlab: {way}, {options.folds} of {FOLDS} folds", score, options.folds * fold_steps, seconds)
     if options.output is not None:
         new = not options.output.exists()
         with options.output.open("a", newline="", encoding="utf-8") as stream:

@@ -270,12 +270,12 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
             folded(weighting.curriculum_weights),
             weighting.drop_rate,
         )
-        if self.num_examples is not None:
+        if (tables := self._tables()) is not None:
             recorded = tf.cast(self._is_recorded(tf.shape(batch["label"])[0]), tf.float32)
             shown = per_sample(weighting.curriculum_weights)
             for table, values in ((self.weight_totals, shown), (self.weight_visits, tf.ones_like(shown))):
                 add_to_rows(table, batch["index"], recorded * values)
-            self._tables().book(batch["index"], per_sample(self.task.losses(batch["label"], logits)), shown)
+            tables.book(batch["index"], per_sample(self.task.losses(batch["label"], logits)), shown)
         self.step.assign_add(1)
         if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step
             return {"weighted_loss": total(self.weighted_mean(losses, weighting.weights))}

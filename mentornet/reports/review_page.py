@@ -64,6 +64,7 @@ def review(
     order = np.argsort(columns["rank"], kind="stable")[:top]
     index = columns["index"][order]
     shown = [str(paths[i]) for i in index] if paths is not None else None
+    pictures: list[bytes | None]
     if images is not None:
         pictures = [thumbnail(_as_bytes(images[i])) for i in index]  # type: ignore[index]
     else:

@@ -34,7 +34,12 @@ def save(
     ends = np.cumsum([len(picture) for picture in pictures], dtype=np.int64)
     content = np.frombuffer(b"".join(pictures), np.uint8)
     names = np.array(list(class_names), np.str_)
-    arrays_by_name = {"index": np.asarray(index, np.int64), "ends": ends, "bytes": content, "class_names": names}
+    arrays_by_name: dict[str, np.ndarray] = {
+        "index": np.asarray(index, np.int64),
+        "ends": ends,
+        "bytes": content,
+        "class_names": names,
+    }
     files.write_npz(path, arrays_by_name)
 
 
