@@ -8,6 +8,7 @@ papers, which take the clean images out of the training set; the L2RW paper itse
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,37 @@ def chosen(
     rest = np.flatnonzero(~np.isin(train.ids, clean.ids))
     if not rest.size:
         raise ValueError(f"{checked_file} names all the training images, but at least one has to stay noisy.")
+    return clean, train.take(rest), taken(noisy, rest)
+
+
+def of_checked(
+    train: Split, noisy: NoisyLabels, checked: npt.ArrayLike, class_names: Sequence[str]
+) -> tuple[CleanSet, Split, NoisyLabels]:
+    """Makes the clean set of training images that a person has checked, with the labels they have now.
+
+    Args:
+      train: the training images.
+      noisy: their labels, corrected.
+      checked: int [k], their positions.
+      class_names: the name of every class.
+
+    Returns:
+      The clean set, the training images without it, and their labels.
+
+    Raises:
+      ValueError: a class without any, or all the training images.
+    """
+    chosen = np.asarray(checked, np.int64)
+    rest = np.setdiff1d(np.arange(len(train)), chosen)
+    missing = np.setdiff1d(np.arange(len(class_names)), noisy.given[chosen])
+    if missing.size:
+        raise ValueError(
+            f"None of the {chosen.size} checked images is of class {missing[0]} ({class_names[missing[0]]}), but a "
+            "clean set needs every class."
+        )
+    if not rest.size:
+        raise ValueError("All the training images were checked, but at least one has to stay noisy.")
+    clean = CleanSet(train.images[chosen], noisy.given[chosen], train.ids[chosen])
     return clean, train.take(rest), taken(noisy, rest)
 
 

@@ -11,7 +11,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_LAZY = ("curricula", "features", "methods", "network", "training", "transition")
+_LAZY = ("curricula", "features", "methods", "network", "reports", "training", "transition")
 
 __all__ = ["__version__", *_LAZY]
 

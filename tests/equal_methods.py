@@ -106,6 +106,8 @@ def train(place: strategy.Distribution, case: str) -> dict[str, np.ndarray]:
     held |= {f"optimizer/{k}": variable for k, variable in enumerate(moved)}
     names = ("noise_logits", "weight_totals", "weight_visits", "loss_percentile", "step")
     held |= {name: getattr(method, name) for name in names if hasattr(method, name)}
+    if method.sample_tables is not None:
+        held |= {f"tables/{name}": getattr(method.sample_tables, name) for name in ("probabilities", "visits")}
     held |= {f"statistics/{name}": value for name, value in method.statistics.result().items()}
     held |= {f"report/{name}": value for name, value in method.report().items()}
     return {name: tf.convert_to_tensor(value).numpy() for name, value in held.items()}

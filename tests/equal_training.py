@@ -120,6 +120,7 @@ def train(place: strategy.Distribution, *, curriculum: str, synchronized: bool =
     shared = {f"statistics/{name}": value for name, value in statistics.items()}
     shared |= {f"evaluation/{name}": value for name, value in answered.items()}
     shared |= {name: tf.convert_to_tensor(getattr(method, name)) for name in ("weight_totals", "weight_visits")}
+    shared |= {name: tf.convert_to_tensor(getattr(method.sample_tables, name)) for name in ("probabilities", "visits")}
     return held | {f"0/{name}": np.asarray(value) for name, value in shared.items()}
 
 

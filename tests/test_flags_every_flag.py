@@ -112,6 +112,8 @@ CHANGES = {
     "clean_examples_per_class": ([*L2RW, "--clean_examples_per_class=5"], "--clean_examples_per_class=7"),
     "clean_labels_file": ([*L2RW, "--clean_examples=5"], "--clean_labels_file=a.csv"),
     "clean_batch_size": ([*L2RW, "--clean_examples=50"], "--clean_batch_size=7"),
+    "corrections_file": (TRAIN, "--corrections_file=a.csv"),
+    "leave_out_suspects": (TRAIN, "--leave_out_suspects=7:r"),
     "clean_source": ([*TRAIN, "--dataset_name=folder", "--data_dir=d", "--method=l2b"], "--clean_source=mixture"),
     "holdout_examples": (TRAIN, "--holdout_examples=70"),
     "holdout_criterion": ([*TRAIN, "--holdout_examples=70"], "--holdout_criterion=accuracy"),

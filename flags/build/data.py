@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from data import clean_set as clean_sets
-from data import datasets, labels, pipeline, streams
+from data import corrections, datasets, labels, pipeline, streams
 from data.image_dataset import CleanSet, ImageDataset, Split
 from data.labels import NoisyLabels
 from data.streams import Source
-from flags.define.clean_flags import CleanConfig
+from flags.build import first_run
+from flags.define.clean_flags import CleanConfig, suspects_of
 from flags.define.data_flags import DataConfig
 from flags.settings import Config
 from mentornet.training.distribution.strategy import Distribution
@@ -93,6 +94,9 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
         ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
     """
     train, noisy, clean = loaded.train, loaded.labels, None
+    train, noisy, checked = reviewed(config, loaded.dataset, train, noisy)
+    if config.clean_source == "corrections":
+        clean, train, noisy = clean_sets.of_checked(train, noisy, checked, loaded.dataset.class_names)
     if config.clean_source in ("set", "validation"):
         clean, train, noisy = clean_sets.chosen(
             loaded.dataset,
@@ -116,6 +120,34 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
         clean_sets.taken(noisy, held),
         validation,
     )
+
+
+def reviewed(config: CleanConfig, dataset: Any, train: Any, noisy: NoisyLabels) -> tuple[Any, NoisyLabels, np.ndarray]:
+    """Training images and labels after what a person decided, and without the suspects of an earlier run.
+
+    Args:
+        config: the flags.
+        dataset: with all training images and the class names.
+        train: the training images to be used, a ``Split`` or an ``ImageIndex``.
+        noisy: their labels.
+
+    Returns:
+        Images, labels, and int64 [k], the positions of those that were checked.
+
+    Raises:
+        ValueError, FileNotFoundError: decisions or a run that do not fit.
+    """
+    if config.leave_out_suspects is not None:
+        count, folder = suspects_of(config.leave_out_suspects)
+        names, by_path = first_run.suspects(folder, count, has_paths=train.paths_at([0]) is not None)
+        what = f"--leave_out_suspects={config.leave_out_suspects}"
+        train, noisy = corrections.without(names, train, noisy, by_path=by_path, what=what)
+        print(f"left out: the {len(names):,} most suspect images of {folder}", flush=True)
+    if config.corrections_file is None:
+        return train, noisy, np.empty(0, np.int64)
+    decided = corrections.read(config.corrections_file, dataset.train, dataset.class_names)
+    print(corrections.summary(decided, noisy, train), flush=True)
+    return corrections.applied(decided, train, noisy)
 
 
 def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> TrainingInputs:

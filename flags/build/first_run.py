@@ -93,6 +93,34 @@ def check_data(
     )
 
 
+def suspects(run: str, count: int, *, has_paths: bool) -> tuple[list[Any], bool]:
+    """The most suspect images of a finished run.
+
+    Args:
+        run: its folder.
+        count: how many.
+        has_paths: whether this run's images are files.
+
+    Returns:
+        Their paths, if both have them, or indices; and whether these are paths.
+
+    Raises:
+        FileNotFoundError: no run folder, or the run has no samples.csv.
+        ValueError: it has fewer images.
+    """
+    workdir = Workdir(run)
+    if not workdir.is_run_folder():
+        raise FileNotFoundError(f"--leave_out_suspects: {run} is no run folder: give one that a training has made")
+    if not workdir.samples_file.is_file():
+        raise FileNotFoundError(f"--leave_out_suspects: {run} has no samples.csv: finish that training first")
+    table = read_samples_csv(workdir.samples_file)
+    if count >= len(table["index"]):
+        raise ValueError(f"--leave_out_suspects: {run} has {len(table['index']):,} images, so {count:,} are too many")
+    by_path = has_paths and "path" in table
+    order = np.argsort(table["suspect_rank"], kind="stable")[:count]
+    return table["path" if by_path else "index"][order].tolist(), by_path
+
+
 def _samples(workdir: Workdir, *, by_path: bool) -> tuple[np.ndarray, np.ndarray]:
     """Position in the data set, or file, of each sample of a finished run, and its given label."""
     if by_path:

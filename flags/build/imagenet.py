@@ -102,17 +102,18 @@ def load_data(config: ImagenetDataConfig, run_labels: Path | None = None) -> Loa
 
 
 def set_apart(loaded: LoadedImages, config: CleanConfig, seed: int) -> LoadedImages:
-    """Takes the clean set, which may be evaluated only, out of the noisy training data; see ``data.set_apart``.
+    """Applies what a person decided, then takes out the clean set, which may be evaluated only; see ``data.set_apart``.
 
     Raises:
         ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
     """
+    train, noisy, _ = data_of_flags.reviewed(config, loaded.dataset, loaded.train, loaded.labels)
     if config.clean_source not in ("set", "validation"):
-        return loaded
+        return LoadedImages(loaded.dataset, train, noisy)
     clean, train, noisy = clean_images.chosen(
         loaded.dataset,
-        loaded.train,
-        loaded.labels,
+        train,
+        noisy,
         seed=seed,
         examples=config.clean_examples,
         per_class=config.clean_examples_per_class,

@@ -79,7 +79,7 @@ def preparation(
         given=labels.given,
         num_classes=loaded.dataset.num_classes,
         steps_per_epoch=config.steps_per_epoch(len(loaded.train)),
-        clean_source=config.clean.clean_source,
+        clean_source="set" if config.clean.clean_source == "corrections" else config.clean.clean_source,
         clean_batch_size=config.clean.clean_batch_size or config.data.batch_size,
         true_labels=true_labels,
         read_matrix=read_matrix,

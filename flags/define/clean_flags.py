@@ -12,7 +12,7 @@ from mentornet import methods
 from mentornet.methods.protocol import CLEAN_SET
 from mentornet.training import early_stopping
 
-SOURCES = ("set", "mixture", "labelled")
+SOURCES = ("set", "mixture", "labelled", "corrections")
 HAVE_CLEAN_SET = ("folder", "clothing1m")  # or may have; that of ISIC 2019 is drawn
 
 _EXAMPLES = flags.DEFINE_integer(
@@ -41,7 +41,19 @@ _SOURCE = flags.DEFINE_enum(
     SOURCES,
     "set: samples with true labels (default). mixture, of methods that can do with it: no clean labels at all, but the "
     "training samples that a two-component mixture of the losses takes for clean, found anew every epoch. labelled, of "
-    "methods that divide the samples: those whose labels the method keeps.",
+    "methods that divide the samples: those whose labels the method keeps. corrections: the images of "
+    "--corrections_file that were confirmed or relabelled.",
+)
+_CORRECTIONS = flags.DEFINE_string(
+    "corrections_file",
+    None,
+    "A csv of what a person decided about training images, as the review page writes it (index or path, action, "
+    "label): they are trained on with these labels, or left out; all others stay as they are.",
+)
+_LEAVE_OUT = flags.DEFINE_string(
+    "leave_out_suspects",
+    None,
+    "N:RUN: train without the N most suspect images of an earlier run on the same data, by its samples.csv.",
 )
 _HOLDOUT = flags.DEFINE_integer(
     "holdout_examples",
@@ -75,6 +87,8 @@ class CleanConfig:
         clean_examples: size of the clean set, or None.
         clean_examples_per_class: its size in each class, or None.
         clean_labels_file: the csv of checked images, or None.
+        corrections_file: the csv of decisions about training images, or None.
+        leave_out_suspects: "N:RUN", or None.
         clean_batch_size: clean samples a step; None means the batch size.
         clean_source: "set", "mixture", "labelled", or for methods without clean samples "none", or "validation" if they
             are evaluated apart.
@@ -93,6 +107,8 @@ class CleanConfig:
     holdout_criterion: str = "loss"
     clean_labels_file: str | None = None
     balanced_epochs: bool = False
+    corrections_file: str | None = None
+    leave_out_suspects: str | None = None
 
 
 def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], validation: str = "none") -> CleanConfig:
@@ -110,6 +126,11 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
             "--validation=noisy_holdout or test_half"
         )
     source = (_SOURCE.value or "set") if needed else "validation" if validating else "none"
+    reviewed = _SOURCE.value == "corrections"
+    if reviewed and not _CORRECTIONS.value:
+        raise ValueError("--clean_source=corrections takes its images from --corrections_file: give it")
+    if _LEAVE_OUT.value is not None:
+        suspects_of(_LEAVE_OUT.value)
     drawn = [
         f"--{holder.name}={holder.value}"
         for holder in (_EXAMPLES, _PER_CLASS, _FILE, _BATCH, _SOURCE)
@@ -130,11 +151,13 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
     for holder in (_BALANCED, _BALANCED_EPOCHS):
         if holder.value and not kind.READS_GIVEN:
             raise ValueError(f"--{holder.name} draws noisy batches, which --method={method} does not use: leave it out")
-    if needed and source not in kind.clean_sources:
+    if needed and source not in (*kind.clean_sources, "corrections"):
         able = [name for name in methods.names() if source in methods.get(name).clean_sources]
         raise ValueError(f"--clean_source={source} belongs to --method={' or '.join(able)}, not to {method}")
     if source in ("mixture", "labelled") and labelled:
         raise ValueError(f"--clean_source={source} works without clean labels: leave --{labelled[0].name} out")
+    if reviewed and labelled:
+        raise ValueError(f"--clean_source=corrections takes all that were checked: leave --{labelled[0].name} out")
     if len(sizes) > 1:
         raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
     # Whether a folder has checked images is seen when it is read.
@@ -154,4 +177,18 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
         holdout_criterion=_CRITERION.value or "loss",
         clean_labels_file=_FILE.value,
         balanced_epochs=_BALANCED_EPOCHS.value,
+        corrections_file=_CORRECTIONS.value,
+        leave_out_suspects=_LEAVE_OUT.value,
     )
+
+
+def suspects_of(text: str) -> tuple[int, str]:
+    """Number of suspects and run folder of --leave_out_suspects=N:RUN.
+
+    Raises:
+        ValueError: another form.
+    """
+    count, _, folder = text.partition(":")
+    if not count.isdecimal() or len(count) > 18 or not int(count) or not folder:
+        raise ValueError(f"--leave_out_suspects={text}: give a number of images and a run folder, as in 500:runs/plain")
+    return int(count), folder

@@ -170,6 +170,8 @@ def config() -> ImagenetConfig:
     given = [f"--{name}" for name, unset in _UNUSED if by_name[name].value != unset]
     if shared.data.validation not in ("none", "clean_set"):
         given.append(f"--validation={shared.data.validation}")
+    if shared.clean.clean_source == "corrections":
+        given.append("--clean_source=corrections")
     if given:
         raise ValueError(f"{given[0]} needs images that are held in memory: use train_cifar.py for it")
     _check_weights(shared.student.name)

@@ -9,6 +9,7 @@ import importlib
 from typing import Any
 
 from mentornet.methods.base import NoisyLabelMethod
+from mentornet.methods.keras_use import numbered
 
 PLAIN = "standard"
 """The method without any rule for weights."""
@@ -37,7 +38,7 @@ _METHODS = {
 
 _CLASSES = {path.rpartition(".")[2]: name for name, path in _METHODS.items()}
 
-__all__ = ["PLAIN", "NoisyLabelMethod", "get", "names", *_CLASSES]
+__all__ = ["PLAIN", "NoisyLabelMethod", "get", "names", "numbered", *_CLASSES]
 
 
 def names() -> tuple[str, ...]:

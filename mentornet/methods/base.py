@@ -19,6 +19,7 @@ from mentornet import inspection, students
 from mentornet.methods.keras_use import KerasUse, check_compile, check_keras
 from mentornet.methods.protocol import MethodProtocol
 from mentornet.methods.replicas import add_to_rows, mirrored_variable, replicas, summed_variable, total
+from mentornet.methods.sample_tables import SampleTables
 from mentornet.methods.statistics import WeightStatistics
 from mentornet.stages import Stage
 from mentornet.students import Student
@@ -110,9 +111,16 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         if num_examples is not None:
             self.weight_totals = summed_variable(tf.zeros([num_examples]), "weight_totals")
             self.weight_visits = summed_variable(tf.zeros([num_examples]), "weight_visits")
+        tables = None if num_examples is None else SampleTables(num_examples)
+        self._tables = lambda: tables  # checkpoints keep them by a name of their own
         if self.max_steps is None:
             self.records_weights = mirrored_variable(tf.constant(False), "records_weights")
             self.stage_place = mirrored_variable(tf.constant([0, 0, 1], tf.int64), "stage_place")
+
+    @property
+    def sample_tables(self) -> SampleTables | None:
+        """Sums by sample over the whole training; None without ``num_examples``."""
+        return self._tables()
 
     # ---- students
 
@@ -252,8 +260,7 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
     def finish_step(self, batch: Batch, logits: tf.Tensor, losses: tf.Tensor, weighting: Weighting) -> dict[str, Any]:
         """Books a batch: statistics, per-sample weights towards the end of training, the step counter."""
         correct = self.task.correct(batch["label"], logits)
-        if "is_clean" not in batch:
-            self.statistics.clean_known = False
+        self.statistics.clean_known &= "is_clean" in batch
         is_clean = batch.get("is_clean", tf.ones_like(correct))
         self.statistics.update_state(
             folded(losses),
@@ -263,11 +270,12 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
             folded(weighting.curriculum_weights),
             weighting.drop_rate,
         )
-        if self.num_examples is not None:
+        if (tables := self._tables()) is not None:
             recorded = tf.cast(self._is_recorded(tf.shape(batch["label"])[0]), tf.float32)
             shown = per_sample(weighting.curriculum_weights)
             for table, values in ((self.weight_totals, shown), (self.weight_visits, tf.ones_like(shown))):
                 add_to_rows(table, batch["index"], recorded * values)
+            tables.book(batch["index"], per_sample(self.task.losses(batch["label"], logits)), shown)
         self.step.assign_add(1)
         if replicas() > 1:  # merging all statistics takes communication: done by who reads them, not in every step
             return {"weighted_loss": total(self.weighted_mean(losses, weighting.weights))}

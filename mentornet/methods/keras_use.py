@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from mentornet.methods import suspects
+
 _BATCH = 32
 _WAY = (
     "build it with tf_keras (import tf_keras as keras, the Keras 2 that TensorFlow's distribution needs), or copy the "
@@ -67,6 +69,25 @@ class KerasUse(keras.Model):
         """As in Keras, with the data that ``fit`` takes."""
         data = pairs(x) if y is None else arrays(x, y, batch_size, shuffle=False)
         return super().evaluate(data, **options)
+
+    def suspects(self, x: Any, y: Any = None, batch_size: int | None = None) -> dict[str, np.ndarray]:
+        """Ranks the training samples by how suspect their labels are, after ``fit``.
+
+        Args:
+            x: all training images in the order of their numbers: an array [n, ...], or a data set of batches that is
+                not shuffled; see ``numbered``.
+            y: integer labels [n] or [n, 1]; only with images.
+            batch_size: only with images; default: 32.
+
+        Returns:
+            Columns [n], the most suspect first: "rank" from 1, "index", "given", "predicted", "loss" (now), and
+            "weight" and "mean_probability" (of the given label), both means over the training: NaN without
+            ``num_examples`` or index. ``mentornet.reports.review`` makes a page of them.
+
+        Raises:
+            ValueError: another number of samples than ``num_examples``.
+        """
+        return suspects.ranked(self, pairs(x) if y is None else arrays(x, y, batch_size, shuffle=False))
 
     def save(self, filepath: Any, *arguments: Any, **options: Any) -> None:
         """Saves the model that predicts; see ``keras.Model.save``."""
@@ -126,6 +147,26 @@ def pairs(data: Any) -> Any:
             "own business"
         )
     return data.map(lambda image, label: {"image": image, "label": _class_tensor(label)})
+
+
+def numbered(data: tf.data.Dataset, *, shuffle: bool = True, seed: int = 0, buffer: int = 10_000) -> tf.data.Dataset:
+    """A data set of pairs that knows which image is which, for what is kept by sample, such as ``suspects``.
+
+    Args:
+        data: batches of pairs (image, label) in an order that never changes, such as those of
+            ``image_dataset_from_directory(folder, shuffle=False)``.
+        shuffle: draw them in a new order in every epoch.
+        seed: of the order.
+        buffer: how many images are held to be shuffled; as many as there are give every order.
+
+    Returns:
+        Batches {"image", "label", "index"} of the same size.
+    """
+    size = max((int(label.shape[0]) for _, label in data.take(1)), default=_BATCH)
+    samples = pairs(data).unbatch().enumerate().map(lambda n, sample: {**sample, "index": tf.cast(n, tf.int32)})
+    if shuffle:
+        samples = samples.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+    return samples.batch(size)
 
 
 def class_numbers(label: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ class MethodProtocol:
         counts_epochs: its length is a number of epochs, whose steps follow from what it finds: no ``max_steps``, but
             ``num_epochs`` and ``total_stages``, and every stage says its epoch.
         total_stages: how many stages there are, of methods that count in these; else None.
+        weights_rank_suspects: its weights tell wrong labels better than the mean probabilities of given labels do.
     """
 
     peers = 1
@@ -48,6 +49,7 @@ class MethodProtocol:
     RELEASE: tuple[tuple[str, Any], ...] = ()
     counts_epochs = False
     total_stages: int | None = None
+    weights_rank_suspects = False
     max_steps: int | None
 
     @classmethod

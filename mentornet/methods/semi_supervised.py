@@ -53,6 +53,7 @@ class SemiSupervised(NoisyLabelMethod):
     """
 
     peers = 2
+    weights_rank_suspects = True  # the division's probabilities, of the smoothed losses of both networks
     counts_epochs = True
     clean_sources = ("set", "labelled")
     OPTIONS: tuple[Option, ...] = (

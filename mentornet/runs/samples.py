@@ -1,7 +1,9 @@
 """samples.csv: which training labels are most likely wrong.
 
-A curriculum that works gives wrong labels low weights, so the samples of the lowest mean weight at the end of training
-(its last tenth, but a whole epoch at least) are the ones worth a person's look. Nothing here imports TensorFlow.
+The samples whose given label had the lowest probability, averaged over the whole training, are the ones worth a
+person's look: wrong labels are learned last. Where no such mean is known (runs of earlier versions), or a method's
+weights say more, those of the lowest mean weight at the end of training (its last tenth, but a whole epoch at least)
+come first; a curriculum that works gives wrong labels low weights. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,8 +16,22 @@ from typing import Any
 import numpy as np
 
 from mentornet import files, reading
+from mentornet.ranking import rank_suspects
 from mentornet.runs import schemas
 from mentornet.runs.metrics_table import format_row
+
+__all__ = [
+    "SAMPLE_COLUMNS",
+    "as_text",
+    "check_names",
+    "from_text",
+    "rank_suspects",
+    "read_samples_csv",
+    "telling",
+    "top_suspects",
+    "weights_auc",
+    "write_samples_csv",
+]
 
 SAMPLE_COLUMNS = ("index", "given_label", "predicted_label", "mean_weight", "loss", "suspect_rank")
 
@@ -34,31 +50,11 @@ def from_text(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def rank_suspects(mean_weight: np.ndarray, loss: np.ndarray) -> np.ndarray:
-    """Ranks samples by how suspect their labels are.
-
-    Args:
-      mean_weight: float [n]; NaN for a sample that was not visited, which is ranked as one of mean weight.
-      loss: float [n], decides between equal weights: the higher, the more suspect. NaN counts as lowest.
-
-    Returns:
-      int64 [n], a permutation of 1..n; 1 is the most suspect. What is still tied keeps the given order.
-    """
-    mean_weight, loss = np.asarray(mean_weight, np.float64), np.asarray(loss, np.float64)
-    if mean_weight.ndim != 1 or mean_weight.shape != loss.shape:
-        raise ValueError(f"Weights {mean_weight.shape} and losses {loss.shape} must be one value a sample.")
-    visited = np.isfinite(mean_weight)
-    typical = float(mean_weight[visited].mean()) if visited.any() else 0.0
-    weight = np.where(visited, mean_weight, typical)
-    order = np.lexsort((-np.where(np.isnan(loss), -np.inf, loss), weight))  # stable
-    rank = np.empty(order.size, np.int64)
-    rank[order] = np.arange(1, order.size + 1)
-    return rank
-
-
-def top_suspects(mean_weight: np.ndarray, loss: np.ndarray, count: int = 48) -> np.ndarray:
+def top_suspects(
+    mean_weight: np.ndarray, loss: np.ndarray, count: int = 48, mean_probability: np.ndarray | None = None
+) -> np.ndarray:
     """Positions int64 [<= count] of the most suspect samples, the most suspect first."""
-    return np.argsort(rank_suspects(mean_weight, loss))[:count]
+    return np.argsort(rank_suspects(mean_weight, loss, mean_probability))[:count]
 
 
 def telling(mean_weight: np.ndarray) -> np.ndarray:
@@ -105,12 +101,14 @@ def write_samples_csv(
     class_names: Sequence[str] | None = None,
     clean: np.ndarray | None = None,
     paths: Sequence[str] | None = None,
+    mean_probability: np.ndarray | None = None,
+    by_weight: bool = False,
 ) -> None:
     """Writes one line a training sample, the most suspect first.
 
-    Columns: index, given_label, predicted_label, mean_weight, loss, suspect_rank, then given_name and predicted_name
-    if `class_names` are given, then clean_label if `clean` is, then path if `paths` are. Texts that a spreadsheet would
-    take for formulas have a quote before them.
+    Columns: index, given_label, predicted_label, mean_weight, loss, suspect_rank, then mean_probability if it is
+    given, given_name and predicted_name if `class_names` are, clean_label if `clean` is, path if `paths` are. Texts
+    that a spreadsheet would take for formulas have a quote before them.
 
     Args:
       path: the CSV file; replaced all at once.
@@ -122,6 +120,8 @@ def write_samples_csv(
       class_names: name of every label.
       clean: int [n], true labels.
       paths: n names of files.
+      mean_probability: float [n], of the given label over the training; NaN (an empty cell) if never visited.
+      by_weight: rank by the weights though mean probabilities are known, for methods whose weights say more.
 
     Raises:
       ValueError: arrays of different lengths, or a label without a name.
@@ -133,8 +133,10 @@ def write_samples_csv(
         "predicted_label": predicted,
         "mean_weight": mean_weight,
         "loss": np.asarray(loss) + 0.0,  # -0.0, the rounded loss of a certain answer, reads as a mistake
-        "suspect_rank": rank_suspects(mean_weight, loss),
+        "suspect_rank": rank_suspects(mean_weight, loss, None if by_weight else mean_probability),
     }
+    if mean_probability is not None:
+        columns["mean_probability"] = mean_probability
     if class_names is not None:
         for name, labels in (("given_name", given), ("predicted_name", predicted)):
             check_names(labels, class_names)

@@ -73,7 +73,7 @@ def metric(name: str) -> Value:
 
 def sample(name: str) -> Value:
     """What the cells of a column of samples.csv may be."""
-    if name in ("mean_weight", "loss"):
+    if name in ("mean_weight", "loss", "mean_probability"):
         return _NUMBER
     if name.endswith("_name") or name == "path":
         return Value(str, longest=2**16)

@@ -35,7 +35,10 @@ class Checkpoints:
         self._loop = _LoopState()
         with self._distribution.scope():
             method.build_optimizers()
-        self._checkpoint = tf.train.Checkpoint(method=method, seconds=self.seconds, loop=self._loop)
+        parts = {"method": method, "seconds": self.seconds, "loop": self._loop}
+        tables = method.sample_tables
+        self._without_tables = tf.train.Checkpoint(**parts)
+        self._checkpoint = self._without_tables if tables is None else tf.train.Checkpoint(**parts, samples=tables)
         # Made by the first save, inside a strategy, its counter would be broadcast to processes that don't expect it.
         self._checkpoint.save_counter.assign(0)
         if self._distribution.is_chief:
@@ -75,9 +78,11 @@ class Checkpoints:
         return step
 
     def _read(self, path: str) -> None:
-        """Restores everything, also from a checkpoint made before there were stages."""
-        if tf.train.load_checkpoint(path).has_tensor(_LOOP_KEY):
-            self._checkpoint.restore(path, self._options).assert_existing_objects_matched()
+        """Restores everything, also from a checkpoint made before there were stages, or sums by sample."""
+        stored = tf.train.load_checkpoint(path)
+        if stored.has_tensor(_LOOP_KEY):
+            whole = self._checkpoint if stored.has_tensor(_TABLES_KEY) else self._without_tables
+            whole.restore(path, self._options).assert_existing_objects_matched()
             return
         older = tf.train.Checkpoint(method=self.method, seconds=self.seconds)
         older.restore(path, self._options).assert_existing_objects_matched()
@@ -147,6 +152,7 @@ class _LoopState(tf.Module):
         self.looked.assign(False)
 
 
+_TABLES_KEY = "samples/visits/.ATTRIBUTES/VARIABLE_VALUE"
 _LOOP_KEY = "loop/stages_done/.ATTRIBUTES/VARIABLE_VALUE"
 
 

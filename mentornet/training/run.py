@@ -15,9 +15,9 @@ import tf_keras as keras
 
 from mentornet import files, students, transition
 from mentornet.methods.base import NoisyLabelMethod
-from mentornet.reports import plots
+from mentornet.reports import plots, review_page
 from mentornet.reports.suspects import suspect_sheet
-from mentornet.runs import samples
+from mentornet.runs import samples, suspect_pictures
 from mentornet.runs.metrics_table import METRIC_COLUMNS, last_known, summarise
 from mentornet.runs.run_data import RunData
 from mentornet.runs.run_record import package_versions
@@ -99,8 +99,12 @@ def train(
             recorder.close()
     student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
+    mean_probability = mean_probabilities(method, len(inputs.given))
     matrix = method.transition_matrix()
-    result = finish(student, mean_weight, inputs, workdir, facts, matrix) if distribution.is_chief else {}
+    result = {}
+    if distribution.is_chief:
+        by_weight = method.weights_rank_suspects
+        result = finish(student, mean_weight, inputs, workdir, facts, matrix, mean_probability, by_weight)
     distribution.from_chief(0)  # the others stay until the chief has written everything
     return result
 
@@ -112,6 +116,8 @@ def finish(
     workdir: Workdir,
     facts: dict[str, Any],
     matrix: np.ndarray | None = None,
+    mean_probability: np.ndarray | None = None,
+    by_weight: bool = False,
 ) -> dict[str, Any]:
     """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
 
@@ -122,6 +128,8 @@ def finish(
         workdir: the run folder.
         facts: see ``train``.
         matrix: float [C, C], the method's transition matrix, if it has one.
+        mean_probability: float64 [n], see ``mean_probabilities``; suspects are ranked by it, if it is known,
+        by_weight: unless the method's weights say more.
     """
     outputs = sample_outputs(student, inputs.ordered(None))
     clean = inputs.clean
@@ -136,8 +144,18 @@ def finish(
         class_names=names,
         clean=clean,
         paths=inputs.paths(np.arange(len(inputs.given))),
+        mean_probability=mean_probability,
+        by_weight=by_weight,
     )
-    top = samples.top_suspects(mean_weight, outputs.loss, SHOWN_SUSPECTS)
+    ranked_by = None if by_weight else mean_probability
+    top = samples.top_suspects(mean_weight, outputs.loss, suspect_pictures.KEPT, ranked_by)
+    suspect_pictures.save(
+        workdir.path / suspect_pictures.NAME,
+        inputs.original_index[top],
+        [review_page.thumbnail(picture) for picture in inputs.pictures(top)],
+        names,
+    )
+    top = top[:SHOWN_SUSPECTS]
     suspect_sheet(
         workdir.suspects_file,
         inputs.pictures(top),
@@ -183,12 +201,23 @@ def finish(
 
 
 def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
-    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: not visited."""
+    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: never visited.
+
+    A sample that the batches of the end left out, such as by the incomplete last one of an epoch, has its mean over the
+    whole training.
+    """
     if method.num_examples is None:
         return np.full(num_examples, np.nan)
     totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)
     visits = tf.convert_to_tensor(method.weight_visits).numpy()
-    return np.divide(totals, visits, out=np.full(num_examples, np.nan), where=visits > 0)
+    assert method.sample_tables is not None
+    return np.divide(totals, visits, out=method.sample_tables.mean_weights(), where=visits > 0)
+
+
+def mean_probabilities(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
+    """Mean probability of every sample's given label over the whole training, float64 [n]; NaN: never visited."""
+    tables = method.sample_tables
+    return np.full(num_examples, np.nan) if tables is None else tables.mean_probabilities()
 
 
 def _of(max_steps: int | None) -> str:

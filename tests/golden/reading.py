@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import platform
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mentornet.ranking import rank_suspects
 
 GOLDEN = Path(__file__).resolve().parent
 FIGURES = ("accuracy_last", "accuracy_best", "weights_auc")
@@ -45,7 +48,7 @@ def measured(folder: Path) -> dict[str, Any]:
 
     ``weights`` is the sha256 of the float32 bytes of the student's variables in the model's order, ``norms`` their
     Euclidean norms, ``columns`` and ``rows`` are metrics.csv without the seconds, ``files`` the sha256 of the other
-    tables.
+    tables; samples.csv counts as the engine of the record wrote it.
     """
     columns, *rows = metrics(folder)
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
@@ -53,7 +56,7 @@ def measured(folder: Path) -> dict[str, Any]:
         **weights(folder / "student.keras"),
         "columns": columns,
         "rows": rows,
-        "files": {file.name: digest(file.read_bytes()) for file in _tables(folder)},
+        "files": {file.name: digest(as_recorded(file)) for file in _tables(folder)},
         "result": {name: result[name] for name in FIGURES},
     }
 
@@ -81,6 +84,37 @@ def weights(student: Path) -> dict[str, Any]:
 def digest(content: bytes) -> str:
     """The sha256 in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
+
+
+def as_recorded(table: Path) -> bytes:
+    """The bytes of a table as the recorded engine wrote it.
+
+    Since then samples.csv has the mean probability of every given label, goes by it, and has a mean weight of samples,
+    too, that no batch of the end held. What remains without these has to be the same to the last digit.
+    """
+    content = table.read_bytes()
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8"), newline="")))
+    if table.name != "samples.csv" or "mean_probability" not in rows[0]:
+        return content
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(table.parent / "checkpoints")))
+    index = np.load(table.parent / "labels.npz", allow_pickle=False)["index"].tolist()
+    key = "method/weight_visits/.ATTRIBUTES/VARIABLE_VALUE"
+    visits = reader.get_tensor(key) if reader.has_tensor(key) else np.ones(len(index))
+    rows.sort(key=lambda row: index.index(int(row["index"])))
+    for row, met in zip(rows, visits, strict=True):
+        del row["mean_probability"]
+        row["mean_weight"] = row["mean_weight"] if met else ""
+    numbers = [np.array([float(row[name] or "nan") for row in rows]) for name in ("mean_weight", "loss")]
+    for row, rank in zip(rows, rank_suspects(*numbers), strict=True):
+        row["suspect_rank"] = str(rank)
+    rows.sort(key=lambda row: int(row["suspect_rank"]))
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode("utf-8")
 
 
 def _tables(folder: Path) -> list[Path]:
