@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,11 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
         ValueError, FileNotFoundError: missing or unreadable data, labels that do not fit.
     """
     dataset = datasets.load(
-        config.dataset_name, data_dir=config.data_dir, image_size=config.image_size, download=config.download
+        config.dataset_name,
+        data_dir=config.data_dir,
+        image_size=config.image_size,
+        download=config.download,
+        held_out_tenth=config.held_out_tenth,
     )
     train = training_samples(dataset.train, config, run_labels)
     if file := run_labels or config.labels_file:
@@ -92,10 +97,10 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
     Raises:
         ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
     """
-    train, noisy, clean = loaded.train, loaded.labels, None
+    dataset, train, noisy, clean = loaded.dataset, loaded.train, loaded.labels, None
     if config.clean_source in ("set", "validation"):
         clean, train, noisy = clean_sets.chosen(
-            loaded.dataset,
+            dataset,
             train,
             noisy,
             seed=seed,
@@ -103,12 +108,15 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
             per_class=config.clean_examples_per_class,
             checked_file=config.clean_labels_file,
         )
+        if config.clean_labels_file and not dataset.test.labels_are_true:  # checked images may have been held out
+            rest = np.flatnonzero(~np.isin(dataset.test.ids, clean.ids))
+            dataset = dataclasses.replace(dataset, test=dataset.test.take(rest))
     validation, clean = (clean, None) if config.clean_source == "validation" else (None, clean)
     if not config.holdout_examples:
-        return LoadedData(loaded.dataset, train, noisy, clean, validation=validation)
+        return LoadedData(dataset, train, noisy, clean, validation=validation)
     held, kept = clean_sets.holdout_positions(len(train), config.holdout_examples, seed=seed)
     return LoadedData(
-        loaded.dataset,
+        dataset,
         train.take(kept),
         clean_sets.taken(noisy, kept),
         clean,
@@ -174,6 +182,7 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
         if loaded.holdout is None or loaded.holdout_labels is None
         else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),
         holdout_criterion=config.clean.holdout_criterion,
+        judged_by_given=not loaded.dataset.test.labels_are_true,
     )
 
 

@@ -14,7 +14,8 @@ from absl import logging
 
 from data.imagenet import batches as unreadable_data
 from flags import configuration
-from flags.build import curricula, in_memory, preparation
+from flags.build import curricula, in_memory, plan, preparation
+from flags.commands import messages
 from flags.define import presets, released_flags, student_flags
 from flags.settings import Config
 from mentornet.runs.metrics_table import last_known
@@ -23,6 +24,7 @@ from mentornet.training import checkpoints, determinism, evaluate, run
 from mentornet.training.distribution import serving
 from mentornet.training.distribution import strategy as distributions
 from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.progress import Heartbeat
 
 
 def run_script(script: str, config: Config, build: Any = in_memory) -> None:
@@ -75,8 +77,24 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
         return _say_finished(config, workdir) if distribution.is_chief else {}
     if distribution.is_chief and (advice := released_flags.about_noise(config.data.dataset_name)):
         print(f"note: {advice}", flush=True)
+    heartbeat = Heartbeat(shows=config.run.show_progress and distribution.is_chief)
+    try:
+        return _trained(config, build, workdir, distribution, heartbeat)
+    finally:
+        heartbeat.stop()
+
+
+def _trained(
+    config: Config, build: Any, workdir: Workdir, distribution: Distribution, heartbeat: Heartbeat
+) -> dict[str, Any]:
+    """The training itself; see ``train``."""
+    heartbeat.doing(f"reading {config.data.dataset_name}")
     loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
+    asked = config.data.batch_size
     config = config.resolved(len(loaded.train))
+    plan.tell_notes(heartbeat, loaded, asked, config)
+    if config.data.batch_size < asked:
+        distribution.check(batch_size=config.data.batch_size)
     inputs = build.training_inputs(loaded, config, distribution)
     made_from = build.arguments(config, loaded, workdir)
     synchronized = config.distribution.synchronized_batch_norm
@@ -89,6 +107,7 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     if distribution.is_chief:
         workdir.claim(configuration.flagfile_text(config), config.identity())
         preparation.keep(workdir, made_from)
+    plan.tell(heartbeat, config, network, inputs, distribution)
     facts = {
         "method": config.method.name,
         "curriculum": config.method.curriculum,
@@ -101,10 +120,13 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
         "preset": config.run.preset,
         "distribution": distribution.describe(),
     }
-    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution)
+    settings = dataclasses.replace(build.run_settings(config), heartbeat=heartbeat)
+    result = run.train(method, optimizer, inputs, workdir, settings, facts, distribution)
     distribution.part()
+    heartbeat.stop()
     if distribution.is_chief:
-        print(f"finished: {_figures(result)}; see {workdir.path}")
+        print(f"finished: {messages.figures(result)}; see {workdir.path}")
+        print(messages.next_steps(workdir, len(inputs.given)))
     return result
 
 
@@ -113,7 +135,7 @@ def _say_finished(config: Config, workdir: Workdir) -> dict[str, Any]:
     config = config.of_run(workdir)
     workdir.claim(configuration.flagfile_text(config), config.identity())
     result = workdir.read_result()
-    print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
+    print(f"{workdir.path} is finished: {messages.figures(result)}; nothing to do. Another run needs another folder.")
     return result
 
 
@@ -239,6 +261,7 @@ _DATA_OF_A_RUN = (
     "background_class",
     "batch_size",
     "max_batches_per_epoch",
+    "held_out_tenth",
 )
 
 
@@ -285,11 +308,3 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
     return dataclasses.replace(
         config, student=student, run=run_config, method=method, data=dataclasses.replace(config.data, **data)
     )
-
-
-def _figures(result: dict[str, Any]) -> str:
-    accuracy = result.get("accuracy_last")
-    shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
-    if result.get("top5_last") is not None:
-        shown += f" (Hit@5 {result['top5_last']:.4f})"
-    return f"{result.get('steps') or 0:,} steps, {shown}"

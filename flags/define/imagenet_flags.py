@@ -80,6 +80,7 @@ _UNUSED: tuple[tuple[str, Any], ...] = (
     ("human_labels_file", None),
     ("holdout_examples", 0),
     ("validation", "none"),
+    ("held_out_tenth", None),
 )
 
 MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])

@@ -84,6 +84,8 @@ def train(
         selector = None if inputs.holdout is None else HoldoutSelector(workdir, inputs, start, distribution)
         recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution, selector)
         folder = workdir.path if distribution.is_chief else None
+        if settings.heartbeat is not None:
+            settings.heartbeat.doing("TensorFlow prepares the first step, which can take a minute")
         try:
             run_stages(
                 method,
@@ -97,6 +99,8 @@ def train(
             )
         finally:
             recorder.close()
+    if settings.heartbeat is not None:
+        settings.heartbeat.doing("looking for suspects among all training images", aloud=False)
     student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
     matrix = method.transition_matrix()
@@ -172,6 +176,7 @@ def finish(
         "parameters": sum(int(np.prod(weight.shape)) for weight in student.trainable_weights),
         "train_examples": len(inputs.given),
         "evaluation_examples": inputs.evaluated_examples() or inputs.evaluation_examples,
+        **({"judged_by": "given labels"} if inputs.judged_by_given else {}),
         **facts,
         "versions": package_versions(),
         "command": workdir.read_run().get("command"),
