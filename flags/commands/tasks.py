@@ -15,9 +15,10 @@ from absl import logging
 from data.imagenet import batches as unreadable_data
 from flags import configuration
 from flags.build import curricula, in_memory, plan, preparation
-from flags.commands import messages
+from flags.commands import estimating, making, messages, suspects
 from flags.define import presets, released_flags, student_flags
 from flags.settings import Config
+from mentornet import files
 from mentornet.runs.metrics_table import last_known
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
@@ -42,7 +43,12 @@ def run_script(script: str, config: Config, build: Any = in_memory) -> None:
 def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
     try:
         _prepare_tensorflow(config)
-        task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
+        task = {
+            "evaluate": evaluate_run,
+            "dump_losses": dump_losses,
+            "suspects": suspects.write,
+            "estimate": estimate_noise,
+        }.get(config.run.mode, train)
         task(config, build)
     except BrokenPipeError:
         raise  # nobody reads what is printed; see ``quiet.ends_with_its_reader``
@@ -88,40 +94,22 @@ def _trained(
     config: Config, build: Any, workdir: Workdir, distribution: Distribution, heartbeat: Heartbeat
 ) -> dict[str, Any]:
     """The training itself; see ``train``."""
-    heartbeat.doing(f"reading {config.data.dataset_name}")
-    loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
-    asked = config.data.batch_size
-    config = config.resolved(len(loaded.train))
-    plan.tell_notes(heartbeat, loaded, asked, config)
-    if config.data.batch_size < asked:
-        distribution.check(batch_size=config.data.batch_size)
-    inputs = build.training_inputs(loaded, config, distribution)
+    made = making.data(config, build, distribution, heartbeat)
+    config, loaded, inputs = made.config, made.loaded, made.inputs
+    text, identity = configuration.flagfile_text(config), config.identity()
+    if auto := estimating.is_auto(config):
+        workdir.claim(text, identity)
+        config = estimating.resolved(config, build, made, workdir, heartbeat)
     made_from = build.arguments(config, loaded, workdir)
-    synchronized = config.distribution.synchronized_batch_norm
-    with distribution.scope():
-        network = build.student(
-            config.student, loaded, config.run.seed, distribution.replicas > 1 if synchronized is None else synchronized
-        )
-        method = build.method(config, network, loaded, made_from)
-        optimizer = build.optimizer(config, len(loaded.train))
+    trainer = making.trainer(config, build, loaded, distribution, made_from)
     if distribution.is_chief:
-        workdir.claim(configuration.flagfile_text(config), config.identity())
+        if not auto:
+            workdir.claim(text, identity)
         preparation.keep(workdir, made_from)
-    plan.tell(heartbeat, config, network, inputs, distribution)
-    facts = {
-        "method": config.method.name,
-        "curriculum": config.method.curriculum,
-        "studentnet": config.student.name,
-        "dataset": config.data.dataset_name,
-        "noise_type": loaded.labels.noise_type,
-        "noise_fraction": loaded.labels.noise_fraction,
-        **({} if loaded.labels.noise_class is None else {"noise_class": loaded.labels.noise_class}),
-        "seed": config.run.seed,
-        "preset": config.run.preset,
-        "distribution": distribution.describe(),
-    }
+    plan.tell(heartbeat, config, trainer.network, inputs, distribution)
+    facts = making.facts(config, loaded, distribution)
     settings = dataclasses.replace(build.run_settings(config), heartbeat=heartbeat)
-    result = run.train(method, optimizer, inputs, workdir, settings, facts, distribution)
+    result = run.train(trainer.method, trainer.optimizer, inputs, workdir, settings, facts, distribution)
     distribution.part()
     heartbeat.stop()
     if distribution.is_chief:
@@ -217,6 +205,21 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
     print(f"{len(found.label):,} rows written to {csv_file}")
     if found.activation is not None:
         print(f"{found.activation.shape[1]:,} activations of each written to {config.run.activations_file}")
+
+
+def estimate_noise(config: Config, build: Any = in_memory) -> None:
+    """Estimates the share of wrong labels from the newest checkpoint of a run, and says what to train with."""
+    folder, run_folder = _run_folders(config)
+    config = _as_trained(config, run_folder)
+    checkpoints.newest(folder)
+    loaded = build.load_data(config.data, _labels_of(run_folder))
+    network = build.predictor(config, loaded, config.run.seed)
+    checkpoints.restore_student(network, folder)
+    inputs = build.training_inputs(loaded, config, Distribution())
+    found = estimating.of_student(network, inputs, config, len(loaded.train))
+    if (workdir := Workdir(run_folder)).is_run_folder():
+        files.write_json(workdir.estimate_file, found.facts())
+    print(estimating.report(found, 1 - found.disagreement, config.student.name, inputs.clean, inputs.given))
 
 
 def _epoch_reached(run_folder: Path) -> int:

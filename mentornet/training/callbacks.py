@@ -18,6 +18,7 @@ from mentornet.stages import Stage
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.inputs import evaluation_batches
 from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.dumps import write_dumps
 from mentornet.training.early_stopping import HoldoutSelector
 from mentornet.training.evaluation import sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
@@ -134,6 +135,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         if self._heartbeat is not None:
             self._heartbeat.doing("evaluating", aloud=False)
         row = self._row()
+        self._dump(int(100 * self._share(self._step)))
         if self._heartbeat is not None:
             self._heartbeat.doing("training", aloud=False)
         self._inputs.check()  # an evaluation of which nothing could be read is none
@@ -149,6 +151,12 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._note_checkpoint(at_end, last)
         if self._progress is not None:
             self._show(self._step, row)
+
+    def _dump(self, percent: int) -> None:
+        """Writes the losses that were asked for by now; before the checkpoint, so that a kill loses none."""
+        due = [at for at in self._settings.dumps_at if at <= percent and not self._workdir.dump_file(at).exists()]
+        if due:
+            write_dumps(due, self._inputs, self.model, self._workdir, self._epoch_percent(), self._distribution)
 
     def _note_checkpoint(self, at_end: bool, last: bool) -> None:
         """Notes whether a checkpoint is due, and writes it unless a look follows that it must hold."""

@@ -103,6 +103,7 @@ class RunSettings:
         jit_compile: compile the step with XLA.
         steps_per_execution: steps run by one call of the compiled training function.
         progress: print the progress line.
+        dumps_at: percents of the training at whose first row the losses of all samples are written, see ``dumps``.
         heartbeat: tells what takes long; None: nobody does.
         rates: the learning rate in each epoch, where the method counts in epochs; None: the optimiser knows it.
     """
@@ -118,6 +119,7 @@ class RunSettings:
     progress: bool = True
     rates: tuple[float, ...] | None = None
     heartbeat: Heartbeat | None = None
+    dumps_at: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.max_steps is not None and self.max_steps < 1) or self.eval_every_steps < 1:

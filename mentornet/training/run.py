@@ -62,6 +62,8 @@ def train(
         ValueError: several students or stages, asynchronously.
     """
     distribution = distribution or Distribution()
+    if settings.dumps_at and inputs.clean is None:
+        raise ValueError("--keep_dumps_at needs the true labels, which this data set does not have: leave it out")
     if distribution.asynchronous:
         check_asynchronous(method)
     if distribution.is_chief:
@@ -116,6 +118,7 @@ def finish(
     workdir: Workdir,
     facts: dict[str, Any],
     matrix: np.ndarray | None = None,
+    suspects_only: bool = False,
 ) -> dict[str, Any]:
     """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
 
@@ -126,6 +129,7 @@ def finish(
         workdir: the run folder.
         facts: see ``train``.
         matrix: float [C, C], the method's transition matrix, if it has one.
+        suspects_only: of a run that was interrupted: samples.csv and the sheet, and returns {}.
     """
     outputs = sample_outputs(student, inputs.ordered(None))
     clean = inputs.clean
@@ -155,6 +159,8 @@ def finish(
         title=f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}",
     )
     inputs.check()
+    if suspects_only:
+        return {}
     metrics = workdir.metrics.read()
     figures = summarise(metrics)
     for name in sorted(
