@@ -59,7 +59,7 @@ def chosen(
                 f"--clean_labels_file={checked_file} and the folder clean/ beside train/ both give the clean set: "
                 "leave one of them out."
             )
-        checked = checked_labels.read(checked_file, dataset.train, dataset.class_names)
+        checked = checked_labels.read(checked_file, own_images(dataset), dataset.class_names)
     if checked is None:
         truth = _truth(noisy)
         if examples is None and per_class is None:
@@ -118,6 +118,17 @@ def of_checked(
         raise ValueError("All the training images were checked, but at least one has to stay noisy.")
     clean = CleanSet(train.images[chosen], noisy.given[chosen], train.ids[chosen])
     return clean, train.take(rest), taken(noisy, rest)
+
+
+def own_images(dataset: ImageDataset) -> Split:
+    """All images whose given labels are not known to be right: the training images, and those held out of them."""
+    train, test = dataset.train, dataset.test
+    if test.labels_are_true:
+        return train
+    order = np.argsort(np.concatenate([train.ids, test.ids]), kind="stable")
+    paths = None if train.paths is None else (*train.paths, *(test.paths or ()))
+    joined = (np.concatenate([getattr(train, name), getattr(test, name)]) for name in ("images", "labels", "ids"))
+    return Split(*joined, paths, labels_are_true=False).take(order)
 
 
 def positions(

@@ -25,6 +25,7 @@ def load(
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     download: bool = True,
+    held_out_tenth: int | None = None,
 ) -> ImageDataset:
     """Reads a data set into memory.
 
@@ -36,6 +37,7 @@ def load(
         default); digits needs none.
       image_size: side in pixels to resize to; None keeps the size of the source, or means 32 where that varies.
       download: whether data that is not there may be downloaded.
+      held_out_tenth: which part, 0 to 9, of a folder without test/ is held out; None means 0.
 
     Returns:
       The data set; its name has no "tfds:" prefix.
@@ -49,7 +51,7 @@ def load(
     if name == "digits":
         return digits.load(image_size)
     if name == "folder":
-        return folder.load(data_dir, image_size)
+        return folder.load(data_dir, image_size, held_out_tenth)
     if name not in NAMES and not name.startswith(TFDS_PREFIX):
         raise ValueError(
             f"There is no data set {name!r}; known are {', '.join(NAMES)} and {TFDS_PREFIX}<builder> for any image "

@@ -1,6 +1,7 @@
-"""People's own images: <data_dir>/train/<class>/* and <data_dir>/test/<class>/*, one folder a class.
+"""People's own images: <data_dir>/<class>/*, or <data_dir>/train/<class>/* and <data_dir>/test/<class>/*.
 
-A third part clean/<class>/* is optional: images whose labels were checked, for methods that need a clean set.
+A part clean/<class>/* is optional: images whose labels were checked, for methods that need a clean set. Without test/
+a tenth of every class is held out instead, whose labels are as noisy as the others' (see `data.folder_layout`).
 Files ending in one of SUFFIXES (in any case) directly inside a class folder are read, hidden ones are not, and photos
 that Pillow can't read are refused rather than passed over. Each is turned upright as its camera recorded, converted to
 RGB and squeezed to a square. Everything is held in memory: n * image_size^2 * 3 bytes.
@@ -20,59 +21,45 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from data import folder_layout
 from data.image_dataset import CleanSet, ImageDataset, Split, resized
 from data.limits import MOST_PIXELS, too_many_pixels
 
 DEFAULT_IMAGE_SIZE = 32
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
-UNREAD = (".heic", ".heif", ".avif", ".jxl", ".jp2")
 
-_LAYOUT = f"expected are train/<class>/*.jpg and test/<class>/*.jpg (or {', '.join(SUFFIXES[1:])})"
-_FURTHER_PARTS = ("test", "clean")
 _SHOWN = 5
 
 
-def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None) -> ImageDataset:
+def load(
+    data_dir: str | os.PathLike[str] | None, image_size: int | None = None, held_out_tenth: int | None = None
+) -> ImageDataset:
     """Reads a folder of images.
 
     Args:
-      data_dir: the folder that holds train/ and test/, and clean/ if some images were checked.
+      data_dir: the folder of class folders, or the one that holds train/ and perhaps test/; clean/ beside them if
+        some images were checked.
       image_size: side in pixels all images are resized to; None means DEFAULT_IMAGE_SIZE.
+      held_out_tenth: which part, 0 to 9, is held out where there is no test/; None means 0.
 
     Returns:
-      An ImageDataset of RGB images. Classes are the sub-folders of train/ in alphabetical order, images are in
-      the order of (class, file name), `ids` count that order and `paths` are relative to `data_dir`. The training
-      labels are not taken as true (see Split). Images of clean/ form the data set's `clean`.
+      An ImageDataset of RGB images. Classes are the class folders in alphabetical order, images are in the order of
+      (class, file name), `ids` count that order and `paths` are relative to `data_dir`. The training labels are not
+      taken as true (see Split), nor are those of a hold-out. Images of clean/ form the data set's `clean`.
 
     Raises:
-      FileNotFoundError: `data_dir`, train/ or test/ does not exist.
+      FileNotFoundError: `data_dir` does not exist.
       ValueError: no `data_dir`, fewer than two classes, a class without images, a class that only test/ or clean/
-        has, a checked image that was left in train/, or images that cannot be read (all are tried; the first few are
-        named).
+        has, a checked image that was left among the others, too few images to hold some out, a layout that is not
+        clear, or images that cannot be read (all are tried; the first few are named).
     """
     if data_dir is None:
-        raise ValueError(f"The data set folder needs --data_dir, the folder with the images; {_LAYOUT}.")
+        raise ValueError(f"The data set folder needs --data_dir, the folder with the images; {folder_layout.EXPECTED}.")
     root = Path(data_dir).expanduser()
-    for needed in (root, root / "train", root / "test"):
-        if not needed.is_dir():
-            raise FileNotFoundError(f"There is no folder {needed}; {_LAYOUT}.")
-    names = _class_folders(root / "train")
-    if len(names) < 2:
-        raise ValueError(
-            f"{root / 'train'} has {len(names)} class folder(s), but at least 2 classes are needed; {_LAYOUT}."
-        )
-    further = [part for part in _FURTHER_PARTS if (root / part).is_dir()]
-    for part in further:
-        unknown = sorted(set(_class_folders(root / part)) - set(names))
-        if unknown:
-            raise ValueError(f"{root / part} has classes that train has not: {', '.join(unknown[:_SHOWN])}.")
-    listing = {part: [_image_files(root / part / name) for name in names] for part in ("train", *further)}
-    for name, files in zip(names, listing["train"], strict=True):
-        if not files:
-            raise ValueError(f"The class folder {root / 'train' / name} has no images; {_LAYOUT}.")
-    for part in further:
-        if not any(listing[part]):
-            raise ValueError(f"{root / part} has no images; {_LAYOUT.replace('test', part)}.")
+    layout = folder_layout.find(root)
+    listing = layout.files
+    if "test" in listing and held_out_tenth is not None:
+        raise ValueError(f"{root} has a test/, so nothing is held out: leave --held_out_tenth out.")
+    held = None if "test" in listing else folder_layout.held_out(listing["train"], root, held_out_tenth or 0)
     _refuse_copies(*(itertools.chain(*listing.get(part, ())) for part in ("clean", "train")))
 
     size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
@@ -85,25 +72,16 @@ def load(data_dir: str | os.PathLike[str] | None, image_size: int | None = None)
     }
     checked = parts.get("clean")
     clean = None if checked is None else CleanSet(checked.images, checked.labels, checked.ids)
-    return ImageDataset("folder", parts["train"], parts["test"], tuple(map(printable, names)), clean)
-
-
-def _class_folders(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _image_files(folder: Path) -> list[Path]:
-    """Returns the image files of one class by name; none if test/ or clean/ lacks the class."""
-    if not folder.is_dir():
-        return []
-    shown = [entry for entry in folder.iterdir() if not entry.name.startswith(".") and entry.is_file()]
-    unread = sorted(entry for entry in shown if entry.suffix.lower() in UNREAD)
-    if unread:
-        raise ValueError(
-            f"{unread[0]} is of a kind that is not read: convert such images to .jpg or .png, or take them out of the "
-            "folder."
+    train, test, notes = parts["train"], parts.get("test"), layout.notes
+    if test is None:
+        assert held is not None
+        train, test = train.take(np.flatnonzero(~held)), train.take(np.flatnonzero(held))
+        notes = (
+            f"there is no test/ with right labels in {root}, so {len(test):,} of the {len(held):,} images, a tenth of "
+            "every class, are held out; accuracy on them is agreement with their given labels, of which some are wrong",
+            *notes,
         )
-    return sorted(entry for entry in shown if entry.suffix.lower() in SUFFIXES)
+    return ImageDataset("folder", train, test, tuple(map(printable, layout.names)), clean, notes)
 
 
 def _refuse_copies(clean: Iterable[Path], train: Iterable[Path]) -> None:
@@ -117,7 +95,7 @@ def _refuse_copies(clean: Iterable[Path], train: Iterable[Path]) -> None:
         for checked in by_size.get(file.stat().st_size, ()):
             if filecmp.cmp(file, checked, shallow=False):
                 raise ValueError(
-                    f"{checked} is also {file}: move checked images from train/ to clean/ instead of copying them, or "
+                    f"{checked} is also {file}: move checked images to clean/ instead of copying them, or "
                     "list them with --clean_labels_file."
                 )
 

@@ -96,9 +96,10 @@ class ImageDataset:
     Attributes:
       name: under which `data.datasets.load` finds it.
       train: images to learn from.
-      test: images to evaluate on; their labels are taken as correct.
+      test: images to evaluate on; their labels are taken as correct unless its `labels_are_true` is False.
       class_names: the name of class c at position c.
       clean: images apart from both whose labels people checked; None if the source has none.
+      notes: what a person should know of how it was read, a sentence each.
     """
 
     name: str
@@ -106,6 +107,7 @@ class ImageDataset:
     test: Split
     class_names: tuple[str, ...]
     clean: CleanSet | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for which, split in (("training", self.train), ("test", self.test)):

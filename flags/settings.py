@@ -65,7 +65,12 @@ class Config:
         return min(max(1, examples // self.data.batch_size), self.data.max_batches_per_epoch or examples)
 
     def resolved(self, examples: int) -> Config:
-        """The same with its length in steps, which --num_epochs leaves to the number of training samples."""
+        """The same with its length in steps, which --num_epochs leaves to the number of training samples.
+
+        Where there are fewer samples than a batch takes, batches have the largest power of two that there is.
+        """
+        if examples < self.data.batch_size:
+            return self._in_smaller_batches(examples).resolved(examples)
         if self.run.num_epochs is None:
             return self
         epoch = self.steps_per_epoch(examples)
@@ -86,7 +91,14 @@ class Config:
         Raises:
             RunFolderError: the folder does not hold the labels it was trained on.
         """
-        return self if self.run.num_epochs is None else self.resolved(len(workdir.read_labels()["given"]))
+        if self.run.num_epochs is None and not workdir.labels_file.is_file():
+            return self
+        return self.resolved(len(workdir.read_labels()["given"]))
+
+    def _in_smaller_batches(self, examples: int) -> Config:
+        """The same with batches that so few samples can fill."""
+        smaller = 2 ** (max(1, examples).bit_length() - 1)
+        return dataclasses.replace(self, data=dataclasses.replace(self.data, batch_size=smaller))
 
     def _counted(self, epoch: int) -> Config:
         """The same of a method that counts in epochs: no length in steps, boundaries of the rate in epochs."""
@@ -114,6 +126,7 @@ class Config:
         ):
             del data[irrelevant]
         _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None, validation="none")
+        _forget_defaults(data, held_out_tenth=None)
         run = {
             name: getattr(self.run, name)
             for name in (

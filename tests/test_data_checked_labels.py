@@ -199,5 +199,5 @@ def test_a_part_clean_that_does_not_fit_is_refused(photos):
     for file in (photos / "clean").rglob("*.png"):
         file.unlink()
     (photos / "clean/horse").rmdir()
-    with pytest.raises(ValueError, match=r"clean has no images; expected are train/<class>/\*.jpg and clean/"):
+    with pytest.raises(ValueError, match=r"clean has no images; expected are "):
         folder.load(photos)

@@ -26,7 +26,7 @@ def parsed(*flags: str) -> configuration.Config:
         (100, 401, 50_000, 401),
         (100, 401, 45_000, 401),
         (128, 1, 50_000, 1),
-        (128, None, 100, 1),
+        (64, None, 100, 1),
         (10, None, 10, 1),
         (10, 7, 69, 6),
         (10, 7, 70, 7),
@@ -39,6 +39,13 @@ def test_steps_of_an_epoch(batch_size, most, examples, steps):
     assert config.steps_per_epoch(examples) == steps
     assert parsed(*flags, "--num_epochs=3").resolved(examples).run.max_steps == 3 * steps
     assert config.resolved(examples) == config  # a length in steps is one already
+
+
+def test_batches_shrink_to_the_largest_power_of_two_that_the_samples_fill():
+    config = parsed("--batch_size=128")
+    sizes = [config.resolved(examples).data.batch_size for examples in (1, 2, 63, 64, 127, 128, 5000)]
+    assert sizes == [1, 2, 32, 64, 64, 128, 128]
+    assert parsed("--num_epochs=3").resolved(100).run.max_steps == 3  # batches of 64
 
 
 def test_epochs_give_steps_an_evaluation_every_epoch_and_the_papers_boundaries():

@@ -69,6 +69,7 @@ CHANGES = {
     "noise_variant": (UNIFORM, "--noise_variant=author"),
     "noise_class": ([*UNIFORM, "--noise_type=background"], "--noise_class=7"),
     "noise_seed": (UNIFORM, "--noise_seed=7"),
+    "held_out_tenth": ([*TRAIN, "--dataset_name=folder", "--data_dir=d"], "--held_out_tenth=7"),
     "labels_file": (TRAIN, "--labels_file=a.csv"),
     "human_labels_file": ([*TRAIN, "--noise_type=human:worse"], "--human_labels_file=a.npz"),
     "augmentation": (TRAIN, "--augmentation=none"),
@@ -248,6 +249,8 @@ REFUSED = [
     ("train_cifar.py", [*TRAIN, "--mode=train", "--split_name=test"], "--mode=train does not use --split_name"),
     ("train_cifar.py", [*DUMP, "--eval_dir=e"], "--mode=dump_losses does not use --eval_dir"),
     ("train_cifar.py", [*PD, "--fixed_label=0"], "is a formula"),
+    ("train_cifar.py", [*TRAIN, "--held_out_tenth=1"], "--held_out_tenth belongs to --dataset_name=folder"),
+    ("train_imagenet.py", [*IMAGENET, "--held_out_tenth=1"], "--held_out_tenth"),
     ("train_imagenet.py", [*IMAGENET, "--nodownload"], "this script downloads nothing"),
     (
         "train_imagenet.py",

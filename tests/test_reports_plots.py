@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 
 from mentornet.files import RunFolderError
-from mentornet.reports import plots
+from mentornet.reports import names, plots
 from mentornet.runs.run_data import RunData
+from mentornet.runs.samples import read_samples_csv, write_samples_csv
 from tests.run_folders import make_run
 
 
@@ -126,14 +127,22 @@ def test_gaps_in_a_column(tmp_path, drawn):
 
 def test_comparison(tmp_path, drawn):
     for seed in (1, 2):
-        make_run(tmp_path / f"pd{seed}", seed=seed)
+        make_run(tmp_path / f"pd{seed}", seed=seed, accuracy=[0.1 * seed, 0.4, 0.5])
     make_run(tmp_path / "new", accuracy=[], finished=False, samples=False)
     pd = [RunData.load(tmp_path / "pd1"), RunData.load(tmp_path / "pd2")]
     plots.plot_compare(tmp_path / "compare.png", {"PD": pd, "new " * 40: [RunData.load(tmp_path / "new")]}, "digits")
     curves, points = drawn["compare.png"].axes
-    assert len(curves.lines) == 2
-    assert len({line.get_color() for line in curves.lines}) == 1
-    assert [text.get_text().split("\n")[0][:12] for text in points.texts] == ["PD (2 seeds)", "new new new "]
+    (mean,) = curves.lines
+    tables = [run.metrics["eval_accuracy"] for run in pd]
+    np.testing.assert_allclose(mean.get_ydata(), (tables[0] + tables[1]) / 2)
+    (band,) = curves.collections
+    edges = band.get_paths()[0].vertices[:, 1]
+    assert (edges.min(), edges.max()) == (min(map(min, tables)), max(map(max, tables)))
+    assert mean.get_color() == names.looks(pd[:1])[0][0]
+    assert [text.get_text().split("\n")[0][:12] for text in points.get_yticklabels()] == [
+        "PD (2 seeds)",
+        "new new new ",
+    ]
 
 
 def test_picture_of_a_comparison(tmp_path):
@@ -142,7 +151,7 @@ def test_picture_of_a_comparison(tmp_path):
     plots.plot_compare(tmp_path / "compare.png", {str(k): [run] for k in range(20)}, "t" * 300)
     width, height = size(tmp_path / "compare.png")
     assert width == 1500
-    assert height > 20 * 0.4 * 120  # twenty rows need more than the usual height
+    assert height > 20 * 0.3 * 120  # twenty rows need more than the usual height
 
 
 def test_many_groups_stay_apart(tmp_path, drawn):
@@ -151,6 +160,52 @@ def test_many_groups_stay_apart(tmp_path, drawn):
     plots.plot_compare(tmp_path / "compare.png", {str(k): [run] for k in range(23)}, "many")
     looks = {(line.get_color(), line.get_linestyle()) for line in drawn["compare.png"].axes[0].lines}
     assert len(looks) == 23
+
+
+def test_the_best_comes_first_and_a_method_keeps_its_colour(tmp_path, drawn):
+    made = {"standard": 0.5, "co_teaching": 0.7, "dividemix": 0.6}
+    for method, value in made.items():
+        make_run(tmp_path / method, method=method, curriculum="", accuracy=[value])
+    runs = {method: [RunData.load(tmp_path / method)] for method in made}
+    plots.plot_compare(tmp_path / "compare.png", runs, "all")
+    labels = drawn["compare.png"].axes[1].get_yticklabels()
+    assert [label.get_text() for label in labels] == ["co_teaching", "dividemix", "standard"]
+    alone = {method: names.looks(runs[method])[0][0] for method in made}
+    assert [label.get_color() for label in labels] == [alone[m] for m in ("co_teaching", "dividemix", "standard")]
+    assert names.name(runs["standard"][0]) == "plain"
+
+
+def test_every_method_and_curriculum_has_a_name_and_a_colour_of_its_own():
+    from mentornet import curricula, methods
+
+    given = {*methods.names(), "mentornet_pd", "mentornet_dd", "self_paced", "focal_loss", "spcl", "spcl_linear"}
+    assert {"spade"} == given - set(names._KNOWN)  # it is called as its curriculum
+    assert set(names._KNOWN) <= {*methods.names(), *curricula.names(), "mentornet_dd"}
+    assert len({colour for _, colour in names._KNOWN.values()}) == len(names._KNOWN)
+
+
+def test_equal_weights_have_no_picture(tmp_path):
+    workdir = make_run(tmp_path / "plain", method="standard", curriculum="")
+    table = read_samples_csv(workdir.samples_file)
+    write_samples_csv(
+        workdir.samples_file, index=table["index"], given=table["given_label"], predicted=table["predicted_label"],
+        mean_weight=np.where(np.isfinite(table["mean_weight"]), 1.0, np.nan), loss=table["loss"],
+    )  # fmt: skip
+    plots.draw_run(RunData.load(workdir.path))
+    assert not (workdir.path / "weights.png").exists()
+
+
+def test_people_are_told_that_nobody_knows(tmp_path, drawn):
+    workdir = make_run(
+        tmp_path / "run", dataset_name="folder", noise_type="none", noise_fraction=0.0, clean_known=False
+    )
+    workdir.write_result({"judged_by": "given labels"})
+    run = RunData.load(workdir.path)
+    assert "wrong labels unknown" in run.title
+    plots.draw_run(run)
+    axes = drawn["accuracy.png"].axes[0]
+    assert "held-out data, given labels" in lines(axes)
+    assert axes.get_ylabel() == "agreement with given labels"
 
 
 def test_title_of_a_learned_curriculum(tmp_path):

@@ -161,7 +161,7 @@ def test_labels_of_groups_say_what_differs(tmp_path):
     runs = [RunData.load(tmp_path / name) for name in "abc"]
     title, groups = report._labelled_groups(runs)
     assert title == "Comparison · digits · uniform 40% noise · small"
-    assert list(groups) == ["spade, focal_loss", "standard, burn_in_epoch=18", "standard, burn_in_epoch=5"]
+    assert list(groups) == ["focal loss", "plain, burn_in_epoch=18", "plain, burn_in_epoch=5"]
 
 
 class TestWrongInput:

@@ -173,7 +173,6 @@ def run_in_process(*flags: str) -> str:
         (["--labels_file={tmp}/short.csv"], "short.csv"),
         (["--labels_file={tmp}/range.csv"], "range.csv"),
         (["--labels_file={tmp}/absent.csv"], "absent.csv"),
-        (["--batch_size=5000"], "5000"),
         (["--train_examples=5000"], "5000"),
         (["--studentnet=inception", "--train_log_dir={tmp}/file/run"], "{tmp}/file"),
         (["--trained_mentornet_dir={tmp}/nothing/here"], "does not exist"),

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.folder import SUFFIXES, printable
+from data.folder import printable
+from data.folder_layout import SUFFIXES
 from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex, file_names
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +60,11 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedData:
         ValueError, FileNotFoundError: missing or unreadable data, labels that do not fit.
     """
     dataset = datasets.load(
-        config.dataset_name, data_dir=config.data_dir, image_size=config.image_size, download=config.download
+        config.dataset_name,
+        data_dir=config.data_dir,
+        image_size=config.image_size,
+        download=config.download,
+        held_out_tenth=config.held_out_tenth,
     )
     train = training_samples(dataset.train, config, run_labels)
     if file := run_labels or config.labels_file:
@@ -93,13 +99,13 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
     Raises:
         ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
     """
-    train, noisy, clean = loaded.train, loaded.labels, None
-    train, noisy, checked = reviewed(config, loaded.dataset, train, noisy)
+    dataset, train, noisy, clean = loaded.dataset, loaded.train, loaded.labels, None
+    train, noisy, checked = reviewed(config, clean_sets.own_images(dataset), dataset.class_names, train, noisy)
     if config.clean_source == "corrections":
-        clean, train, noisy = clean_sets.of_checked(train, noisy, checked, loaded.dataset.class_names)
+        clean, train, noisy = clean_sets.of_checked(train, noisy, checked, dataset.class_names)
     if config.clean_source in ("set", "validation"):
         clean, train, noisy = clean_sets.chosen(
-            loaded.dataset,
+            dataset,
             train,
             noisy,
             seed=seed,
@@ -107,12 +113,15 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
             per_class=config.clean_examples_per_class,
             checked_file=config.clean_labels_file,
         )
+        if config.clean_labels_file and not dataset.test.labels_are_true:  # checked images may have been held out
+            rest = np.flatnonzero(~np.isin(dataset.test.ids, clean.ids))
+            dataset = dataclasses.replace(dataset, test=dataset.test.take(rest))
     validation, clean = (clean, None) if config.clean_source == "validation" else (None, clean)
     if not config.holdout_examples:
-        return LoadedData(loaded.dataset, train, noisy, clean, validation=validation)
+        return LoadedData(dataset, train, noisy, clean, validation=validation)
     held, kept = clean_sets.holdout_positions(len(train), config.holdout_examples, seed=seed)
     return LoadedData(
-        loaded.dataset,
+        dataset,
         train.take(kept),
         clean_sets.taken(noisy, kept),
         clean,
@@ -122,12 +131,15 @@ def set_apart(loaded: LoadedData, config: CleanConfig, seed: int) -> LoadedData:
     )
 
 
-def reviewed(config: CleanConfig, dataset: Any, train: Any, noisy: NoisyLabels) -> tuple[Any, NoisyLabels, np.ndarray]:
+def reviewed(
+    config: CleanConfig, source: Any, class_names: Sequence[str], train: Any, noisy: NoisyLabels
+) -> tuple[Any, NoisyLabels, np.ndarray]:
     """Training images and labels after what a person decided, and without the suspects of an earlier run.
 
     Args:
         config: the flags.
-        dataset: with all training images and the class names.
+        source: all images that may have been reviewed, a ``Split`` or an ``ImageIndex``.
+        class_names: the name of every class.
         train: the training images to be used, a ``Split`` or an ``ImageIndex``.
         noisy: their labels.
 
@@ -145,7 +157,7 @@ def reviewed(config: CleanConfig, dataset: Any, train: Any, noisy: NoisyLabels) 
         print(f"left out: the {len(names):,} most suspect images of {folder}", flush=True)
     if config.corrections_file is None:
         return train, noisy, np.empty(0, np.int64)
-    decided = corrections.read(config.corrections_file, dataset.train, dataset.class_names)
+    decided = corrections.read(config.corrections_file, source, class_names)
     print(corrections.summary(decided, noisy, train), flush=True)
     return corrections.applied(decided, train, noisy)
 
@@ -207,6 +219,7 @@ def training_inputs(loaded: LoadedData, config: Config, place: Distribution) -> 
         if loaded.holdout is None or loaded.holdout_labels is None
         else ordered_batches(loaded.holdout, loaded.holdout_labels.given, config.data),
         holdout_criterion=config.clean.holdout_criterion,
+        judged_by_given=not loaded.dataset.test.labels_are_true,
     )
 
 

@@ -107,7 +107,8 @@ def set_apart(loaded: LoadedImages, config: CleanConfig, seed: int) -> LoadedIma
     Raises:
         ValueError, FileNotFoundError: more samples than there are, or no true labels for a clean set.
     """
-    train, noisy, _ = data_of_flags.reviewed(config, loaded.dataset, loaded.train, loaded.labels)
+    dataset = loaded.dataset
+    train, noisy, _ = data_of_flags.reviewed(config, dataset.train, dataset.class_names, loaded.train, loaded.labels)
     if config.clean_source not in ("set", "validation"):
         return LoadedImages(loaded.dataset, train, noisy)
     clean, train, noisy = clean_images.chosen(

@@ -168,6 +168,7 @@ def run_settings(config: Config) -> RunSettings:
         steps_per_execution=run.steps_per_execution,
         progress=run.show_progress,
         rates=epoch_rates(config),
+        dumps_at=run.keep_dumps_at,
     )
 
 

@@ -14,15 +14,18 @@ from absl import logging
 
 from data.imagenet import batches as unreadable_data
 from flags import configuration
-from flags.build import curricula, in_memory, preparation
+from flags.build import curricula, in_memory, plan, preparation
+from flags.commands import estimating, making, messages, suspects
 from flags.define import presets, released_flags, student_flags
 from flags.settings import Config
+from mentornet import files
 from mentornet.runs.metrics_table import last_known
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
 from mentornet.training.distribution import serving
 from mentornet.training.distribution import strategy as distributions
 from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.progress import Heartbeat
 
 
 def run_script(script: str, config: Config, build: Any = in_memory) -> None:
@@ -40,7 +43,12 @@ def run_script(script: str, config: Config, build: Any = in_memory) -> None:
 def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
     try:
         _prepare_tensorflow(config)
-        task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
+        task = {
+            "evaluate": evaluate_run,
+            "dump_losses": dump_losses,
+            "suspects": suspects.write,
+            "estimate": estimate_noise,
+        }.get(config.run.mode, train)
         task(config, build)
     except BrokenPipeError:
         raise  # nobody reads what is printed; see ``quiet.ends_with_its_reader``
@@ -75,36 +83,38 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
         return _say_finished(config, workdir) if distribution.is_chief else {}
     if distribution.is_chief and (advice := released_flags.about_noise(config.data.dataset_name)):
         print(f"note: {advice}", flush=True)
-    loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
-    config = config.resolved(len(loaded.train))
-    inputs = build.training_inputs(loaded, config, distribution)
+    heartbeat = Heartbeat(shows=config.run.show_progress and distribution.is_chief)
+    try:
+        return _trained(config, build, workdir, distribution, heartbeat)
+    finally:
+        heartbeat.stop()
+
+
+def _trained(
+    config: Config, build: Any, workdir: Workdir, distribution: Distribution, heartbeat: Heartbeat
+) -> dict[str, Any]:
+    """The training itself; see ``train``."""
+    made = making.data(config, build, distribution, heartbeat)
+    config, loaded, inputs = made.config, made.loaded, made.inputs
+    text, identity = configuration.flagfile_text(config), config.identity()
+    if auto := estimating.is_auto(config):
+        workdir.claim(text, identity)
+        config = estimating.resolved(config, build, made, workdir, heartbeat)
     made_from = build.arguments(config, loaded, workdir)
-    synchronized = config.distribution.synchronized_batch_norm
-    with distribution.scope():
-        network = build.student(
-            config.student, loaded, config.run.seed, distribution.replicas > 1 if synchronized is None else synchronized
-        )
-        method = build.method(config, network, loaded, made_from)
-        optimizer = build.optimizer(config, len(loaded.train))
+    trainer = making.trainer(config, build, loaded, distribution, made_from)
     if distribution.is_chief:
-        workdir.claim(configuration.flagfile_text(config), config.identity())
+        if not auto:
+            workdir.claim(text, identity)
         preparation.keep(workdir, made_from)
-    facts = {
-        "method": config.method.name,
-        "curriculum": config.method.curriculum,
-        "studentnet": config.student.name,
-        "dataset": config.data.dataset_name,
-        "noise_type": loaded.labels.noise_type,
-        "noise_fraction": loaded.labels.noise_fraction,
-        **({} if loaded.labels.noise_class is None else {"noise_class": loaded.labels.noise_class}),
-        "seed": config.run.seed,
-        "preset": config.run.preset,
-        "distribution": distribution.describe(),
-    }
-    result = run.train(method, optimizer, inputs, workdir, build.run_settings(config), facts, distribution)
+    plan.tell(heartbeat, config, trainer.network, inputs, distribution)
+    facts = making.facts(config, loaded, distribution)
+    settings = dataclasses.replace(build.run_settings(config), heartbeat=heartbeat)
+    result = run.train(trainer.method, trainer.optimizer, inputs, workdir, settings, facts, distribution)
     distribution.part()
+    heartbeat.stop()
     if distribution.is_chief:
-        print(f"finished: {_figures(result)}; see {workdir.path}")
+        print(f"finished: {messages.figures(result)}; see {workdir.path}")
+        print(messages.next_steps(workdir, len(inputs.given)))
     return result
 
 
@@ -113,7 +123,7 @@ def _say_finished(config: Config, workdir: Workdir) -> dict[str, Any]:
     config = config.of_run(workdir)
     workdir.claim(configuration.flagfile_text(config), config.identity())
     result = workdir.read_result()
-    print(f"{workdir.path} is finished: {_figures(result)}; nothing to do. Another run needs another folder.")
+    print(f"{workdir.path} is finished: {messages.figures(result)}; nothing to do. Another run needs another folder.")
     return result
 
 
@@ -197,6 +207,21 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
         print(f"{found.activation.shape[1]:,} activations of each written to {config.run.activations_file}")
 
 
+def estimate_noise(config: Config, build: Any = in_memory) -> None:
+    """Estimates the share of wrong labels from the newest checkpoint of a run, and says what to train with."""
+    folder, run_folder = _run_folders(config)
+    config = _as_trained(config, run_folder)
+    checkpoints.newest(folder)
+    loaded = build.load_data(config.data, _labels_of(run_folder))
+    network = build.predictor(config, loaded, config.run.seed)
+    checkpoints.restore_student(network, folder)
+    inputs = build.training_inputs(loaded, config, Distribution())
+    found = estimating.of_student(network, inputs, config, len(loaded.train))
+    if (workdir := Workdir(run_folder)).is_run_folder():
+        files.write_json(workdir.estimate_file, found.facts())
+    print(estimating.report(found, 1 - found.disagreement, config.student.name, inputs.clean, inputs.given))
+
+
 def _epoch_reached(run_folder: Path) -> int:
     """The epoch percent of the last row of a run that counts in epochs."""
     percent = last_known(Workdir(run_folder).metrics.read()["epoch_percent"])
@@ -240,6 +265,7 @@ _DATA_OF_A_RUN = (
     "batch_size",
     "max_batches_per_epoch",
     "preprocessing",
+    "held_out_tenth",
 )
 
 
@@ -286,11 +312,3 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
     return dataclasses.replace(
         config, student=student, run=run_config, method=method, data=dataclasses.replace(config.data, **data)
     )
-
-
-def _figures(result: dict[str, Any]) -> str:
-    accuracy = result.get("accuracy_last")
-    shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
-    if result.get("top5_last") is not None:
-        shown += f" (Hit@5 {result['top5_last']:.4f})"
-    return f"{result.get('steps') or 0:,} steps, {shown}"

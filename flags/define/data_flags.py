@@ -13,8 +13,8 @@ _DATASET = flags.DEFINE_string(
     "dataset_name",
     "cifar10",
     "cifar10, cifar100, mnist, fashion_mnist, digits (embedded, 8x8), tfds:<builder> for any image classification "
-    "set of tensorflow-datasets, or folder (data_dir holds train/<class>/ and test/<class>/ with images, and "
-    "clean/<class>/ for images that were checked).",
+    "set of tensorflow-datasets, or folder (data_dir holds <class>/ with images, or train/<class>/ and test/<class>/, "
+    "and clean/<class>/ for images that were checked).",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets are (or are downloaded to), or the folder.")
 _DOWNLOAD = flags.DEFINE_boolean("download", True, "Download a data set that is not in data_dir.")
@@ -55,6 +55,13 @@ _NOISE_CLASS = flags.DEFINE_integer(
 _NOISE_SEED = flags.DEFINE_integer(
     "noise_seed", None, "Seed of noise, subset, clean set and hold-out; default: --seed.", lower_bound=0
 )
+_HELD_OUT = flags.DEFINE_integer(
+    "held_out_tenth",
+    None,
+    "Which tenth of a folder without test/ is held out to judge by (default: 0, whatever the seed).",
+    lower_bound=0,
+    upper_bound=9,
+)
 _LABELS_FILE = flags.DEFINE_string(
     "labels_file",
     None,
@@ -86,7 +93,10 @@ _PLAIN_IMAGES = ("digits", "mnist", "fashion_mnist")
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Plain values of the data flags; ``augmentation`` is resolved, ``noise_seed`` too."""
+    """Plain values of the data flags; ``augmentation`` is resolved, ``noise_seed`` too.
+
+    ``held_out_tenth`` says which part of a folder without test/ is held out.
+    """
 
     dataset_name: str
     data_dir: str | None
@@ -104,6 +114,7 @@ class DataConfig:
     augmentation: str
     max_batches_per_epoch: int | None = None
     validation: str = "none"
+    held_out_tenth: int | None = None
 
 
 def data_config(seed: int, preset_augmentation: str) -> DataConfig:
@@ -138,7 +149,9 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         raise ValueError(f"--human_labels_file is given, but --noise_type={kind} does not use it: use human:<kind>")
     name = _DATASET.value
     if name == "folder" and not _DATA_DIR.value:
-        raise ValueError("--dataset_name=folder needs --data_dir with train/<class>/ and test/<class>/ inside")
+        raise ValueError("--dataset_name=folder needs --data_dir with <class>/ or train/<class>/ inside")
+    if name != "folder" and _HELD_OUT.value is not None:
+        raise ValueError(f"--held_out_tenth belongs to --dataset_name=folder, {name} has test images: leave it out")
     augmentation = _AUGMENTATION.value
     if augmentation == "auto":
         augmentation = "none" if name.removeprefix("tfds:") in _PLAIN_IMAGES else preset_augmentation
@@ -159,4 +172,5 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         augmentation=augmentation,
         max_batches_per_epoch=_MOST_BATCHES.value,
         validation=_VALIDATION.value,
+        held_out_tenth=_HELD_OUT.value,
     )

@@ -8,7 +8,7 @@ from absl import flags
 
 from flags.define.presets import PRESETS
 
-MODES = ("train", "evaluate", "train_and_evaluate", "dump_losses")
+MODES = ("train", "evaluate", "train_and_evaluate", "dump_losses", "suspects", "estimate")
 
 _PRESET = flags.DEFINE_enum("preset", "paper", PRESETS, "Defaults wherever the paper and the authors' release differ.")
 _MODE = flags.DEFINE_enum(
@@ -16,7 +16,9 @@ _MODE = flags.DEFINE_enum(
     None,
     MODES,
     "train, evaluate (a checkpoint), train_and_evaluate, dump_losses (csv: id, epoch percent, noisy label, clean "
-    "label, loss). Default: evaluate if --checkpoint_dir is given without --train_log_dir, else train_and_evaluate.",
+    "label, loss), suspects (samples.csv and suspects.png of an interrupted run, with its --flagfile), estimate (the "
+    "share of wrong labels, from the losses of a run). Default: evaluate if --checkpoint_dir is given without "
+    "--train_log_dir, else train_and_evaluate.",
 )
 _LOG_DIR = flags.DEFINE_string("train_log_dir", None, "The run folder: everything a run writes.")
 _SEED = flags.DEFINE_integer("seed", 0, "Everything random follows from it.", lower_bound=0)
@@ -67,6 +69,12 @@ _DUMP_EXAMPLES = flags.DEFINE_integer(
 _DUMP_EPOCH = flags.DEFINE_integer(
     "dump_epoch", None, "Epoch percent to write; default: how far the run was.", lower_bound=0, upper_bound=99
 )
+_DUMPS_AT = flags.DEFINE_list(
+    "keep_dumps_at",
+    [],
+    "While training, write the losses of all training samples at these percents of it to dumps/ of the run folder, as "
+    "dump_losses does: the end, when wrong labels are memorised, is too late to learn a MentorNet from.",
+)
 _CSV = flags.DEFINE_string("output_csv_file", None, "csv that evaluate or dump_losses writes, a line a sample.")
 _ACTIVATIONS = flags.DEFINE_string(
     "activations_file",
@@ -108,6 +116,7 @@ class RunConfig:
     dump_epoch: int | None = None
     activations_file: str | None = None
     num_epochs: int | None = None
+    keep_dumps_at: tuple[int, ...] = ()
 
 
 def run_config() -> RunConfig:
@@ -120,6 +129,13 @@ def run_config() -> RunConfig:
     if mode is None:
         mode = "evaluate" if _CHECKPOINT_DIR.value and not _LOG_DIR.value else "train_and_evaluate"
     training = mode in ("train", "train_and_evaluate")
+    if mode == "suspects" and (_CHECKPOINT_DIR.value or not _LOG_DIR.value):
+        raise ValueError("--mode=suspects needs the flags of the run: --flagfile=RUN/flags.txt --train_log_dir=RUN")
+    if mode in ("suspects", "estimate") and _CSV.value:
+        raise ValueError(f"--mode={mode} does not use --output_csv_file: it writes into the run folder")
+    dumps_at = _percents(_DUMPS_AT.value)
+    if dumps_at and not training and mode != "suspects":
+        raise ValueError(f"--mode={mode} does not use --keep_dumps_at: a training writes them")
     if training and not _LOG_DIR.value:
         raise ValueError(f"--mode={mode} needs --train_log_dir, the folder the run writes to")
     if training and (_CHECKPOINT_DIR.value or _CSV.value):
@@ -170,4 +186,16 @@ def run_config() -> RunConfig:
         dump_epoch=_DUMP_EPOCH.value,
         activations_file=_ACTIVATIONS.value,
         num_epochs=_EPOCHS.value,
+        keep_dumps_at=dumps_at,
     )
+
+
+def _percents(texts: list[str]) -> tuple[int, ...]:
+    """Whole numbers in 1..99 that increase."""
+    try:
+        percents = tuple(int(text) for text in texts if text)
+    except ValueError:
+        raise ValueError(f"--keep_dumps_at={','.join(texts)}: expected whole numbers") from None
+    if list(percents) != sorted(set(percents)) or any(not 1 <= percent <= 99 for percent in percents):
+        raise ValueError(f"--keep_dumps_at={','.join(texts)} must increase and lie in 1..99")
+    return percents

@@ -32,7 +32,10 @@ _FIXED_LABEL = flags.DEFINE_integer(
     "Feed this label to a learned MentorNet (0 carries it to a data set of other classes); formulas refuse it.",
 )
 _PERCENTILE = flags.DEFINE_string(
-    "loss_p_percentile", None, "p of the moving loss percentile: a number, or value,epochs,... that sum to 100 epochs."
+    "loss_p_percentile",
+    None,
+    "p of the moving loss percentile: a number, or value,epochs,... that sum to 100 epochs, or auto: estimate the "
+    "share of wrong labels from a plain training of five epochs before the run.",
 )
 _PRECENTILE = flags.DEFINE_string("loss_p_precentile", None, "The release's spelling of --loss_p_percentile.")
 _PERCENTILE_METHOD = flags.DEFINE_enum("percentile_method", None, features.PERCENTILE_METHODS, "How p is read off.")
@@ -68,6 +71,9 @@ _MENTOR_EXAMPLES = flags.DEFINE_integer(
 _MENTOR_STEPS = flags.DEFINE_integer(
     "mentor_steps", 30_000, "Steps in which each candidate of an update is learned.", lower_bound=1
 )
+
+AUTO = "auto"
+"""The percentile that follows from an estimate of the share of wrong labels."""
 
 DATA_DRIVEN = "mentornet_dd"
 """The curriculum that does not exist yet when training begins: it is learned from the student on the way."""
@@ -165,7 +171,9 @@ def _spade_config(preset: Preset, curriculum: str) -> MethodConfig:
         return default if value is None else value
 
     options = {
-        "loss_percentile": features.per_epoch_table(
+        "loss_percentile": AUTO
+        if percentile == AUTO
+        else features.per_epoch_table(
             either(either(percentile, _learned_percentile(curriculum)), preset.loss_p_percentile),
             "--loss_p_percentile",
         ),

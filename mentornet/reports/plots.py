@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,31 +18,33 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mentornet import files, transition
+from mentornet.reports import names
 from mentornet.runs.run_data import RunData
 from mentornet.runs.samples import weights_auc
 
 _BLUE, _ORANGE, _GREEN, _GREY = "#0072b2", "#d55e00", "#009e73", "#6b7580"
-# Okabe and Ito's colours, which are told apart with any colour vision.
-_CYCLE = (_BLUE, _ORANGE, _GREEN, "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c6d1f", "#7f3c8d", "#a5aa99")
+_WRAP = 34  # letters in a line of a legend
 _FEW = 25  # up to so many points are also marked one by one
 _NUMBERED = 12  # a matrix of up to so many classes shows its numbers
 
 
 def draw_run(run: RunData) -> None:
-    """Draws accuracy.png, loss.png and weights.png into the run's folder, and transition_matrix.png if it has one.
+    """Draws accuracy.png and loss.png into the run's folder, weights.png unless all weights are alike, and
+    transition_matrix.png if it has one.
 
     Raises:
       RunFolderError: (a ValueError) the pictures cannot be written.
     """
     plot_accuracy(run.path / "accuracy.png", run)
     plot_loss(run.path / "loss.png", run)
-    plot_weights(run.path / "weights.png", run)
+    if not run.weights_alike:
+        plot_weights(run.path / "weights.png", run)
     if run.transition_matrix is not None:
         plot_transition(run.path / "transition_matrix.png", run.transition_matrix, run)
 
 
 def plot_accuracy(path: str | os.PathLike[str], run: RunData) -> None:
-    """Accuracy on clean test labels and on the given training labels over the steps, best and last marked.
+    """Accuracy on the evaluation and on the given training labels over the steps, best and last marked.
 
     A dashed line shows the share of training labels that are right, if known: training accuracy beyond it can only
     come from learning wrong labels by heart.
@@ -50,7 +53,7 @@ def plot_accuracy(path: str | os.PathLike[str], run: RunData) -> None:
     step = run.metrics["step"]
     _curve(axes, step, run.metrics["train_accuracy"], "training data, given labels", _ORANGE)
     test = run.metrics["eval_accuracy"]
-    _curve(axes, step, test, "test data, clean labels", _BLUE)
+    _curve(axes, step, test, run.judge, _BLUE)
     known = np.flatnonzero(np.isfinite(test))
     if known.size:
         best, last = known[test[known].argmax()], known[-1]
@@ -64,7 +67,7 @@ def plot_accuracy(path: str | os.PathLike[str], run: RunData) -> None:
     if run.wrong_share:
         right = 1 - run.wrong_share
         axes.axhline(right, color=_GREY, ls="--", lw=1.2, label=f"share of training labels that are right: {right:.3f}")
-    _finish(axes, "accuracy", run)
+    _finish(axes, "agreement with given labels" if run.judged_by_given else "accuracy", run)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -0.02), min(high, 1.02))
     _save(figure, path)
@@ -76,7 +79,7 @@ def plot_loss(path: str | os.PathLike[str], run: RunData) -> None:
     step, metrics = run.metrics["step"], run.metrics
     _curve(axes, step, metrics["raw_loss"], "training loss, unweighted", _ORANGE)
     _curve(axes, step, metrics["weighted_loss"], "training loss, weighted", _GREEN)
-    _curve(axes, step, metrics["eval_loss"], "test loss, clean labels", _BLUE)
+    _curve(axes, step, metrics["eval_loss"], f"loss on {run.judge}", _BLUE)
     _curve(axes, step, metrics["loss_percentile"], "moving loss percentile", _GREY, "--")
     _finish(axes, "cross-entropy loss", run)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
@@ -128,39 +131,72 @@ def plot_transition(path: str | os.PathLike[str], matrix: np.ndarray, run: RunDa
 
 
 def plot_compare(path: str | os.PathLike[str], groups: Mapping[str, Sequence[RunData]], title: str) -> None:
-    """Compares runs: test accuracy over the steps, and best and last accuracy of every run.
+    """Compares runs: accuracy over the steps, mean and range of the seeds, and best and last accuracy, best on top.
 
     Args:
       path: the PNG; replaced all at once.
-      groups: label -> the runs that differ by their seed only; a group shares a colour.
+      groups: label -> the runs that differ by their seed only.
       title: what all of the runs have in common.
     """
-    names = [label + (f" ({len(runs)} seeds)" if len(runs) > 1 else "") for label, runs in groups.items()]
-    names = [textwrap.fill(name, 72) for name in names]
-    lines = 1 + max(name.count("\n") for name in names)
-    figure, (curves, points) = _canvas(title, 2, height=max(4.6, 1.3 + (0.26 + 0.19 * lines) * len(names)))
-    for row, (name, runs) in enumerate(zip(names, groups.values(), strict=True)):
-        colour = _CYCLE[row % len(_CYCLE)]
-        style = ("-", "--", ":", "-.")[row // len(_CYCLE) % 4]
-        # The name stands above the row's dots and is the legend of both panels, with a piece of its line.
+    order = sorted(groups, key=lambda label: -_mean_last(groups[label]))
+    drawn = names.looks([groups[label][0] for label in order])
+    labels = [label + (f" ({len(groups[label])} seeds)" if len(groups[label]) > 1 else "") for label in order]
+    labels = [textwrap.fill(label, _WRAP) for label in labels]
+    lines = sum(1 + label.count("\n") for label in labels)
+    figure = Figure(figsize=(12.5, max(4.6, 1.2 + 0.21 * lines + 0.12 * len(labels))), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=11, fontweight="bold", wrap=True, parse_math=False)
+    curves, points = figure.subplots(1, 2, width_ratios=(3, 2))
+    for row, (label, (colour, style)) in enumerate(zip(order, drawn, strict=True)):
+        runs = groups[label]
+        _band(curves, runs, colour, style)
+        known = [(run.fact("accuracy_last"), run.fact("accuracy_best")) for run in runs]
+        known = [pair for pair in known if None not in pair]
+        for last, best in known:
+            points.plot([last, best], [row, row], color=colour, lw=1, alpha=0.5)
+            points.plot(best, row, "o", mfc="white", mec=colour, ms=6)
+            points.plot(last, row, "o", color=colour, mec="white", ms=7)
+        if not known:
+            points.text(0.02, row, "no values yet", transform=points.get_yaxis_transform(), color=_GREY, va="center")
+    judged = {run.judge for runs in groups.values() for run in runs}
+    accuracy = f"accuracy on {judged.pop()}" if len(judged) == 1 else "accuracy"
+    _finish(curves, accuracy)
+    # The rows are the legend of both panels: a piece of the line before each name.
+    points.set_yticks(range(len(labels)), labels, fontsize=9, parse_math=False)
+    points.tick_params(axis="y", length=0, pad=30)
+    for row, (text, (colour, style)) in enumerate(zip(points.get_yticklabels(), drawn, strict=True)):
+        text.set_color(colour)
         across = points.get_yaxis_transform()
-        points.plot([0, 0.045], [row - 0.32] * 2, color=colour, ls=style, lw=1.8, transform=across, clip_on=False)
-        points.text(0.06, row - 0.2, name, color=colour, fontsize=9, va="bottom", transform=across, parse_math=False)
-        for run in runs:
-            _curve(curves, run.metrics["step"], run.metrics["eval_accuracy"], None, colour, style, alpha=0.85)
-            last, best = run.fact("accuracy_last"), run.fact("accuracy_best")
-            if last is not None and best is not None:
-                points.plot([last, best], [row, row], color=colour, lw=1, ls=style, alpha=0.5)
-                points.plot(best, row, "o", mfc="white", mec=colour, ms=7)
-                points.plot(last, row, "o", color=colour, mec="white", ms=8)
-    _finish(curves, "accuracy on clean test labels")
-    points.set_yticks([])
-    points.set_ylim(len(names) - 0.6, -0.4 - 0.4 * lines)
-    points.margins(x=0.04)
-    points.set_xlabel("accuracy on clean test labels: last (full) and best (hollow)")
+        points.plot([-0.07, -0.01], [row] * 2, color=colour, ls=style, lw=2, transform=across, clip_on=False)
+    points.set_ylim(len(labels) - 0.4, -0.6)
+    points.margins(x=0.06)
+    points.set_xlabel("last step (full) and best step (hollow)")
     _tidy(points, "x")
     points.spines["left"].set_visible(False)
     _save(figure, path)
+
+
+def _mean_last(runs: Sequence[RunData]) -> float:
+    """Mean accuracy at the end, by which groups are sorted; those without any come last."""
+    known = [float(value) for run in runs if (value := run.fact("accuracy_last")) is not None]
+    return float(np.mean(known)) if known else -1.0
+
+
+def _band(axes: Axes, runs: Sequence[RunData], colour: str, style: Any) -> None:
+    """The mean accuracy of several seeds over the steps, and from the lowest to the highest a band."""
+    tables: list[dict[float, float]] = []
+    for run in runs:
+        step, accuracy = run.metrics["step"], run.metrics["eval_accuracy"]
+        known = np.isfinite(accuracy)
+        tables.append(dict(zip(step[known].tolist(), accuracy[known].tolist(), strict=True)))
+    steps = np.array(sorted({step for table in tables for step in table}))
+    if not steps.size:
+        return
+    values = [[table[step] for table in tables if step in table] for step in steps.tolist()]
+    low, mean, high = (np.array([pick(value) for value in values]) for pick in (np.min, np.mean, np.max))
+    _curve(axes, steps, mean, None, colour, style)
+    if len(runs) > 1:
+        axes.fill_between(steps, low, high, color=colour, alpha=0.15, lw=0)
 
 
 def _histogram(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
@@ -197,14 +233,14 @@ def _canvas(title: str, panels: int = 1, height: float = 4.6) -> tuple[Figure, l
 
 
 def _curve(
-    axes: Axes, step: np.ndarray, values: np.ndarray, label: str | None, colour: str, style: str = "-", alpha: float = 1
+    axes: Axes, step: np.ndarray, values: np.ndarray, label: str | None, colour: str, style: Any = "-", alpha: float = 1
 ) -> None:
     """Draws the finite values of a column; nothing, not even a legend entry, when there are none."""
     known = np.isfinite(values)
     if known.any():
         marker = "o" if known.sum() <= _FEW else ""
         axes.plot(
-            step[known], values[known], style, color=colour, lw=1.8, marker=marker, ms=3.5, label=label, alpha=alpha
+            step[known], values[known], ls=style, color=colour, lw=1.8, marker=marker, ms=3.5, label=label, alpha=alpha
         )
 
 

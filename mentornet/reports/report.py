@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mentornet import files, quiet
-from mentornet.reports import plots, run_table
+from mentornet.reports import names as display
+from mentornet.reports import plots, run_table, unfinished
 from mentornet.runs.run_data import RunData
 
 _MARK = "<!-- written by mentornet.reports.report; it replaces this file -->"
@@ -60,7 +61,9 @@ def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathL
         plots.plot_compare(compare, groups, title)
     files.write_text(report, _markdown(runs, names, rows, folder))
     written = [report, *([compare] if len(runs) > 1 else [])]
-    drawn = "accuracy.png, loss.png and weights.png redrawn in " + ("each run folder" if len(runs) > 1 else "it")
+    drawn = "accuracy.png, loss.png and, where weights differ, weights.png redrawn in " + (
+        "each run folder" if len(runs) > 1 else "it"
+    )
     if any(run.transition_matrix is not None for run in runs):
         drawn += ", transition_matrix.png where the method has a matrix"
     return f"{run_table.as_text(rows)}\n\nWritten: {', '.join(map(str, written))}; {drawn}."
@@ -78,6 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
+        for folder in options.runs:
+            if note := unfinished.make_suspects(folder):
+                print(f"note: {note}", flush=True)
         text = write_report(options.runs, options.output)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -107,10 +113,9 @@ def _names(runs: Sequence[RunData]) -> list[str]:
 def _labelled_groups(runs: Sequence[RunData]) -> tuple[str, dict[str, list[RunData]]]:
     """What all of the runs share, as a title, and the groups of seeds by what sets them apart."""
     parts: tuple[Callable[[RunData], str], ...] = (
-        lambda run: str(run.fact("method") or "unknown method"),
-        lambda run: run.curriculum if run.curriculum != "-" else "",
+        display.name,
         lambda run: str(run.fact("dataset") or ""),
-        lambda run: "no noise added" if run.noise == "none" else f"{run.noise} noise",
+        lambda run: {"none": "no noise added"}.get(run.noise, f"{run.noise} noise"),
         lambda run: str(run.fact("studentnet") or ""),
         lambda run: settings[id(run)],
     )
@@ -137,7 +142,10 @@ def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_
 
     parts = [_MARK, "# Comparison of runs" if len(runs) > 1 else f"# Run {names[0]}", run_table.as_markdown(rows)]
     parts.append(
-        "Accuracies are on clean test labels; AUC tells how well the weights separate clean from wrong labels. "
+        "Accuracies are on clean test labels"
+        + (", except where they are agreement with given labels" if any(run.judged_by_given for run in runs) else "")
+        + "; mean last 10 is over the last ten evaluations, of a short run also those of its burn-in. AUC tells how "
+        "well the weights separate clean from wrong labels (- where all weights are alike). "
         "Means are over finished runs, ± the sample standard deviation."
     )
     if len(runs) > 1:
@@ -146,7 +154,7 @@ def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_
         parts += [f"## {name}", run.title]
         if run.command:
             parts.append(f"```sh\n{run.command}\n```")
-        pictures = ["accuracy.png", "loss.png", "weights.png"]
+        pictures = ["accuracy.png", "loss.png", *([] if run.weights_alike else ["weights.png"])]
         if run.transition_matrix is not None:
             pictures.append("transition_matrix.png")
         parts.append("\n".join(f"![{p[:-4]} of {name}]({link(run.path / p)})" for p in pictures))

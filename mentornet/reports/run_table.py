@@ -17,7 +17,7 @@ _NOT_TOLD = {
     *("data_dir", "train_log_dir", "show_progress", "noshow_progress"),
 }
 """Flags that other columns tell, or that differ between runs of one setting."""
-_TEXT_COLUMNS = ("run", *_DESCRIPTION, "settings")
+_TEXT_COLUMNS = ("run", *_DESCRIPTION, "settings", "judged by")
 # (heading, fact, digits behind the point)
 _FIGURES = (
     ("last", "accuracy_last", 3),
@@ -29,7 +29,7 @@ _FIGURES = (
     ("utilisation", "data_utilisation", 3),
     ("steps/s", "steps_per_second", 1),
 )
-_OPTIONAL = ("settings", "early stopped", "T error")
+_OPTIONAL = ("settings", "judged by", "early stopped", "T error")
 """Columns that are left out when no run has something to say there."""
 
 Row = dict[str, str]
@@ -81,10 +81,24 @@ def table(runs: Sequence[RunData], names: Sequence[str]) -> list[Row]:
 def _row(name: str, runs: Sequence[RunData], settings: str, seed: str, steps: str) -> Row:
     described = dict(zip(_DESCRIPTION, _description(runs[0]), strict=True))
     figures = {
-        heading: _figure([run.fact(fact) for run in runs], digits, spread="accuracy" in fact)
+        heading: _figure([_fact(run, fact) for run in runs], digits, spread="accuracy" in fact)
         for heading, fact, digits in _FIGURES
     }
-    return {"run": name, **described, "settings": settings, "seed": seed, "steps": steps, **figures}
+    judged = "given labels" if runs[0].judged_by_given else ""
+    return {
+        "run": name,
+        **described,
+        "settings": settings,
+        "judged by": judged,
+        "seed": seed,
+        "steps": steps,
+        **figures,
+    }
+
+
+def _fact(run: RunData, fact: str) -> Any:
+    """A figure of a run; equal weights separate nothing, so that their AUC of 0.5 is no result."""
+    return None if fact == "weights_auc" and run.weights_alike else run.fact(fact)
 
 
 def as_text(rows: Sequence[Row]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 from mentornet import reading
 from mentornet.files import RunFolderError
 from mentornet.runs.metrics_table import summarise
-from mentornet.runs.samples import read_samples_csv
+from mentornet.runs.samples import read_samples_csv, telling
 from mentornet.runs.workdir import Workdir
 
 # A finished run states a fact in its result under the first name; before that it is looked up among the settings.
@@ -114,10 +114,34 @@ class RunData:
     def noise(self) -> str:
         """Kind and fraction of the label noise in a few letters, such as "uniform 40%"."""
         kind = str(self.fact("noise_type") or "none")
+        if kind == "none" and self.fact("dataset") == "folder" and self.wrong_share is None:
+            return "unknown"
         fraction = self.fact("noise_fraction")
         if kind == "none" or kind.startswith("human") or fraction is None:
             return kind
         return f"{kind} {100 * float(fraction):g}%"
+
+    @property
+    def judged_by_given(self) -> bool:
+        """Whether its evaluation is by given labels, because there was no test set."""
+        return self.fact("judged_by") == "given labels"
+
+    @property
+    def judge(self) -> str:
+        """What the evaluation is by; a run on people's own images that is not finished does not say."""
+        if self.judged_by_given:
+            return "held-out data, given labels"
+        unknown = not self.finished and self.fact("dataset") == "folder"
+        return "evaluation data" if unknown else "test data, clean labels"
+
+    @property
+    def weights_alike(self) -> bool:
+        """Whether all samples have the same weight, as in plain training; False while nothing is known of them."""
+        if self.samples is not None and np.isfinite(self.samples["mean_weight"]).any():
+            return not np.isfinite(telling(self.samples["mean_weight"])).any()
+        used, area = self.metrics["data_utilisation"], self.metrics["weights_auc"]
+        used, area = used[np.isfinite(used)], area[np.isfinite(area)]
+        return bool(area.size and (area == 0.5).all() and (used == 1).all())
 
     @property
     def wrong_share(self) -> float | None:
@@ -132,7 +156,7 @@ class RunData:
         """One line for a plot: method, curriculum, student, data set, noise, seed, and whether it is finished."""
         method = str(self.fact("method") or "unknown method")
         rule = "" if self.curriculum == "-" else f" with {self.curriculum}"
-        noise = "no noise added" if self.noise == "none" else f"{self.noise} noise"
+        noise = {"none": "no noise added", "unknown": "wrong labels unknown"}.get(self.noise, f"{self.noise} noise")
         known = [self.fact("studentnet"), f"{self.fact('dataset') or 'unknown data'}, {noise}"]
         seed = self.fact("seed")
         parts = [method + rule, *(str(part) for part in known if part), *([] if seed is None else [f"seed {seed}"])]

@@ -42,6 +42,7 @@ RESULT: Schema = {
     **dict.fromkeys(("data_utilisation", "steps_per_second", "seconds", "transition_l1_error"), _NUMBER),
     **dict.fromkeys(("noise_fraction", "noise_rate", "burn_in_epoch"), _NUMBER),
     **dict.fromkeys(("method", "curriculum", "dataset", "studentnet", "student", "noise_type", "command"), Value(str)),
+    "judged_by": Value(str),
     "seed": Value(int),
     "noise_class": _COUNT,
     "versions": Value(dict),

@@ -14,6 +14,8 @@ a run can be killed at any moment. Nothing here imports TensorFlow.
   samples.csv   every training sample with its weight and its rank as a suspect
   student.keras, student_early_stopped.keras   the last student, and the one that a hold-out chose
   *.png         pictures of the above
+  dumps/        losses of all training samples at moments that were asked for
+  estimate/, estimate.json   a short plain run, and the share of wrong labels that its losses tell of
   checkpoints/, events/   for resuming, and for TensorBoard
 """
 
@@ -58,9 +60,15 @@ class Workdir:
         self.student_file = self.path / "student.keras"
         self.early_stopped_file = self.path / "student_early_stopped.keras"
         self.suspects_file = self.path / "suspects.png"
+        self.estimate_file = self.path / "estimate.json"
+        self.estimate_run = self.path / "estimate"
         self.checkpoints = self.path / "checkpoints"
         self.events = self.path / "events"
         self.metrics = MetricsTable(self.path / "metrics.csv", metric_columns)
+
+    def dump_file(self, percent: int) -> Path:
+        """The losses of all training samples at a percent of the training."""
+        return self.path / "dumps" / f"losses_{percent}.csv"
 
     def claim(self, flags_text: str, identity: Mapping[str, Any]) -> bool:
         """Makes the folder this run's own, or finds that it already is.

@@ -18,6 +18,7 @@ from mentornet.stages import Stage
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.inputs import evaluation_batches
 from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.dumps import write_dumps
 from mentornet.training.early_stopping import HoldoutSelector
 from mentornet.training.evaluation import sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
@@ -80,12 +81,18 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._checkpoints, self._step, self._distribution = checkpoints, start, distribution
         writes, shows = distribution.is_chief, distribution.is_chief and settings.progress
         self._writer = tf.summary.create_file_writer(str(workdir.events)) if writes else None
-        self._progress = ProgressLine(settings.max_steps) if shows else None
+        self._heartbeat = settings.heartbeat
+        self._progress = (
+            ProgressLine(settings.max_steps, judged_by_given=inputs.judged_by_given, heartbeat=settings.heartbeat)
+            if shows
+            else None
+        )
         evaluated = inputs.evaluations() if settings.evaluate else {}
         self._evaluations = {prefix: evaluation_batches(distribution, part) for prefix, part in evaluated.items()}
         self._accuracy: float | None = None
         self._saved = self._summarised = time.monotonic()
         self._resumed = 0.0
+        self._compiling = True
         self.checkpoint_due = False
         self.enter(Stage(), 0, settings.max_steps or 1, last=True, saves_at_end=True)
 
@@ -106,6 +113,9 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._resumed = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if self._heartbeat is not None and self._compiling:
+            self._heartbeat.doing("training", aloud=False)
+            self._compiling = False
         if self._progress is not None and self._progress.due():
             self._inputs.check()
             # Statistics that several processes share can't be read by one of them alone.
@@ -122,7 +132,12 @@ class IntervalRecorder(keras.callbacks.Callback):
                 self._note_checkpoint(at_end, last)
             return
         self._inputs.check()
+        if self._heartbeat is not None:
+            self._heartbeat.doing("evaluating", aloud=False)
         row = self._row()
+        self._dump(int(100 * self._share(self._step)))
+        if self._heartbeat is not None:
+            self._heartbeat.doing("training", aloud=False)
         self._inputs.check()  # an evaluation of which nothing could be read is none
         self.model.evaluated(row)
         now = time.monotonic()
@@ -137,6 +152,12 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._note_checkpoint(at_end, last)
         if self._progress is not None:
             self._show(self._step, row)
+
+    def _dump(self, percent: int) -> None:
+        """Writes the losses that were asked for by now; before the checkpoint, so that a kill loses none."""
+        due = [at for at in self._settings.dumps_at if at <= percent and not self._workdir.dump_file(at).exists()]
+        if due:
+            write_dumps(due, self._inputs, self.model, self._workdir, self._epoch_percent(), self._distribution)
 
     def _note_checkpoint(self, at_end: bool, last: bool) -> None:
         """Notes whether a checkpoint is due, and writes it unless a look follows that it must hold."""

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from mentornet.stages import Stream, Streams
+from mentornet.training.progress import Heartbeat
 
 
 class StreamSource(Protocol):
@@ -56,6 +57,7 @@ class TrainingInputs:
         holdout_criterion: "loss" or "accuracy" of the hold-out; see ``early_stopping``.
         more_evaluations: further test sets by name: batches as ``evaluation``, and how many samples all processes have.
         evaluated_examples: how many samples of the evaluation could be read, as of the last ``check``; default: all.
+        judged_by_given: whether the labels of the evaluation are given ones, of which some are wrong.
         check: called now and then while training; raises ValueError where too much of the data can't be read.
     """
 
@@ -76,6 +78,7 @@ class TrainingInputs:
     more_evaluations: Mapping[str, tuple[tf.data.Dataset, int]] = field(default_factory=dict)
     evaluated_examples: Callable[[], int | None] = lambda: None
     check: Callable[[], None] = lambda: None
+    judged_by_given: bool = False
 
     def evaluations(self) -> dict[str, TrainingInputs]:
         """These inputs by the prefix of their columns in metrics.csv: "eval", and "eval_<name>" for more of them."""
@@ -100,6 +103,8 @@ class RunSettings:
         jit_compile: compile the step with XLA.
         steps_per_execution: steps run by one call of the compiled training function.
         progress: print the progress line.
+        dumps_at: percents of the training at whose first row the losses of all samples are written, see ``dumps``.
+        heartbeat: tells what takes long; None: nobody does.
         rates: the learning rate in each epoch, where the method counts in epochs; None: the optimiser knows it.
     """
 
@@ -113,6 +118,8 @@ class RunSettings:
     steps_per_execution: int = 10
     progress: bool = True
     rates: tuple[float, ...] | None = None
+    heartbeat: Heartbeat | None = None
+    dumps_at: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.max_steps is not None and self.max_steps < 1) or self.eval_every_steps < 1:

@@ -1,8 +1,10 @@
-"""The progress line: steps, loss, accuracy, speed, time left."""
+"""The progress line: steps, loss, accuracy, speed, time left; and a sign of life where no line is due for long."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
 from typing import TextIO
 
@@ -13,6 +15,58 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
+class Heartbeat:
+    """Says what a run is doing, and says it again whenever nothing has been printed for a while.
+
+    Args:
+        stream: where to print; default: stdout.
+        every_seconds: longest silence.
+        shows: False prints nothing at all.
+    """
+
+    def __init__(self, stream: TextIO | None = None, every_seconds: float = 60.0, shows: bool = True):
+        self._stream = sys.stdout if stream is None else stream
+        self._every, self._shows = every_seconds, shows
+        self._doing, self._since = "", time.monotonic()
+        self._printed = self._since
+        self._over = threading.Event()
+        self._watch: threading.Thread | None = None
+
+    def doing(self, what: str, aloud: bool = True) -> None:
+        """Notes what takes time from now on, and prints it unless that would be too much."""
+        self._doing, self._since = what, time.monotonic()
+        if aloud:
+            self.say(what)
+        if self._watch is None and self._shows:
+            self._watch = threading.Thread(target=self._repeat, daemon=True, name="heartbeat")
+            self._watch.start()
+
+    def say(self, line: str) -> None:
+        """Prints a line."""
+        if self._shows:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        self.noted()
+
+    def noted(self) -> None:
+        """Somebody else has printed something."""
+        self._printed = time.monotonic()
+
+    def stop(self) -> None:
+        """Ends the signs of life."""
+        self._over.set()
+        if self._watch is not None:
+            self._watch.join()
+
+    def _repeat(self) -> None:
+        while not self._over.wait(min(1.0, self._every / 4)):
+            now = time.monotonic()
+            if now - self._printed >= self._every:
+                # A broken pipe is found, and told, by the thread that trains.
+                with contextlib.suppress(OSError, ValueError):
+                    self.say(f"{self._doing}: still at it, for {duration(now - self._since)}")
+
+
 class ProgressLine:
     """Prints where a run stands: one line that renews itself on a terminal, a line now and then in a log.
 
@@ -20,6 +74,8 @@ class ProgressLine:
         max_steps: steps in all; None: not known.
         stream: where to print.
         every_seconds: least time between two lines; None: 0.5 s on a terminal, 10 s in a log.
+        judged_by_given: the last figure is agreement with given labels, not accuracy.
+        heartbeat: is told of every line.
     """
 
     def __init__(
@@ -27,8 +83,11 @@ class ProgressLine:
         max_steps: int | None,
         stream: TextIO | None = None,
         every_seconds: float | None = None,
+        judged_by_given: bool = False,
+        heartbeat: Heartbeat | None = None,
     ):
-        self._max_steps = max_steps
+        self._max_steps, self._heartbeat = max_steps, heartbeat
+        self._figure = "agreement with given labels" if judged_by_given else "accuracy"
         self._first: tuple[int, float, float] | None = None
         self._stream = sys.stdout if stream is None else stream
         self._terminal = self._stream.isatty()
@@ -69,7 +128,7 @@ class ProgressLine:
         if train_accuracy is not None:
             parts.append(f"on given labels {train_accuracy:.3f}")
         if accuracy is not None:
-            parts.append(f"accuracy {accuracy:.3f}")
+            parts.append(f"{self._figure} {accuracy:.3f}")
         if self._first is None:  # compiling is over by now; it would make the speed look far too low
             self._first = (step, share, now)
         done, gained, elapsed = step - self._first[0], share - self._first[1], now - self._first[2]
@@ -84,6 +143,8 @@ class ProgressLine:
             self._stream.write(line + "\n")
         self._stream.flush()
         self._printed = now
+        if self._heartbeat is not None:
+            self._heartbeat.noted()
 
     def close(self) -> None:
         """Ends the line."""

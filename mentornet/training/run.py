@@ -62,6 +62,8 @@ def train(
         ValueError: several students or stages, asynchronously.
     """
     distribution = distribution or Distribution()
+    if settings.dumps_at and inputs.clean is None:
+        raise ValueError("--keep_dumps_at needs the true labels, which this data set does not have: leave it out")
     if distribution.asynchronous:
         check_asynchronous(method)
     if distribution.is_chief:
@@ -84,6 +86,8 @@ def train(
         selector = None if inputs.holdout is None else HoldoutSelector(workdir, inputs, start, distribution)
         recorder = IntervalRecorder(workdir, inputs, settings, checkpoints, start, distribution, selector)
         folder = workdir.path if distribution.is_chief else None
+        if settings.heartbeat is not None:
+            settings.heartbeat.doing("TensorFlow prepares the first step, which can take a minute")
         try:
             run_stages(
                 method,
@@ -97,6 +101,8 @@ def train(
             )
         finally:
             recorder.close()
+    if settings.heartbeat is not None:
+        settings.heartbeat.doing("looking for suspects among all training images", aloud=False)
     student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
     mean_probability = mean_probabilities(method, len(inputs.given))
@@ -118,6 +124,7 @@ def finish(
     matrix: np.ndarray | None = None,
     mean_probability: np.ndarray | None = None,
     by_weight: bool = False,
+    suspects_only: bool = False,
 ) -> dict[str, Any]:
     """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
 
@@ -130,6 +137,7 @@ def finish(
         matrix: float [C, C], the method's transition matrix, if it has one.
         mean_probability: float64 [n], see ``mean_probabilities``; suspects are ranked by it, if it is known,
         by_weight: unless the method's weights say more.
+        suspects_only: of a run that was interrupted: samples.csv and the sheet, and returns {}.
     """
     outputs = sample_outputs(student, inputs.ordered(None))
     clean = inputs.clean
@@ -169,6 +177,8 @@ def finish(
         title=f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}",
     )
     inputs.check()
+    if suspects_only:
+        return {}
     metrics = workdir.metrics.read()
     figures = summarise(metrics)
     for name in sorted(
@@ -190,6 +200,7 @@ def finish(
         "parameters": sum(int(np.prod(weight.shape)) for weight in student.trainable_weights),
         "train_examples": len(inputs.given),
         "evaluation_examples": inputs.evaluated_examples() or inputs.evaluation_examples,
+        **({"judged_by": "given labels"} if inputs.judged_by_given else {}),
         **facts,
         "versions": package_versions(),
         "command": workdir.read_run().get("command"),

@@ -1,0 +1,129 @@
+"""The share of wrong labels where nobody knows it: --mode=estimate, and --loss_p_percentile=auto.
+
+Both look at the losses of a plain training. ``auto`` does a short one of its own before the run, in estimate/
+of the run folder; it is continued after a kill like any other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+import student_nets
+from flags.build import preparation
+from flags.commands import making
+from flags.define.spade_flags import AUTO, MethodConfig
+from flags.settings import Config
+from mentornet import features, files, methods, noise_estimate, reading
+from mentornet.noise_estimate import NoiseEstimate
+from mentornet.runs.metrics_table import METRIC_COLUMNS
+from mentornet.runs.workdir import Workdir
+from mentornet.training import run
+from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.evaluation import sample_outputs
+from mentornet.training.progress import Heartbeat
+
+EPOCHS = 5
+"""Length of the plain training: long enough to learn what most labels agree on, too short to memorise the others."""
+LEAST_STEPS = 50
+"""Its length where an epoch has few steps."""
+MEMORISED = 0.9
+"""Training accuracy on given labels above which a student has little left to tell."""
+
+
+def is_auto(config: Config) -> bool:
+    """Whether the percentile is to be estimated."""
+    return config.method.options.get("loss_percentile") == AUTO
+
+
+def resolved(config: Config, build: Any, made: making.Data, workdir: Workdir, heartbeat: Heartbeat) -> Config:
+    """The configuration with the percentile that the run's estimate.json says; made first if it is not there.
+
+    Raises:
+        RunFolderError: an estimate.json that is damaged.
+        TrainingDiverged: of the plain training.
+    """
+    if not workdir.estimate_file.is_file():
+        short = _plain(config, len(made.loaded.train), workdir.estimate_run)
+        assert short.run.max_steps is not None
+        heartbeat.say(f"estimate: a plain training of {short.run.max_steps:,} steps shows how many labels are wrong")
+        estimate = of_student(_student(short, build, made, heartbeat), made.inputs, config, len(made.loaded.train))
+        files.write_json(workdir.estimate_file, estimate.facts())
+    stored = reading.read_json(workdir.estimate_file, {"percentile": reading.Value(float, 0, 1)})
+    percentile, wrong = stored.get("percentile"), stored.get("wrong")
+    if percentile is None:
+        raise files.RunFolderError(f"{workdir.estimate_file} has no percentile: remove it to estimate anew")
+    if isinstance(wrong, float):
+        heartbeat.say(f"estimate: {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}")
+    options = config.method.options | {"loss_percentile": features.per_epoch_table(percentile, "--loss_p_percentile")}
+    return dataclasses.replace(config, method=dataclasses.replace(config.method, options=options))
+
+
+def of_student(student: keras.Model, inputs: Any, config: Config, examples: int) -> NoiseEstimate:
+    """The estimate from a student's answers for all training samples."""
+    losses = sample_outputs(student, inputs.ordered(None)).loss
+    probabilities = preparation.probabilities(student, inputs.ordered(None))
+    return noise_estimate.estimate(losses, probabilities, inputs.given, config.steps_per_epoch(examples))
+
+
+def report(estimate: NoiseEstimate, fits: float, student: str, clean: np.ndarray | None, given: np.ndarray) -> str:
+    """What a person is told."""
+    lines = [
+        f"wrong labels: about {_percent(estimate.wrong)} by the losses, {_percent(estimate.wrong_by_matrix)} by the "
+        f"transition matrix; the student disagrees with {_percent(estimate.disagreement)}",
+    ]
+    if clean is not None:
+        lines.append(f"known here:   {_percent(float(np.mean(clean != given)))}")
+    if fits > MEMORISED:
+        lines.append(
+            f"warning: the student fits {_percent(fits)} of the given labels, wrong ones too: estimate from a plain "
+            f"training of about {EPOCHS} epochs"
+        )
+    lines.append(
+        f"try:          --curriculum=mentornet_pd --loss_p_percentile={estimate.percentile:g} "
+        f"--burn_in_epoch={estimate.burn_in_epoch} --max_number_of_steps={estimate.steps} --studentnet={student}"
+    )
+    return "\n".join(lines)
+
+
+def _plain(config: Config, examples: int, folder: Path) -> Config:
+    """A short plain training on the same data with the same student."""
+    epoch = config.steps_per_epoch(examples)
+    steps = max(LEAST_STEPS, EPOCHS * epoch)
+    run_config = dataclasses.replace(
+        config.run,
+        train_log_dir=str(folder),
+        max_steps=steps,
+        num_epochs=None,
+        eval_every_steps=epoch,
+        keep_dumps_at=(),
+    )
+    student = dataclasses.replace(
+        config.student,
+        learning_rate_schedule="steps",
+        num_epochs_per_decay=None,
+        learning_rate_boundaries=(max(1, round(0.65 * steps)), max(2, round(0.85 * steps))),
+    )
+    method = MethodConfig(methods.PLAIN, None, None, {})
+    return dataclasses.replace(config, run=run_config, student=student, method=method)
+
+
+def _student(short: Config, build: Any, made: making.Data, heartbeat: Heartbeat) -> keras.Model:
+    """The student of the plain training, which is done or continued if it has to be."""
+    workdir, here = Workdir(str(short.run.train_log_dir), METRIC_COLUMNS), Distribution()
+    if not workdir.finished():
+        trainer = making.trainer(short, build, made.loaded, here, build.arguments(short, made.loaded, workdir))
+        workdir.claim("", short.identity())
+        settings = dataclasses.replace(build.run_settings(short), heartbeat=heartbeat)
+        inputs = build.training_inputs(made.loaded, short, here)
+        facts = making.facts(short, made.loaded, here)
+        run.train(trainer.method, trainer.optimizer, inputs, workdir, settings, facts, here)
+    return student_nets.load(workdir.student_file)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"

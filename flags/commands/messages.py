@@ -1,0 +1,29 @@
+"""What a run says when it ends: its figures, where the suspects are, and how to go on."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from mentornet.runs.workdir import Workdir
+
+
+def next_steps(workdir: Workdir, samples: int) -> str:
+    """Where the suspects are, and how to go on."""
+    folder = shlex.quote(str(workdir.path))
+    return (
+        f"suspects: {workdir.suspects_file} shows the first, {workdir.samples_file} has all {samples:,} training "
+        "images, most suspect first\n"
+        f"next:     python -m mentornet.reports.review {folder} makes a page to correct labels on; "
+        f"python -m mentornet.reports {folder} sums the run up"
+    )
+
+
+def figures(result: dict[str, Any]) -> str:
+    """The figures of result.json in a few words."""
+    accuracy = result.get("accuracy_last")
+    figure = "agreement with given labels" if result.get("judged_by") == "given labels" else "accuracy"
+    shown = "not evaluated" if accuracy is None else f"{figure} {accuracy:.4f}"
+    if result.get("top5_last") is not None:
+        shown += f" (Hit@5 {result['top5_last']:.4f})"
+    return f"{result.get('steps') or 0:,} steps, {shown}"
