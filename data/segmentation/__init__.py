@@ -56,7 +56,8 @@ def load(
         for part, count in zip(("train", "clean", "test"), counts, strict=True)
     ]
     train, clean, test = parts
-    assert train is not None and test is not None
+    assert train is not None
+    assert test is not None
     return SegmentationData(
         train.with_masks(noise.corrupted(train, level, seed=seed)), clean, test, ("background", "organ")
     )

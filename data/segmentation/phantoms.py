@@ -17,10 +17,11 @@ from scipy import ndimage
 from data import seeding
 from data.segmentation.dataset import MaskSet, Volume, joined
 
-FIELD_OF_VIEW = 90.0  # mm, both directions of a slice
+FIELD_OF_VIEW = 72.0  # mm, both directions of a slice
 THICKNESS = 3.0  # mm between slices where a case has `NUM_SLICES`
 NUM_SLICES = 20
 Array = npt.NDArray[np.float32]
+Point = npt.NDArray[np.float64]
 
 
 def cases(names: list[str], *, size: int, num_slices: int, seed: int) -> MaskSet:
@@ -63,20 +64,24 @@ def _case(name: str, size: int, num_slices: int, seed: int) -> MaskSet:
         if dents:
             angle = np.arctan2(v, u)
             waves = [random.normal() * np.cos(k * angle + random.uniform(0, 2 * np.pi)) / k for k in (2, 3, 4, 5)]
-            radius = radius * (1 + np.float32(dents) * np.sum(waves, axis=0))
+            # Dents vanish towards the poles, where a slice would fall to pieces otherwise.
+            radius = radius * (1 + np.float32(dents) * np.hypot(u, v) / (radius + 1e-6) * np.sum(waves, axis=0))
         border = (radius - 1) * (rx + ry) / 2 / spacing[1]  # about the distance from the border in pixels
         return np.clip(0.5 - border / 2, 0, 1).astype(np.float32)
+
+    def beside(down: float, right: float) -> Point:
+        return middle + np.array([0.0, down, right])
 
     middle = np.array([random.uniform(-0.08, 0.08) * extent, *random.uniform(-8, 8, 2)])
     radii = np.array([random.uniform(0.36, 0.46) * extent, random.uniform(14, 19), random.uniform(17, 24)])
     organ = ellipsoid(middle, radii, dents=0.06)
-    core = ellipsoid(middle + [0, -2, 0], radii * random.uniform(0.45, 0.65)) * organ
+    core = ellipsoid(beside(-2, 0), radii * random.uniform(0.45, 0.65)) * organ
     grey = np.broadcast_to(np.float32(0.40), organ.shape).copy()
     others = [
-        (middle + [0, -radii[1] - 13, random.uniform(-5, 5)], (0.6 * extent, 11, 17), random.uniform(0.60, 0.80)),
-        (middle + [0, radii[1] + 11, random.uniform(-5, 5)], (2 * extent, 10, 12), random.uniform(0.15, 0.30)),
+        (beside(-radii[1] - 13, random.uniform(-5, 5)), (0.6 * extent, 11, 17), random.uniform(0.60, 0.80)),
+        (beside(radii[1] + 11, random.uniform(-5, 5)), (2 * extent, 10, 12), random.uniform(0.15, 0.30)),
         *(
-            (middle + [0, random.uniform(-10, 10), side * (radii[2] + random.uniform(10, 16))],
+            (beside(random.uniform(-10, 10), side * (radii[2] + random.uniform(10, 16))),
              (extent, random.uniform(7, 13), random.uniform(7, 10)), random.uniform(0.40, 0.60))
             for side in (-1, 1)
         ),
