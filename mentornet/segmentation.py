@@ -16,9 +16,6 @@ import tf_keras as keras
 
 from mentornet.task import per_sample_cross_entropy
 
-METRIC_COLUMNS = ("eval_dice_slices", "eval_dice_cases")
-"""What an evaluation adds to metrics.csv. dice_slices: mean over slices; dice_cases: over cases, each as one volume."""
-
 
 class CaseDice(keras.metrics.Metric):
     """Dice of the foreground, of volumes that are put together of slices as they come.

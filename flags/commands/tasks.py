@@ -14,7 +14,7 @@ from absl import logging
 
 from data.imagenet import batches as unreadable_data
 from flags import configuration
-from flags.build import curricula, in_memory, preparation
+from flags.build import curricula, in_memory, preparation, segmentation
 from flags.define import presets, released_flags, student_flags
 from flags.settings import Config
 from mentornet.runs.metrics_table import last_known
@@ -39,6 +39,8 @@ def run_script(script: str, config: Config, build: Any = in_memory) -> None:
 
 def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
     try:
+        if config.data.has_masks:  # the data set decides the task
+            build = segmentation
         _prepare_tensorflow(config)
         task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
         task(config, build)
@@ -289,6 +291,8 @@ def _as_trained(config: Config, run_folder: Path) -> Config:
 
 def _figures(result: dict[str, Any]) -> str:
     accuracy = result.get("accuracy_last")
+    if result.get("dice") is not None:
+        return f"{result.get('steps') or 0:,} steps, Dice of test cases {result['dice']:.4f}"
     shown = "not evaluated" if accuracy is None else f"accuracy {accuracy:.4f}"
     if result.get("top5_last") is not None:
         shown += f" (Hit@5 {result['top5_last']:.4f})"

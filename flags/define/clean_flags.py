@@ -86,8 +86,12 @@ class CleanConfig:
     clean_labels_file: str | None = None
 
 
-def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], validation: str = "none") -> CleanConfig:
+def clean_config(
+    method: str, dataset_name: str, options: Mapping[str, Any], validation: str = "none", masks: bool = False
+) -> CleanConfig:
     """Reads and checks the flags for a method with its options, a data set, and what is evaluated apart.
+
+    Data sets of masks bring clean cases of their own.
 
     Raises:
         ValueError: no clean set for a method that needs one, or one for a method that does not.
@@ -101,6 +105,11 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
             "--validation=noisy_holdout or test_half"
         )
     source = (_SOURCE.value or "set") if needed else "validation" if validating else "none"
+    of_classes = (_EXAMPLES, _PER_CLASS, _FILE, _SOURCE, _HOLDOUT, _CRITERION, _BALANCED)
+    if masks and (used := [holder.name for holder in of_classes if holder.present]):
+        raise ValueError(
+            f"--{used[0]} is for data sets of one label an image: {dataset_name} brings its clean cases, leave it out"
+        )
     drawn = [
         f"--{holder.name}={holder.value}"
         for holder in (_EXAMPLES, _PER_CLASS, _FILE, _BATCH, _SOURCE)
@@ -126,7 +135,7 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
     if len(sizes) > 1:
         raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
     # Whether a folder has checked images is seen when it is read.
-    if source in ("set", "validation") and not labelled and dataset_name != "folder":
+    if source in ("set", "validation") and not labelled and dataset_name != "folder" and not masks:
         needing = "--validation=clean_set" if validating else f"--method={method}"
         raise ValueError(
             f"{needing} needs samples with true labels: give --clean_examples (1000 in the papers) or "

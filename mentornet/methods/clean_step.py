@@ -37,7 +37,9 @@ def take_clean_step(
         network: images -> logits.
         optimizer: of the network.
         batch: holds "clean_image" and "clean_label".
-        clip_norm, weight_decay, decayed: see ``clipped_step``.
+        clip_norm: see ``clipped_step``.
+        weight_decay: likewise.
+        decayed: likewise.
     """
     with tf.GradientTape() as tape:
         logits = network(batch["clean_image"], training=True)

@@ -113,7 +113,7 @@ class L2B(NoisyLabelMethod):
         Option("pseudo_label_views", 1, "of masks: 5 views of each slice agree on its pseudo label", within="[1, 5]"),
     )
     largest_weight = 16.0
-    weighs_sites = True
+    weighs_sites, weight_maps = True, "both"
     report_columns = PseudoLabelStatistics.COLUMNS
 
     def __init__(

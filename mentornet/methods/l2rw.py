@@ -54,7 +54,7 @@ class L2RW(NoisyLabelMethod):
         ),
     )
     largest_weight = 16.0
-    weighs_sites = True
+    weighs_sites, weight_maps = True, "given"
 
     def __init__(
         self,

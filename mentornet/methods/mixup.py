@@ -27,7 +27,9 @@ class Mixup(NoisyLabelMethod):
     """
 
     OPTIONS = (
-        Option("mixup_alpha", 32.0, "a of lambda ~ Beta(a, a), the share of a sample in a mixed one", within="(0, inf)"),
+        Option(
+            "mixup_alpha", 32.0, "a of lambda ~ Beta(a, a), the share of a sample in a mixed one", within="(0, inf)"
+        ),
     )
     weighs_sites = True
 

@@ -39,7 +39,7 @@ class WeightStatistics(keras.metrics.Metric):
     Args:
         clean_known: whether "is_clean" means anything.
         largest_weight: upper end of the histogram; weights above it count as alike.
-        many: batches are of thousands of entries, pixels: the histogram is counted in another way, with the same result.
+        many: batches are of thousands of entries, pixels: counts in another way, with the same result.
     """
 
     def __init__(

@@ -22,7 +22,10 @@ def label_weights(
     Args:
         scores: float32 [2, n], of the global batch.
         size: n, float32.
-        ablation, normalisation, scope, temperature: see ``L2B``.
+        ablation: see ``L2B``.
+        normalisation: likewise.
+        scope: likewise.
+        temperature: likewise.
 
     Returns:
         (alpha, beta) float32 [2, n].

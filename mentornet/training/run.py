@@ -22,6 +22,7 @@ from mentornet.runs.metrics_table import METRIC_COLUMNS, last_known, summarise
 from mentornet.runs.run_data import RunData
 from mentornet.runs.run_record import package_versions
 from mentornet.runs.workdir import Workdir
+from mentornet.training import segmentation
 from mentornet.training.callbacks import IntervalRecorder
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.strategy import Distribution
@@ -66,6 +67,8 @@ def train(
         check_asynchronous(method)
     if distribution.is_chief:
         workdir.save_labels(inputs.given, inputs.clean, inputs.original_index, inputs.clean_set, **inputs.label_facts)
+        if inputs.masks is not None:
+            segmentation.save_masks(workdir, inputs.masks)
     # Asynchronous steps are handed out one by one, so that a worker that dies takes no more than one with it.
     most = 1 if distribution.asynchronous else settings.eval_every_steps
     with distribution.scope():
@@ -100,7 +103,9 @@ def train(
     student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
     matrix = method.transition_matrix()
-    result = finish(student, mean_weight, inputs, workdir, facts, matrix) if distribution.is_chief else {}
+    result = {}
+    if distribution.is_chief:
+        result = finish(student, mean_weight, inputs, workdir, facts, matrix, method.weight_maps)
     distribution.from_chief(0)  # the others stay until the chief has written everything
     return result
 
@@ -112,6 +117,7 @@ def finish(
     workdir: Workdir,
     facts: dict[str, Any],
     matrix: np.ndarray | None = None,
+    maps: str | None = None,
 ) -> dict[str, Any]:
     """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
 
@@ -122,7 +128,50 @@ def finish(
         workdir: the run folder.
         facts: see ``train``.
         matrix: float [C, C], the method's transition matrix, if it has one.
+        maps: see ``MethodProtocol.weight_maps``.
     """
+    title = f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}"
+    of_masks: dict[str, Any] = {}
+    if inputs.masks is not None:
+        of_masks = segmentation.finish(student, mean_weight, inputs.masks, workdir, title, maps)
+    else:
+        _finish_samples(student, mean_weight, inputs, workdir, title)
+    inputs.check()
+    metrics, clean = workdir.metrics.read(), inputs.clean
+    figures = summarise(metrics)
+    for name in sorted(
+        set(metrics) - set(METRIC_COLUMNS)
+    ):  # of methods, and further evaluations: eval_top5 is top5_last
+        figures[f"{name.removeprefix('eval_')}_last"] = last_known(metrics[name])
+    if clean is not None:
+        visited = np.isfinite(mean_weight)
+        figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
+        figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
+    if matrix is not None:
+        files.write_matrix(workdir.final_matrix_file, matrix)
+        if clean is not None:
+            figures |= transition.errors(matrix, clean, inputs.given)
+    figures |= early_stopped_figures(workdir, inputs.holdout_criterion) | of_masks
+    result = {
+        "noise_rate_actual": None,
+        **figures,
+        "parameters": sum(int(np.prod(weight.shape)) for weight in student.trainable_weights),
+        "train_examples": len(inputs.given),
+        "evaluation_examples": inputs.evaluated_examples() or inputs.evaluation_examples,
+        **facts,
+        "versions": package_versions(),
+        "command": workdir.read_run().get("command"),
+    }
+    save_student(student, workdir.student_file)
+    plots.draw_run(dataclasses.replace(RunData.load(workdir.path), finished=True, result=result))
+    workdir.write_result(result)
+    return result
+
+
+def _finish_samples(
+    student: keras.Model, mean_weight: np.ndarray, inputs: TrainingInputs, workdir: Workdir, title: str
+) -> None:
+    """samples.csv and the sheet of suspects, of one label an image."""
     outputs = sample_outputs(student, inputs.ordered(None))
     clean = inputs.clean
     names = list(inputs.class_names)
@@ -148,38 +197,8 @@ def finish(
         clean=None if clean is None else clean[top],
         class_names=names,
         paths=inputs.paths(top),
-        title=f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}",
+        title=title,
     )
-    inputs.check()
-    metrics = workdir.metrics.read()
-    figures = summarise(metrics)
-    for name in sorted(
-        set(metrics) - set(METRIC_COLUMNS)
-    ):  # of methods, and further evaluations: eval_top5 is top5_last
-        figures[f"{name.removeprefix('eval_')}_last"] = last_known(metrics[name])
-    if clean is not None:
-        visited = np.isfinite(mean_weight)
-        figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
-        figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
-    if matrix is not None:
-        files.write_matrix(workdir.final_matrix_file, matrix)
-        if clean is not None:
-            figures |= transition.errors(matrix, clean, inputs.given)
-    figures |= early_stopped_figures(workdir, inputs.holdout_criterion)
-    result = {
-        "noise_rate_actual": None,
-        **figures,
-        "parameters": sum(int(np.prod(weight.shape)) for weight in student.trainable_weights),
-        "train_examples": len(inputs.given),
-        "evaluation_examples": inputs.evaluated_examples() or inputs.evaluation_examples,
-        **facts,
-        "versions": package_versions(),
-        "command": workdir.read_run().get("command"),
-    }
-    save_student(student, workdir.student_file)
-    plots.draw_run(dataclasses.replace(RunData.load(workdir.path), finished=True, result=result))
-    workdir.write_result(result)
-    return result
 
 
 def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
