@@ -39,8 +39,6 @@ def run_script(script: str, config: Config, build: Any = in_memory) -> None:
 
 def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
     try:
-        if config.data.has_masks:  # the data set decides the task
-            build = segmentation
         _prepare_tensorflow(config)
         task = {"evaluate": evaluate_run, "dump_losses": dump_losses}.get(config.run.mode, train)
         task(config, build)
@@ -65,6 +63,8 @@ def _explained(error: Exception) -> Exception:
 def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     """Trains, or continues, or says that the run is finished. Returns result.json's content."""
     assert config.run.train_log_dir is not None
+    if config.data.has_masks:  # the data set decides the task
+        build = segmentation
     workdir = Workdir(config.run.train_log_dir, config.metric_columns())
     curricula.check(config.method)
     distribution = _distribution(config)
