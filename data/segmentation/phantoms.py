@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from data import seeding
+from data.segmentation import scanner
 from data.segmentation.dataset import MaskSet, Volume, joined
 
 FIELD_OF_VIEW = 72.0  # mm, both directions of a slice
@@ -95,13 +96,10 @@ def _case(name: str, size: int, num_slices: int, seed: int) -> MaskSet:
     smooth = 1.5 * size / 144
     texture = ndimage.gaussian_filter(random.standard_normal(organ.shape, np.float32), (0, smooth, smooth))
     grey *= 1 + np.float32(0.10) / max(float(texture.std()), 1e-6) * texture
-    slope = random.normal(0, 0.16, 5).astype(np.float32)
-    a, b, c = x / (FIELD_OF_VIEW / 2), y / (FIELD_OF_VIEW / 2), z / (extent / 2)
-    grey *= np.exp(slope[0] * a + slope[1] * b + slope[2] * c + slope[3] * a * b + slope[4] * (a**2 + b**2 - 1))
-    noise = random.standard_normal((2, *organ.shape), np.float32) * np.float32(0.035)
+    grey *= scanner.sensitivity(random, z / (extent / 2), y / (FIELD_OF_VIEW / 2), x / (FIELD_OF_VIEW / 2))
     masks = (organ > 0.5).astype(np.uint8)
     return MaskSet(
-        to_bytes(np.hypot(grey + noise[0], noise[1]))[..., np.newaxis],
+        scanner.to_bytes(scanner.magnitude(random, grey, 0.035))[..., np.newaxis],
         masks,
         masks,
         (name,) * depth,
@@ -109,14 +107,3 @@ def _case(name: str, size: int, num_slices: int, seed: int) -> MaskSet:
         tuple(f"{name}/{number:03d}" for number in range(depth)),
         {name: Volume((depth, size, size), spacing, masks)},
     )
-
-
-def to_bytes(slices: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
-    """Returns slices [n, height, width] as uint8, the least value of each at 0 and its largest at 255.
-
-    A slice of one value becomes 0.
-    """
-    values = np.asarray(slices, np.float32)
-    low = values.min(axis=(1, 2), keepdims=True)
-    span = values.max(axis=(1, 2), keepdims=True) - low
-    return np.rint((values - low) * (255 / np.where(span > 0, span, 1))).astype(np.uint8)
