@@ -18,7 +18,7 @@ from flags.define import (
     clean_flags,
     data_flags,
     distribution_flags,
-    mask_checks,
+    mask_flags,
     method_flags,
     presets,
     released_flags,
@@ -61,7 +61,7 @@ def config() -> Config:
     )
     data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
     if masks:
-        mask_checks.check(data.dataset_name, run.mode, method, distribution)
+        mask_flags.check_run(data.dataset_name, run.mode, method, distribution)
     clean = clean_flags.clean_config(method.name, data.dataset_name, method.options, data.validation, masks)
     asynchronous = distribution.strategy == "parameter_server"
     if asynchronous and kind.peers > 1:

@@ -11,6 +11,7 @@ from flags.define import (
     clean_flags,
     data_flags,
     distribution_flags,
+    mask_flags,
     method_flags,
     released_flags,
     run_flags,
@@ -31,6 +32,7 @@ from mentornet.runs.workdir import Workdir
 MODULES: tuple[ModuleType, ...] = (
     run_flags,
     data_flags,
+    mask_flags,
     student_flags,
     spade_flags,
     method_flags,
@@ -116,7 +118,7 @@ class Config:
         ):
             del data[irrelevant]
         _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None, validation="none")
-        _forget_defaults(data, mask_noise="none", num_cases=None, num_slices=None)
+        data |= data.pop("mask_options")
         run = {
             name: getattr(self.run, name)
             for name in (

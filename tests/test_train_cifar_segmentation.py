@@ -64,7 +64,7 @@ def test_killed_it_ends_like_an_uninterrupted_run(whole, tmp_path):
 def test_two_devices_do_what_one_does(whole, tmp_path):
     folder = tmp_path / "run"
     found = processes.run(
-        command("train_cifar.py", *FLAGS, "--strategy=mirrored", "--logical_cpus=2", f"--train_log_dir={folder}")
+        command("train_cifar.py", *FLAGS, "--distribution=mirrored", "--logical_cpus=2", f"--train_log_dir={folder}")
     )
     assert found.returncode == 0, found.stderr
     one, two = student_weights(whole), student_weights(folder)
@@ -82,7 +82,7 @@ def test_two_devices_do_what_one_does(whole, tmp_path):
         (["--method=l2rw", "--clean_examples=10"], "brings its clean cases"),
         (["--validation=test_half"], "one label an image"),
         (["--mask_noise=l9"], "l9"),
-        (["--num_cases=3,1"], "three whole numbers"),
+        (["--num_cases=3,1"], "give three numbers"),
         (["--dataset_name=mask_folder"], "--data_dir"),
         (["--dataset_name=digits", "--studentnet=small_cnn", "--mask_noise=l2"], "for data sets with masks"),
         (["--dataset_name=digits", "--studentnet=small_cnn", "--augmentation=slices"], "for data sets with masks"),

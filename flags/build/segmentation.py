@@ -70,21 +70,23 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedMasks
         ValueError, FileNotFoundError: missing or unreadable data.
     """
     del run_labels
-    found = segmentation.load(
-        config.dataset_name,
-        config.data_dir,
-        seed=config.noise_seed,
-        mask_noise=config.mask_noise,
-        image_size=config.image_size,
-        num_cases=config.num_cases,
-        num_slices=config.num_slices,
-    )
+    try:
+        found = segmentation.load(
+            config.dataset_name,
+            config.data_dir,
+            seed=config.noise_seed,
+            image_size=config.image_size,
+            **config.mask_options,
+        )
+    except ModuleNotFoundError as error:
+        raise ValueError(str(error)) from None
     for note in found.notes:
         print(f"note: {note}", flush=True)
     foreground = (found.train.masks > 0).any(axis=(1, 2)).astype(np.int32)
     true = found.train.true_masks
+    noise_type = config.mask_options.get("mask_noise", "none")
     wrong = 0.0 if true is None else float(np.mean(found.train.masks != true))
-    return LoadedMasks(found, found.train, NoisyLabels(foreground, None, config.mask_noise, wrong, config.noise_seed))
+    return LoadedMasks(found, found.train, NoisyLabels(foreground, None, noise_type, wrong, config.noise_seed))
 
 
 def set_apart(loaded: LoadedMasks, config: CleanConfig, seed: int) -> LoadedMasks:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from absl import flags
 
 from data import mask_streams, noise, pipeline, segmentation
-from data.segmentation import noise as mask_noise
+from flags.define import mask_flags
 
 _DATASET = flags.DEFINE_string(
     "dataset_name",
@@ -63,15 +64,6 @@ _LABELS_FILE = flags.DEFINE_string(
     "Train on these labels instead of injected noise: labels.npz of another run; or a csv, either with a class number "
     "a line in the order of the training images, or with the heading index,label and a line for each in any order.",
 )
-_MASK_NOISE = flags.DEFINE_string(
-    "mask_noise", "none", f"What is done to the given masks of a segmentation data set: {mask_noise.KINDS}."
-)
-_NUM_CASES = flags.DEFINE_list(
-    "num_cases", None, "Training, clean and test cases of generated segmentation data; default: 37,3,10."
-)
-_NUM_SLICES = flags.DEFINE_integer(
-    "num_slices", None, "Slices of each case of generated segmentation data; default: its own.", lower_bound=1
-)
 _HUMAN_LABELS = flags.DEFINE_string("human_labels_file", None, "The CIFAR-N npz; default: looked for beside data_dir.")
 _AUGMENTATION = flags.DEFINE_enum(
     "augmentation",
@@ -116,9 +108,7 @@ class DataConfig:
     augmentation: str
     max_batches_per_epoch: int | None = None
     validation: str = "none"
-    mask_noise: str = "none"
-    num_cases: tuple[int, int, int] | None = None
-    num_slices: int | None = None
+    mask_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_masks(self) -> bool:
@@ -164,7 +154,10 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
     name = _DATASET.value
     if name == "folder" and not _DATA_DIR.value:
         raise ValueError("--dataset_name=folder needs --data_dir with train/<class>/ and test/<class>/ inside")
-    _check_masks(name)
+    of_classes = (_NOISE_TYPE, _NOISE_FRACTION, _LABELS_FILE, _TRAIN_EXAMPLES, _VALIDATION)
+    mask_options = mask_flags.options(name, _DATA_DIR.value, [flag.name for flag in of_classes if flag.present])
+    if name not in segmentation.NAMES and _AUGMENTATION.value in mask_streams.SLICE_AUGMENTATIONS:
+        raise ValueError(f"--augmentation={_AUGMENTATION.value} is for data sets with masks: use another for {name}")
     augmentation = _AUGMENTATION.value
     if augmentation == "auto" and name in segmentation.NAMES:
         augmentation = "slices"
@@ -187,47 +180,5 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         augmentation=augmentation,
         max_batches_per_epoch=_MOST_BATCHES.value,
         validation=_VALIDATION.value,
-        mask_noise=_MASK_NOISE.value,
-        num_cases=_cases(),
-        num_slices=_NUM_SLICES.value,
+        mask_options=mask_options,
     )
-
-
-def _check_masks(name: str) -> None:
-    """Refuses flags of masks for data sets of classes, and the other way round.
-
-    Raises:
-        ValueError: with one sentence.
-    """
-    given = [flag.name for flag in (_MASK_NOISE, _NUM_CASES, _NUM_SLICES) if flag.present]
-    if name not in segmentation.NAMES:
-        given += [flag.name for flag in (_AUGMENTATION,) if flag.value in mask_streams.SLICE_AUGMENTATIONS]
-        if given:
-            raise ValueError(f"--{given[0]} is for data sets with masks, {', '.join(segmentation.NAMES)}: leave it out")
-        return
-    mask_noise.parse(_MASK_NOISE.value)
-    if _NOISE_TYPE.value != "none":
-        raise ValueError(
-            f"--noise_type={_NOISE_TYPE.value} is noise of one label an image: use --mask_noise for {name}"
-        )
-    of_classes = (_LABELS_FILE, _TRAIN_EXAMPLES, _VALIDATION)
-    if used := [flag.name for flag in of_classes if flag.present]:
-        raise ValueError(f"--{used[0]} is for data sets of one label an image, not for {name}: leave it out")
-    if name in ("promise12", "mask_folder") and not _DATA_DIR.value:
-        raise ValueError(f"--dataset_name={name} needs --data_dir, the folder with its cases")
-    if name in ("promise12", "mask_folder") and (_NUM_CASES.present or _NUM_SLICES.present):
-        raise ValueError(f"--num_cases and --num_slices are for generated data, not for {name}: leave them out")
-
-
-def _cases() -> tuple[int, int, int] | None:
-    if _NUM_CASES.value is None:
-        return None
-    try:
-        train, clean, test = (int(text) for text in _NUM_CASES.value)
-    except ValueError:
-        raise ValueError(
-            f"--num_cases={','.join(_NUM_CASES.value)}: give three whole numbers, training, clean and test cases"
-        ) from None
-    if train < 1 or clean < 0 or test < 1:
-        raise ValueError(f"--num_cases={train},{clean},{test}: at least one training and one test case are needed")
-    return train, clean, test
