@@ -40,8 +40,8 @@ from mentornet import methods  # noqa: E402
 from mentornet.methods.replicas import add_to_rows  # noqa: E402
 from mentornet.ranking import rank_suspects  # noqa: E402
 from mentornet.stages import GIVEN, Stream  # noqa: E402
+from mentornet.training.finishing import mean_weights  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate  # noqa: E402
-from mentornet.training.run import mean_weights  # noqa: E402
 
 # name: (data set, images or all, noise, fraction, student, learning rate, batch, steps, steps of a fold)
 DATA: dict[str, tuple[str, int, str, float, str, float, int, int, int]] = {

@@ -18,6 +18,7 @@ from flags.define import (
     clean_flags,
     data_flags,
     distribution_flags,
+    mask_flags,
     method_flags,
     presets,
     released_flags,
@@ -51,11 +52,19 @@ def config() -> Config:
     kind = methods.get(method.name)
     if kind.counts_epochs:
         _check_counted(method.name, run)
+    masks = data_flags.names_masks()
     student = student_flags.student_config(
-        preset, run.max_steps, kind.takes_auxiliary_head, kind.RELEASE, method.name == methods.PLAIN
+        preset,
+        run.max_steps,
+        kind.takes_auxiliary_head,
+        kind.RELEASE,
+        method.name == methods.PLAIN,
+        "segmentation" if masks else "classification",
     )
     data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
-    clean = clean_flags.clean_config(method.name, data.dataset_name, method.options, data.validation)
+    if masks:
+        mask_flags.check_run(data.dataset_name, run.mode, method, distribution)
+    clean = clean_flags.clean_config(method.name, data.dataset_name, method.options, data.validation, masks)
     moving = str(method.options.get(KEEP_SCHEDULE.name) or "").startswith(f"{shared_schedule.KIND}:")
     if moving and (data.validation == "none" or run.mode != "train_and_evaluate"):
         raise ValueError(

@@ -11,6 +11,7 @@ from flags.define import (
     clean_flags,
     data_flags,
     distribution_flags,
+    mask_flags,
     method_flags,
     released_flags,
     run_flags,
@@ -25,12 +26,13 @@ from flags.define.spade_flags import MethodConfig
 from flags.define.student_flags import StudentConfig
 from mentornet import methods
 from mentornet.features import EPOCH_ROWS
-from mentornet.runs.metrics_table import METRIC_COLUMNS
+from mentornet.runs.metrics_table import MASK_COLUMNS, METRIC_COLUMNS
 from mentornet.runs.workdir import Workdir
 
 MODULES: tuple[ModuleType, ...] = (
     run_flags,
     data_flags,
+    mask_flags,
     student_flags,
     spade_flags,
     method_flags,
@@ -55,6 +57,8 @@ class Config:
     def metric_columns(self) -> tuple[str, ...]:
         """Columns of metrics.csv: those of all runs, then the method's own."""
         columns = METRIC_COLUMNS + methods.get(self.method.name).metric_columns()
+        if self.data.has_masks:
+            return columns + MASK_COLUMNS
         if self.data.validation == "none":
             return columns
         evaluated = [name for name in columns if name.startswith("eval_")]
@@ -122,11 +126,12 @@ class Config:
         for irrelevant in (
             "download",
             "human_labels_file",
-            *(() if data["dataset_name"] == "folder" else ("data_dir",)),
+            *(() if data["dataset_name"] in ("folder", "mask_folder") else ("data_dir",)),
         ):
             del data[irrelevant]
         _forget_defaults(data, noise_variant="paper", noise_class=None, max_batches_per_epoch=None, validation="none")
         _forget_defaults(data, held_out_tenth=None)
+        data |= data.pop("mask_options")
         run = {
             name: getattr(self.run, name)
             for name in (
@@ -143,6 +148,8 @@ class Config:
         student["studentnet"], student["student_variant"] = student.pop("name"), student.pop("variant")
         if student["student_variant"] in (None, "paper"):
             del student["student_variant"]  # folders made before there was a choice have the paper's
+        if student["learning_rate_schedule"] != "inverse":
+            del student["inverse_decay_epochs"]
         _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps", optimizer="sgd")
         _forget_defaults(student, linear_decay_epoch=None, adam_beta1=0.9, adam_beta1_after_decay=None)
         if self.run.num_epochs is not None:

@@ -35,11 +35,13 @@ def peer_columns(peers: int) -> tuple[str, ...]:
 
 
 class Classification:
-    """A class an image: targets int [b], logits [b, C].
+    """A class an image: targets int [b], logits [b, C]. ``mentornet.segmentation.Segmentation`` has a class a pixel.
 
     Args:
         peers: networks whose accuracy is reported one by one, beside their ensemble's.
     """
+
+    sites = False
 
     def __init__(self, peers: int = 1):
         self.loss = keras.metrics.Mean(name="loss")
@@ -67,8 +69,15 @@ class Classification:
             found["accuracy_peer_mean"] = sum(found[metric.name] for metric in self.of_peers) / len(self.of_peers)
         return found
 
-    def evaluate(self, target: tf.Tensor, logits: tf.Tensor, of_peers: list[tf.Tensor] | None = None) -> None:
+    def evaluate(
+        self,
+        target: tf.Tensor,
+        logits: tf.Tensor,
+        of_peers: list[tf.Tensor] | None = None,
+        index: tf.Tensor | None = None,
+    ) -> None:
         """Adds a batch to the evaluation; rows with a negative target only fill it up and don't count."""
+        del index
         counted, target = target >= 0, tf.maximum(target, 0)
         self.loss.update_state(self.losses(target, logits), sample_weight=counted)
         for metric, answered in self._answers(logits, of_peers or []):

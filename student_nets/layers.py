@@ -190,6 +190,17 @@ def _doubled(x: tf.Tensor) -> tf.Tensor:
 
 
 @keras.saving.register_keras_serializable(package="student_nets")
+class BackgroundLogit(keras.layers.Layer):
+    """One logit a pixel as two classes: [b, h, w, 1] -> [b, h, w, 2], the background's logit 0 in front.
+
+    Softmax cross-entropy of the two is the binary cross-entropy of the one.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.concat([tf.zeros_like(inputs), inputs], axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="student_nets")
 class WithDeepSupervision(keras.Model):
     """A functional segmentation student with several outputs, of which the first is its prediction.
 

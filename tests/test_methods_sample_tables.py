@@ -10,7 +10,7 @@ import tf_keras as keras
 from mentornet.methods.standard import Standard
 from mentornet.ranking import rank_suspects
 from mentornet.training.checkpoints import Checkpoints
-from mentornet.training.run import mean_probabilities, mean_weights
+from mentornet.training.finishing import mean_probabilities, mean_weights
 
 
 def method() -> Standard:

@@ -21,7 +21,7 @@ from mentornet import methods, students
 from mentornet.methods.preparation import START_FROM
 from mentornet.runs.workdir import Workdir
 from mentornet.training.inputs import RunSettings
-from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, RMSProp, stepwise_rate
+from mentornet.training.optimizers import Adam, InverseDecay, LinearDecay, MomentumSGD, RMSProp, stepwise_rate
 
 __all__ = [
     "LoadedData",
@@ -134,6 +134,8 @@ def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
         rate = rates[0]  # the engine changes it between stages
     elif settings.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+    elif settings.learning_rate_schedule == "inverse":
+        rate = InverseDecay(settings.learning_rate, epoch, settings.inverse_decay_epochs)
     elif settings.learning_rate_schedule == "linear":
         assert steps is not None
         rate = LinearDecay(settings.learning_rate, epoch, math.ceil(steps / epoch), start)

@@ -22,6 +22,8 @@ def next_steps(workdir: Workdir, samples: int) -> str:
 def figures(result: dict[str, Any]) -> str:
     """The figures of result.json in a few words."""
     accuracy = result.get("accuracy_last")
+    if result.get("dice") is not None:
+        return f"{result.get('steps') or 0:,} steps, Dice of test cases {result['dice']:.4f}"
     figure = "agreement with given labels" if result.get("judged_by") == "given labels" else "accuracy"
     shown = "not evaluated" if accuracy is None else f"{figure} {accuracy:.4f}"
     if result.get("top5_last") is not None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from flags.build import in_memory
+from flags.build import in_memory, segmentation
 from flags.commands import making
 from flags.settings import Config
 from mentornet import files, students
 from mentornet.runs.workdir import Workdir
-from mentornet.training import checkpoints, run
+from mentornet.training import checkpoints, finishing
 from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.progress import Heartbeat
 
@@ -25,6 +25,8 @@ def write(config: Config, build: Any = in_memory) -> None:
         ValueError, FileNotFoundError: no run of these settings there, one that has no checkpoint, or that is going on.
     """
     assert config.run.train_log_dir is not None
+    if config.data.has_masks:
+        build = segmentation
     workdir = Workdir(config.run.train_log_dir, config.metric_columns())
     if not workdir.is_run_folder():
         raise FileNotFoundError(f"{workdir.path} is no run folder: give one that a training has made")
@@ -43,20 +45,10 @@ def write(config: Config, build: Any = in_memory) -> None:
         trainer.method.compile(optimizer=trainer.optimizer)
         step = checkpoints.Checkpoints(workdir.checkpoints, trainer.method, config.run.keep_checkpoints).restore()
         heartbeat.doing("looking for suspects among all training images", aloud=False)
-        count = len(made.inputs.given)
-        weights, probabilities = run.mean_weights(trainer.method, count), run.mean_probabilities(trainer.method, count)
+        told = finishing.sample_records(trainer.method, len(made.inputs.given))
         student = students.plain_copy(trainer.method.student)
         facts = making.facts(config, made.loaded, here)
-        run.finish(
-            student,
-            weights,
-            made.inputs,
-            workdir,
-            facts,
-            mean_probability=probabilities,
-            by_weight=trainer.method.weights_rank_suspects,
-            suspects_only=True,
-        )
+        finishing.finish(student, told, made.inputs, workdir, facts, suspects_only=True)
     finally:
         heartbeat.stop()
     print(f"{workdir.samples_file} and {workdir.suspects_file} are of step {step:,}; the run can go on")

@@ -14,7 +14,7 @@ from absl import logging
 
 from data.imagenet import batches as unreadable_data
 from flags import configuration
-from flags.build import curricula, in_memory, plan, preparation
+from flags.build import curricula, in_memory, plan, preparation, segmentation
 from flags.commands import estimating, making, messages, suspects
 from flags.define import presets, released_flags, student_flags
 from flags.settings import Config
@@ -71,6 +71,8 @@ def _explained(error: Exception) -> Exception:
 def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     """Trains, or continues, or says that the run is finished. Returns result.json's content."""
     assert config.run.train_log_dir is not None
+    if config.data.has_masks:  # the data set decides the task
+        build = segmentation
     workdir = Workdir(config.run.train_log_dir, config.metric_columns())
     curricula.check(config.method)
     distribution = _distribution(config)

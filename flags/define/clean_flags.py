@@ -111,8 +111,12 @@ class CleanConfig:
     leave_out_suspects: str | None = None
 
 
-def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], validation: str = "none") -> CleanConfig:
+def clean_config(
+    method: str, dataset_name: str, options: Mapping[str, Any], validation: str = "none", masks: bool = False
+) -> CleanConfig:
     """Reads and checks the flags for a method with its options, a data set, and what is evaluated apart.
+
+    Data sets of masks bring clean cases of their own.
 
     Raises:
         ValueError: no clean set for a method that needs one, or one for a method that does not.
@@ -131,6 +135,22 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
         raise ValueError("--clean_source=corrections takes its images from --corrections_file: give it")
     if _LEAVE_OUT.value is not None:
         suspects_of(_LEAVE_OUT.value)
+    of_classes = (
+        _EXAMPLES,
+        _PER_CLASS,
+        _FILE,
+        _SOURCE,
+        _HOLDOUT,
+        _CRITERION,
+        _BALANCED,
+        _BALANCED_EPOCHS,
+        _CORRECTIONS,
+        _LEAVE_OUT,
+    )
+    if masks and (used := [holder.name for holder in of_classes if holder.present]):
+        raise ValueError(
+            f"--{used[0]} is for data sets of one label an image: {dataset_name} brings its clean cases, leave it out"
+        )
     drawn = [
         f"--{holder.name}={holder.value}"
         for holder in (_EXAMPLES, _PER_CLASS, _FILE, _BATCH, _SOURCE)
@@ -161,7 +181,7 @@ def clean_config(method: str, dataset_name: str, options: Mapping[str, Any], val
     if len(sizes) > 1:
         raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
     # Whether a folder has checked images is seen when it is read.
-    if source in ("set", "validation") and not labelled and dataset_name not in HAVE_CLEAN_SET:
+    if source in ("set", "validation") and not labelled and dataset_name not in HAVE_CLEAN_SET and not masks:
         needing = "--validation=clean_set" if validating else f"--method={method}"
         raise ValueError(
             f"{needing} needs samples with true labels: give --clean_examples (1000 in the papers) or "

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from absl import flags
 
-from data import noise, pipeline
+from data import mask_streams, noise, pipeline, segmentation
+from flags.define import mask_flags
 
 _DATASET = flags.DEFINE_string(
     "dataset_name",
     "cifar10",
     "cifar10, cifar100, mnist, fashion_mnist, digits (embedded, 8x8), tfds:<builder> for any image classification "
     "set of tensorflow-datasets, or folder (data_dir holds <class>/ with images, or train/<class>/ and test/<class>/, "
-    "and clean/<class>/ for images that were checked).",
+    "and clean/<class>/ for images that were checked). With masks, a class a pixel: "
+    f"{', '.join(segmentation.NAMES)} (docs/segmentation.md).",
 )
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Where prepared data sets are (or are downloaded to), or the folder.")
 _DOWNLOAD = flags.DEFINE_boolean("download", True, "Download a data set that is not in data_dir.")
@@ -72,9 +75,10 @@ _HUMAN_LABELS = flags.DEFINE_string("human_labels_file", None, "The CIFAR-N npz;
 _AUGMENTATION = flags.DEFINE_enum(
     "augmentation",
     "auto",
-    ["auto", *pipeline.AUGMENTATIONS],
+    ["auto", *pipeline.AUGMENTATIONS, *mask_streams.SLICE_AUGMENTATIONS],
     "auto: the preset's for natural images (cifar: pad 4, crop, flip; release: pad 2; release_inception: pad 8), none "
-    "for digits and MNIST.",
+    "for digits and MNIST, slices (mirror images, turned by up to 10 degrees) for segmentation; slices_zoom shifts and "
+    "zooms, too.",
 )
 
 VALIDATIONS = ("none", "test_half", "noisy_holdout", "clean_set")
@@ -115,6 +119,17 @@ class DataConfig:
     max_batches_per_epoch: int | None = None
     validation: str = "none"
     held_out_tenth: int | None = None
+    mask_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether every pixel has a class: the data set decides the task."""
+        return self.dataset_name in segmentation.NAMES
+
+
+def names_masks() -> bool:
+    """Whether --dataset_name is one of masks."""
+    return _DATASET.value in segmentation.NAMES
 
 
 def data_config(seed: int, preset_augmentation: str) -> DataConfig:
@@ -152,8 +167,14 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         raise ValueError("--dataset_name=folder needs --data_dir with <class>/ or train/<class>/ inside")
     if name != "folder" and _HELD_OUT.value is not None:
         raise ValueError(f"--held_out_tenth belongs to --dataset_name=folder, {name} has test images: leave it out")
+    of_classes = (_NOISE_TYPE, _NOISE_FRACTION, _LABELS_FILE, _TRAIN_EXAMPLES, _VALIDATION)
+    mask_options = mask_flags.options(name, _DATA_DIR.value, [flag.name for flag in of_classes if flag.present])
+    if name not in segmentation.NAMES and _AUGMENTATION.value in mask_streams.SLICE_AUGMENTATIONS:
+        raise ValueError(f"--augmentation={_AUGMENTATION.value} is for data sets with masks: use another for {name}")
     augmentation = _AUGMENTATION.value
-    if augmentation == "auto":
+    if augmentation == "auto" and name in segmentation.NAMES:
+        augmentation = "slices"
+    elif augmentation == "auto":
         augmentation = "none" if name.removeprefix("tfds:") in _PLAIN_IMAGES else preset_augmentation
     return DataConfig(
         dataset_name=name,
@@ -173,4 +194,5 @@ def data_config(seed: int, preset_augmentation: str) -> DataConfig:
         max_batches_per_epoch=_MOST_BATCHES.value,
         validation=_VALIDATION.value,
         held_out_tenth=_HELD_OUT.value,
+        mask_options=mask_options,
     )

@@ -13,14 +13,15 @@ import student_nets
 from flags.define import presets
 from flags.define.presets import Preset
 
-SCHEDULES = ("steps", "cosine", "linear")
+SCHEDULES = ("steps", "cosine", "linear", "inverse")
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
 
 _STUDENT = flags.DEFINE_string(
     "studentnet",
     "resnet101",
     f"The student: {', '.join(student_nets.names())}. Those in _l2rw are built as in the released code of L2RW: no "
-    "projections, batch norm without scale and with a decay of 0.999, stage 1 without its first activations.",
+    "projections, batch norm without scale and with a decay of 0.999, stage 1 without its first activations. For data "
+    f"sets with masks: {', '.join(student_nets.names('segmentation'))}; default there: unet_plus_plus.",
 )
 _VARIANT = flags.DEFINE_enum(
     "student_variant",
@@ -67,7 +68,11 @@ _SCHEDULE = flags.DEFINE_enum(
     "steps",
     SCHEDULES,
     "steps: lowered at boundaries. cosine: from learning_rate to 0 along half a cosine over the whole training (L2B). "
-    "linear: towards 0 at the end, epoch by epoch, from --linear_decay_epoch on (Co-teaching, S2E).",
+    "linear: towards 0 at the end, epoch by epoch, from --linear_decay_epoch on (Co-teaching, S2E). "
+    "inverse: times k / (epoch + k), k --inverse_decay_epochs (L2B on PROMISE12).",
+)
+_INVERSE = flags.DEFINE_float(
+    "inverse_decay_epochs", 20.0, "k of --learning_rate_schedule=inverse, after which the rate is a half."
 )
 _LINEAR_FROM = flags.DEFINE_float(
     "linear_decay_epoch",
@@ -114,6 +119,7 @@ class StudentConfig:
     adam_beta1: float = 0.9
     adam_beta1_after_decay: float | None = None
     variant: str | None = None
+    inverse_decay_epochs: float = 20.0
 
     def boundaries(self, steps_per_epoch: float) -> tuple[int, ...]:
         """Steps at which the rate drops, once the number of steps an epoch is known."""
@@ -135,6 +141,8 @@ class StudentConfig:
             if start >= num_epochs:
                 raise ValueError(f"the linear decay starts in epoch {start:g}, but there are only {num_epochs}")
             return self.learning_rate * min(1.0, (num_epochs - epoch) / (num_epochs - start))
+        if self.learning_rate_schedule == "inverse":
+            return self.learning_rate * self.inverse_decay_epochs / (epoch + self.inverse_decay_epochs)
         if self.num_epochs_per_decay is None:
             drops = sum(epoch >= boundary for boundary in self.learning_rate_boundaries or ())
         else:
@@ -157,6 +165,7 @@ def student_config(
     takes_auxiliary_head: bool = False,
     release: Sequence[tuple[str, Any]] = (),
     plain: bool = False,
+    kind: str = "classification",
 ) -> StudentConfig:
     """Reads and checks the student and optimiser flags.
 
@@ -166,13 +175,16 @@ def student_config(
         takes_auxiliary_head: the method trains a second classifier, where the student has one.
         release: (flag, value) that the method's own code has, under the release preset.
         plain: the method is plain training.
+        kind: of the students, "segmentation" for masks.
 
     Raises:
         ValueError: an unknown student, a probability outside (0, 1], a bad schedule.
     """
     name = preset.students.get(_STUDENT.value, _STUDENT.value)
-    if name not in student_nets.names():
-        raise ValueError(f"--studentnet={name!r}: use one of {', '.join(student_nets.names())}")
+    if kind == "segmentation" and not _STUDENT.present:
+        name = "unet_plus_plus"
+    if name not in student_nets.names(kind):
+        raise ValueError(f"--studentnet={name!r}: use one of {', '.join(student_nets.names(kind))}")
     keep = _KEEP.value
     if keep is None:
         keep = presets.of_student(preset.dropout_keep_probability, name)
@@ -219,6 +231,7 @@ def student_config(
         adam_beta1=_BETA1.value,
         adam_beta1_after_decay=beta1_later,
         variant=_VARIANT.value or preset.student_variant.get(name),
+        inverse_decay_epochs=_INVERSE.value,
     )
 
 
@@ -237,9 +250,12 @@ def _check_optimizer(schedule: str) -> None:
         (_BETA1_LATER, adam and schedule == "linear", "optimizer=adam with --learning_rate_schedule=linear"),
         (_LINEAR_FROM, schedule == "linear", "learning_rate_schedule=linear"),
         (_DECAY_FACTOR, schedule == "steps", "learning_rate_schedule=steps"),
+        (_INVERSE, schedule == "inverse", "learning_rate_schedule=inverse"),
     ):
         if flag.present and not used:
             raise ValueError(f"--{flag.name} is used by --{of} only: leave it out")
+    if _INVERSE.value <= 0:
+        raise ValueError(f"--inverse_decay_epochs={_INVERSE.value:g} must be greater than 0")
     for flag in (_BETA1, _BETA1_LATER):
         if flag.value is not None and flag.value >= 1.0:
             raise ValueError(f"--{flag.name}={flag.value:g} must be below 1")

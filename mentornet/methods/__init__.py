@@ -29,6 +29,7 @@ _METHODS = {
     "hard_mining": "hard_mining.HardMining",
     "random_weights": "random_weights.RandomWeights",
     "clean_only": "clean_only.CleanOnly",
+    "mixup": "mixup.Mixup",
     "small_loss": "small_loss.SmallLoss",
     "decoupling": "decoupling.Decoupling",
     "co_teaching": "co_teaching.CoTeaching",

@@ -103,7 +103,10 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         self.stage = Stage()
         self.step = mirrored_variable(tf.constant(0, tf.int64), "step")
         self.first_bad_step = mirrored_variable(tf.constant(-1, tf.int64), "first_bad_step")
-        self.statistics = WeightStatistics(clean_known, self.largest_weight)
+        many = task is not None and task.sites
+        if many and not vars(type(self)).get("weighs_sites"):
+            raise ValueError(f"{type(self).__name__} needs one loss an image, so it can't learn from masks")
+        self.statistics = WeightStatistics(clean_known, self.largest_weight, many=many)
         # Behind functions, so that Keras and checkpoints do not see them: evaluations and traces start anew.
         predicted, compiled_steps = task or Classification(self.peers), dict[Any, Any]()
         self._task, self._compiled_steps = lambda: predicted, lambda: compiled_steps
@@ -316,5 +319,5 @@ class NoisyLabelMethod(MethodProtocol, KerasUse):
         task = self.task
         of_peers = [network(batch["image"], training=False) for network in self.networks] if self.peers > 1 else None
         logits = self.student(batch["image"], training=False) if of_peers is None else tf.add_n(of_peers) / self.peers
-        task.evaluate(batch["label"], logits, of_peers)
+        task.evaluate(batch["label"], logits, of_peers, batch.get("index"))
         return {metric.name: metric.result() for metric in task.metrics()}

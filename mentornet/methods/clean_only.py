@@ -28,6 +28,7 @@ class CleanOnly(Standard):
 
     NEEDS = frozenset({CLEAN_SET})
     READS_GIVEN = False
+    weighs_sites = True
     OPTIONS = (BASELINE_RUN,)
 
     def __init__(self, student: keras.Model, *, num_examples: int | None = None, **shared: Any):

@@ -9,8 +9,9 @@ decays every parameter; the paper's eq. 5 looks ahead with the plain gradient.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,19 @@ import tf_keras as keras
 
 from mentornet import inspection
 from mentornet.inspection import DECAYS
-from mentornet.methods import meta_step
+from mentornet.methods import mask_views, meta_step
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
+from mentornet.methods.clean_step import CLEAN_STEP, take_clean_step
 from mentornet.methods.clipped_step import clipped_step, scaled
 from mentornet.methods.loss_split import clean_samples
 from mentornet.methods.meta_step import MetaStep
 from mentornet.methods.protocol import CLEAN_SET
 from mentornet.methods.replicas import gather, mirrored_variable, own_part, replicas
-from mentornet.methods.statistics import PseudoLabelStatistics, given_share
-from mentornet.methods.weights import normalised
+from mentornet.methods.statistics import PseudoLabelStatistics
+from mentornet.methods.weights import label_weights
 from mentornet.options import Option, RunFacts, check_choice
 from mentornet.stages import GIVEN, Stage, Stream, Streams, TrainingSet
-from mentornet.task import per_sample_cross_entropy
+from mentornet.task import folded, per_sample_cross_entropy
 
 ABLATIONS = ("none", "alpha_zero", "beta_zero", "alpha_plus_beta_one")
 NORMALISATIONS = ("rectified", "sigmoid", "softmax")
@@ -61,6 +63,8 @@ class L2B(NoisyLabelMethod):
             because the losses of an untrained student tell nothing. Needs ``num_examples``.
         clean_batch_size: m, so that the mixture chooses no fewer.
         decayed: "all" trainable variables decay (released code), or only "kernels", as elsewhere here.
+        clean_step: see ``methods.clean_step``.
+        pseudo_label_views: of masks: 5 takes pseudo labels from five views of each slice, see ``methods.mask_views``.
         meta_gradient, lookahead, clean_decay: see ``MetaStep``; "momentum" is the default of the second, as in the
             released code, "none" is eq. 5.
         **shared: see ``NoisyLabelMethod``.
@@ -105,8 +109,11 @@ class L2B(NoisyLabelMethod):
             choices=DECAYS,
             flag="l2b_decayed",
         ),
+        CLEAN_STEP,
+        Option("pseudo_label_views", 1, "of masks: 5 views of each slice agree on its pseudo label", within="[1, 5]"),
     )
     largest_weight = 16.0
+    weighs_sites, weight_maps = True, "both"
     report_columns = PseudoLabelStatistics.COLUMNS
 
     def __init__(
@@ -122,6 +129,8 @@ class L2B(NoisyLabelMethod):
         mixture_steps: int | None = None,
         clean_batch_size: int = 1,
         decayed: str = "all",
+        clean_step: bool = False,
+        pseudo_label_views: int = 1,
         meta_gradient: str = "forward",
         lookahead: str = "momentum",
         clean_decay: bool = False,
@@ -163,7 +172,12 @@ class L2B(NoisyLabelMethod):
         self._mixture_steps, self._clean_batch_size = mixture_steps or 0, clean_batch_size
         self._warmup_steps, self._clip_norm = int(warmup_steps), clip_norm
         self._ablation, self._normalisation, self._scope = ablation, normalisation, scope
-        self.pseudo_statistics = PseudoLabelStatistics(self.statistics.clean_known, self.largest_weight)
+        if pseudo_label_views not in mask_views.COUNTS or (pseudo_label_views > 1 and not self.task.sites):
+            raise ValueError(f"pseudo_label_views={pseudo_label_views}: masks have 5 views or 1, classes have 1")
+        self._clean_step, self._views = clean_step, pseudo_label_views
+        self.pseudo_statistics = PseudoLabelStatistics(
+            self.statistics.clean_known, self.largest_weight, many=self.task.sites
+        )
         self._temperature, self._decayed = float(temperature), decayed
         self._meta = MetaStep(
             lambda: self.students[0],
@@ -237,13 +251,17 @@ class L2B(NoisyLabelMethod):
         return inspection.decayed(network, self._decayed)
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
-        label = batch["label"]
+        image, label, pseudo = batch["image"], batch["label"], hard_labels
+        if self._views > 1:
+            scales = mask_views.drawn(self.seed, self.step)
+            image, label = mask_views.expanded(image, scales), mask_views.expanded(label, scales, nearest=True)
+            pseudo = functools.partial(mask_views.agreed, scales=scales)
         direction = self._meta.direction(batch)
         with tf.GradientTape() as tape:
-            logits, products = self._meta.logits_and_products(batch["image"], lambda z: label_pair(label, z), direction)
-            pseudo = tf.argmax(logits, axis=-1, output_type=tf.int32)
-            losses = tf.stack([per_sample_cross_entropy(label, logits), per_sample_cross_entropy(pseudo, logits)])
-            weights = self.weights(products * self.learning_rate())
+            logits, products = self._meta.logits_and_products(image, lambda z: label_pair(label, z, pseudo), direction)
+            kinds = (label, tf.stop_gradient(pseudo(logits)))
+            losses = tf.stack([per_sample_cross_entropy(kind, logits) for kind in kinds])
+            weights = tf.reshape(self.weights(tf.reshape(products, [2, -1]) * self.learning_rate()), tf.shape(losses))
             objective = tf.reduce_sum(weights * losses)
             descended = scaled(self.optimizer, objective)
         self.note_objective(objective)
@@ -256,47 +274,48 @@ class L2B(NoisyLabelMethod):
             weight_decay=self.weight_decay,
             decayed=self.decayed_variables(self.student),
         )
-        size = tf.cast(tf.shape(label)[0] * replicas(), tf.float32)
-        shown, of_pseudo = size * weights[0], size * weights[1]
+        if self._clean_step:
+            take_clean_step(
+                self.student,
+                self.optimizer,
+                batch,
+                clip_norm=self._clip_norm,
+                weight_decay=self.weight_decay,
+                decayed=self.decayed_variables(self.student),
+            )
+        # Of several views the first, the slice itself, is reported.
+        size = tf.cast(tf.size(label) * replicas(), tf.float32)
+        logits, given_loss, (shown, of_pseudo) = (
+            logits[:: self._views],
+            losses[0, :: self._views],
+            tf.unstack(size * weights[:, :: self._views]),
+        )
         self.pseudo_statistics.clean_known = self.statistics.clean_known and "is_clean" in batch
-        self.pseudo_statistics.update_state(shown, of_pseudo, batch.get("is_clean", tf.ones_like(label, tf.bool)))
-        return self.finish_step(batch, logits, losses[0], Weighting(shown, shown, tf.constant(0.0)))
+        is_clean = batch.get("is_clean", tf.ones_like(batch["label"], tf.bool))
+        self.pseudo_statistics.update_state(folded(shown), folded(of_pseudo), folded(is_clean))
+        return self.finish_step(batch, logits, given_loss, Weighting(shown, shown, tf.constant(0.0)))
 
     def weights(self, scores: tf.Tensor) -> tf.Tensor:
-        """Scores float32 [2, n] of this replica -> (alpha, beta) float32 [2, n].
+        """Scores float32 [2, n] of this replica, pixels of masks in a row -> (alpha, beta) float32 [2, n].
 
         Normalised over the global batch; during the warm-up alpha is 1/n and beta 0.
         """
         everyone = tf.transpose(gather(tf.transpose(scores)))
         size = tf.cast(tf.shape(everyone)[1], tf.float32)
-        found = self._normalised(everyone, size)
+        found = label_weights(everyone, size, self._ablation, self._normalisation, self._scope, self._temperature)
         plain = tf.stack([tf.ones_like(found[0]), tf.zeros_like(found[0])]) / size
         found = tf.where(self.step < self._warmup_steps, plain, found)
         own = tf.transpose(own_part(tf.transpose(found), tf.transpose(scores)))
         return tf.stop_gradient(own)
 
-    def _normalised(self, scores: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        kept = tf.constant({"alpha_zero": [[0.0], [1.0]], "beta_zero": [[1.0], [0.0]]}.get(self._ablation, [[1.0]] * 2))
-        rectified = tf.nn.relu(scores) * kept
-        if self._ablation == "alpha_plus_beta_one":
-            share = given_share(rectified[0], rectified[1])
-            return tf.stack([share, 1.0 - share]) / size
-        if self._normalisation == "sigmoid":
-            raw = tf.sigmoid(rectified) * kept
-        elif self._normalisation == "softmax":
-            # Against the largest of those that are normalised together, or the others' exponentials may all be 0.
-            masked = tf.where(kept > 0, scores, -math.inf)
-            highest = tf.reduce_max(masked, axis=None if self._scope == "joint" else 1, keepdims=True)
-            raw = tf.where(kept > 0, tf.exp((scores - highest) / self._temperature), 0.0)
-        else:
-            raw = rectified
-        if self._scope == "joint":
-            return normalised(raw, tf.reduce_sum(raw))
-        rows = 2.0 if self._ablation == "none" else 1.0
-        return normalised(raw, tf.reduce_sum(raw, axis=1, keepdims=True)) / rows
+
+def hard_labels(logits: tf.Tensor) -> tf.Tensor:
+    """The most probable classes: logits [n, *sites, C] -> int32 [n, *sites]."""
+    return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
 
-def label_pair(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """One-hot given labels and pseudo labels (argmax of the logits): float32 [2, n, C]."""
-    pseudo = tf.argmax(logits, axis=-1, output_type=tf.int32)
-    return tf.one_hot(tf.stack([tf.cast(label, tf.int32), pseudo]), logits.shape[-1])
+def label_pair(
+    label: tf.Tensor, logits: tf.Tensor, pseudo: Callable[[tf.Tensor], tf.Tensor] = hard_labels
+) -> tf.Tensor:
+    """One-hot given labels and pseudo labels (argmax of the logits by default): float32 [2, n, *sites, C]."""
+    return tf.one_hot(tf.stack([tf.cast(label, tf.int32), pseudo(logits)]), logits.shape[-1])

@@ -54,6 +54,7 @@ class L2RW(NoisyLabelMethod):
         ),
     )
     largest_weight = 16.0
+    weighs_sites, weight_maps = True, "given"
 
     def __init__(
         self,
@@ -98,13 +99,13 @@ class L2RW(NoisyLabelMethod):
         return self.finish_step(batch, logits, losses, Weighting(weights, weights, tf.constant(0.0)))
 
     def weights(self, products: tf.Tensor) -> tf.Tensor:
-        """Eqs. 8 and 9, times the global batch size: products float32 [n] -> weights [n], whose mean is 1 or 0.
+        """Eqs. 8 and 9, times the entries of the global batch: products float32 [n, *sites] -> weights of mean 1 or 0.
 
         The normalisation is over the global batch. It makes products of any size to full weights, however well the
         clean batch is fitted; they are 0 only where no product is positive in float32.
         """
         everyone = tf.nn.relu(gather(products))
-        size = tf.cast(tf.shape(everyone)[0], tf.float32)
+        size = tf.cast(tf.size(everyone), tf.float32)
         total = tf.reduce_sum(everyone)
         everyone = size * normalised(everyone, total)
         if self._uniform_when_zero:

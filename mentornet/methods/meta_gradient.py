@@ -26,7 +26,7 @@ from mentornet.methods.replicas import replicas
 from mentornet.task import per_sample_cross_entropy
 
 Targets = Callable[[tf.Tensor], tf.Tensor]
-"""Logits [n, C] -> k target distributions a sample, float32 [k, n, C]; the result is taken as constant."""
+"""Logits [n, *sites, C] -> k target distributions, float32 [k, n, *sites, C]; the result is taken as constant."""
 
 
 def clean_gradient(
@@ -133,7 +133,7 @@ def contracted_products(
         with untouched(student, counters=True, shared=shared), tf.GradientTape() as inner:
             logits = tf.cast(student(image, training=True), tf.float32)
             against = tf.stop_gradient(targets(logits))
-            epsilon = tf.zeros(tf.shape(against)[:2])
+            epsilon = tf.zeros(tf.shape(against)[:-1])
             outer.watch(epsilon)
             losses = -tf.reduce_sum(against * tf.nn.log_softmax(logits), axis=-1)
             loss = tf.reduce_sum(epsilon * losses)

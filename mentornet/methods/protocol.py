@@ -28,6 +28,8 @@ class MethodProtocol:
         READS_GIVEN: whether the noisy samples are looked at.
         largest_weight: weights above it count as alike in the area under the ROC curve.
         takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``mentornet.inspection``).
+        weighs_sites: it treats every pixel of a mask as a sample, so it can segment; a class says it for itself alone.
+        weight_maps: of masks, which weights of pixels are shown at the end: "given", or "both" kinds of labels'.
         divergence_advice: what to do when the loss has diverged, half a sentence.
         report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
         RELEASE: (flag, value) of other flags under --preset=release, where this method's code differs.
@@ -44,6 +46,8 @@ class MethodProtocol:
     READS_GIVEN = True
     largest_weight = 1.0
     takes_auxiliary_head = False
+    weighs_sites = False
+    weight_maps: str | None = None
     divergence_advice = "a lower --learning_rate usually helps"
     report_columns: tuple[str, ...] = ()
     RELEASE: tuple[tuple[str, Any], ...] = ()

@@ -18,6 +18,7 @@ class Standard(NoisyLabelMethod):
     """Mean cross-entropy on the given labels plus weight decay."""
 
     takes_auxiliary_head = True
+    weighs_sites = True
 
     def train_step(self, batch: Batch) -> dict[str, Any]:
         with tf.GradientTape() as tape:

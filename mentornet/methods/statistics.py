@@ -39,10 +39,18 @@ class WeightStatistics(keras.metrics.Metric):
     Args:
         clean_known: whether "is_clean" means anything.
         largest_weight: upper end of the histogram; weights above it count as alike.
+        many: batches are of thousands of entries, pixels: counts in another way, with the same result.
     """
 
-    def __init__(self, clean_known: bool = True, largest_weight: float = 1.0, name: str = "statistics"):
+    def __init__(
+        self,
+        clean_known: bool = True,
+        largest_weight: float = 1.0,
+        many: bool = False,
+        name: str = "statistics",
+    ):
         super().__init__(name=name, dtype=tf.float32)
+        self._place = _counted if many else _placed
         self.clean_known = clean_known
         self.largest_weight = largest_weight
         self.totals = self.add_weight(name="totals", shape=(len(_FIELDS),), initializer="zeros")
@@ -85,7 +93,7 @@ class WeightStatistics(keras.metrics.Metric):
             used * clean,
         ]
         self.totals.assign_add(tf.reduce_sum(tf.stack(columns), axis=1))
-        self.histogram.assign_add(_placed(curriculum_weights / self.largest_weight, clean))
+        self.histogram.assign_add(self._place(curriculum_weights / self.largest_weight, clean))
         # A share a replica, so that the sum over replicas counts global batches.
         self.steps.assign_add(1.0 / replicas())
 
@@ -122,7 +130,7 @@ class PseudoLabelStatistics(keras.metrics.Metric):
     alpha + beta.
 
     Args:
-        clean_known, largest_weight: see ``WeightStatistics``; the latter for alpha + beta.
+        clean_known, largest_weight, many: see ``WeightStatistics``; the second for alpha + beta.
     """
 
     COLUMNS = (
@@ -133,8 +141,15 @@ class PseudoLabelStatistics(keras.metrics.Metric):
         "both_weights_auc",
     )
 
-    def __init__(self, clean_known: bool = True, largest_weight: float = 1.0, name: str = "pseudo_label_statistics"):
+    def __init__(
+        self,
+        clean_known: bool = True,
+        largest_weight: float = 1.0,
+        many: bool = False,
+        name: str = "pseudo_label_statistics",
+    ):
         super().__init__(name=name, dtype=tf.float32)
+        self._place = _counted if many else _placed
         self.clean_known = clean_known
         self.largest_weight = largest_weight
         self.totals = self.add_weight(name="totals", shape=(4,), initializer="zeros")
@@ -149,7 +164,7 @@ class PseudoLabelStatistics(keras.metrics.Metric):
         self.totals.assign_add(tf.reduce_sum(tf.stack(columns), axis=1))
         both = (given_weights + pseudo_weights) / self.largest_weight
         scores = (given_share(given_weights, pseudo_weights), both)
-        self.histograms.assign_add(tf.stack([_placed(score, clean) for score in scores]))
+        self.histograms.assign_add(tf.stack([self._place(score, clean) for score in scores]))
         self.steps.assign_add(1.0 / replicas())
 
     def reset_state(self) -> None:
@@ -172,8 +187,17 @@ def given_share(given_weights: tf.Tensor, pseudo_weights: tf.Tensor) -> tf.Tenso
 
 def _placed(scores: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
     """Histograms [2, bins] of scores in [0, 1], float32 [b], of the clean (1) and of the wrong (0) samples."""
-    bins = tf.cast(tf.clip_by_value(scores, 0.0, 1.0) * (_BINS - 1) + 0.5, tf.int32)
-    return tf.matmul(tf.stack([clean, 1.0 - clean]), tf.one_hot(bins, _BINS))
+    return tf.matmul(tf.stack([clean, 1.0 - clean]), tf.one_hot(_bins(scores), _BINS))
+
+
+def _counted(scores: tf.Tensor, clean: tf.Tensor) -> tf.Tensor:
+    """The same without a row of bins an entry, which would be gigabytes for the pixels of a batch."""
+    counts = tf.math.unsorted_segment_sum(tf.stack([clean, 1.0 - clean], axis=1), _bins(scores), _BINS)
+    return tf.transpose(counts)
+
+
+def _bins(scores: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.clip_by_value(scores, 0.0, 1.0) * (_BINS - 1) + 0.5, tf.int32)
 
 
 def _area(histogram: tf.Tensor) -> tf.Tensor:

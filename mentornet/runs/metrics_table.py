@@ -41,6 +41,12 @@ METRIC_COLUMNS = (
     "eval_accuracy",  # on clean labels
 )
 
+MASK_COLUMNS = (
+    "eval_dice_slices",  # mean over test slices of the Dice of the foreground
+    "eval_dice_cases",  # mean over test cases, each as one volume of slices as the student sees them
+)
+"""What runs on masks have beyond them."""
+
 
 class MetricsTable:
     """A CSV file of numbers that grows by whole rows.

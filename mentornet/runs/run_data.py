@@ -16,6 +16,7 @@ import numpy as np
 
 from mentornet import reading
 from mentornet.files import RunFolderError
+from mentornet.runs.mask_samples import is_table_of_slices
 from mentornet.runs.metrics_table import summarise
 from mentornet.runs.samples import read_samples_csv, telling
 from mentornet.runs.workdir import Workdir
@@ -76,7 +77,8 @@ class RunData:
             raise RunFolderError(f"{workdir.metrics.path} lacks the columns {missing}.")
         stated = workdir.read_result() if workdir.finished() else {}
         known = {name: value for name, value in stated.items() if value is not None}
-        samples = read_samples_csv(workdir.samples_file) if workdir.samples_file.exists() else None
+        of_images = workdir.samples_file.exists() and not is_table_of_slices(workdir.samples_file)
+        samples = read_samples_csv(workdir.samples_file) if of_images else None
         matrices = (file for file in (workdir.final_matrix_file, workdir.matrix_file) if file.exists())
         matrix = next((_read_transition(file, samples) for file in matrices), None)
         return cls(

@@ -58,6 +58,8 @@ class TrainingInputs:
         more_evaluations: further test sets by name: batches as ``evaluation``, and how many samples all processes have.
         evaluated_examples: how many samples of the evaluation could be read, as of the last ``check``; default: all.
         judged_by_given: whether the labels of the evaluation are given ones, of which some are wrong.
+        masks: where a class a pixel is predicted, what is reported of masks; ``given`` then says which slices have any
+            foreground.
         check: called now and then while training; raises ValueError where too much of the data can't be read.
     """
 
@@ -77,6 +79,7 @@ class TrainingInputs:
     holdout_criterion: str = "loss"
     more_evaluations: Mapping[str, tuple[tf.data.Dataset, int]] = field(default_factory=dict)
     evaluated_examples: Callable[[], int | None] = lambda: None
+    masks: Any = None
     check: Callable[[], None] = lambda: None
     judged_by_given: bool = False
 

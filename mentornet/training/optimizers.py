@@ -231,6 +231,27 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
+@keras.saving.register_keras_serializable(package="mentornet")
+class InverseDecay(keras.optimizers.schedules.LearningRateSchedule):
+    """rate k / (e + k) in epoch e, the same for all its steps (released code of L2B for PROMISE12: k = 20).
+
+    Args:
+        learning_rate: above 0.
+        steps_per_epoch: at least 1.
+        epochs: k, above 0.
+    """
+
+    def __init__(self, learning_rate: float, steps_per_epoch: int, epochs: float):
+        self.learning_rate, self.steps_per_epoch, self.epochs = learning_rate, steps_per_epoch, float(epochs)
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        epoch = tf.cast(step // self.steps_per_epoch, tf.float32)
+        return self.learning_rate * self.epochs / (epoch + self.epochs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"learning_rate": self.learning_rate, "steps_per_epoch": self.steps_per_epoch, "epochs": self.epochs}
+
+
 def _present_rate(optimizer: Any) -> tf.Tensor:
     """The rate of the coming step; ``learning_rate`` under a schedule is still that of the step before."""
     rate = optimizer._learning_rate

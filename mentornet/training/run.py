@@ -5,32 +5,22 @@ The engine is Keras' ``fit`` with the method's own ``train_step``; one of its "e
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
 import tf_keras as keras
 
-from mentornet import files, students, transition
+from mentornet import students
 from mentornet.methods.base import NoisyLabelMethod
-from mentornet.reports import plots, review_page
-from mentornet.reports.suspects import suspect_sheet
-from mentornet.runs import samples, suspect_pictures
-from mentornet.runs.metrics_table import METRIC_COLUMNS, last_known, summarise
-from mentornet.runs.run_data import RunData
-from mentornet.runs.run_record import package_versions
 from mentornet.runs.workdir import Workdir
+from mentornet.training import segmentation
 from mentornet.training.callbacks import IntervalRecorder
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.strategy import Distribution
-from mentornet.training.early_stopping import HoldoutSelector, early_stopped_figures
-from mentornet.training.evaluation import sample_outputs, save_student
+from mentornet.training.early_stopping import HoldoutSelector
+from mentornet.training.finishing import finish, sample_records
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.loop import check_asynchronous, run_stages
-
-SHOWN_SUSPECTS = 48
 
 
 def train(
@@ -68,6 +58,8 @@ def train(
         check_asynchronous(method)
     if distribution.is_chief:
         workdir.save_labels(inputs.given, inputs.clean, inputs.original_index, inputs.clean_set, **inputs.label_facts)
+        if inputs.masks is not None:
+            segmentation.save_masks(workdir, inputs.masks)
     # Asynchronous steps are handed out one by one, so that a worker that dies takes no more than one with it.
     most = 1 if distribution.asynchronous else settings.eval_every_steps
     with distribution.scope():
@@ -104,131 +96,11 @@ def train(
     if settings.heartbeat is not None:
         settings.heartbeat.doing("looking for suspects among all training images", aloud=False)
     student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)
-    mean_weight = mean_weights(method, len(inputs.given))
-    mean_probability = mean_probabilities(method, len(inputs.given))
+    told = sample_records(method, len(inputs.given))
     matrix = method.transition_matrix()
-    result = {}
-    if distribution.is_chief:
-        by_weight = method.weights_rank_suspects
-        result = finish(student, mean_weight, inputs, workdir, facts, matrix, mean_probability, by_weight)
+    result = finish(student, told, inputs, workdir, facts, matrix) if distribution.is_chief else {}
     distribution.from_chief(0)  # the others stay until the chief has written everything
     return result
-
-
-def finish(
-    student: keras.Model,
-    mean_weight: np.ndarray,
-    inputs: TrainingInputs,
-    workdir: Workdir,
-    facts: dict[str, Any],
-    matrix: np.ndarray | None = None,
-    mean_probability: np.ndarray | None = None,
-    by_weight: bool = False,
-    suspects_only: bool = False,
-) -> dict[str, Any]:
-    """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
-
-    Args:
-        student: the trained student, outside any strategy.
-        mean_weight: float64 [n], see ``mean_weights``.
-        inputs: the data.
-        workdir: the run folder.
-        facts: see ``train``.
-        matrix: float [C, C], the method's transition matrix, if it has one.
-        mean_probability: float64 [n], see ``mean_probabilities``; suspects are ranked by it, if it is known,
-        by_weight: unless the method's weights say more.
-        suspects_only: of a run that was interrupted: samples.csv and the sheet, and returns {}.
-    """
-    outputs = sample_outputs(student, inputs.ordered(None))
-    clean = inputs.clean
-    names = list(inputs.class_names)
-    samples.write_samples_csv(
-        workdir.samples_file,
-        index=inputs.original_index,
-        given=inputs.given,
-        predicted=outputs.predicted,
-        mean_weight=mean_weight,
-        loss=outputs.loss,
-        class_names=names,
-        clean=clean,
-        paths=inputs.paths(np.arange(len(inputs.given))),
-        mean_probability=mean_probability,
-        by_weight=by_weight,
-    )
-    ranked_by = None if by_weight else mean_probability
-    top = samples.top_suspects(mean_weight, outputs.loss, suspect_pictures.KEPT, ranked_by)
-    suspect_pictures.save(
-        workdir.path / suspect_pictures.NAME,
-        inputs.original_index[top],
-        [review_page.thumbnail(picture) for picture in inputs.pictures(top)],
-        names,
-    )
-    top = top[:SHOWN_SUSPECTS]
-    suspect_sheet(
-        workdir.suspects_file,
-        inputs.pictures(top),
-        given=inputs.given[top],
-        predicted=outputs.predicted[top],
-        mean_weight=samples.telling(mean_weight)[top],
-        index=inputs.original_index[top],
-        clean=None if clean is None else clean[top],
-        class_names=names,
-        paths=inputs.paths(top),
-        title=f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}",
-    )
-    inputs.check()
-    if suspects_only:
-        return {}
-    metrics = workdir.metrics.read()
-    figures = summarise(metrics)
-    for name in sorted(
-        set(metrics) - set(METRIC_COLUMNS)
-    ):  # of methods, and further evaluations: eval_top5 is top5_last
-        figures[f"{name.removeprefix('eval_')}_last"] = last_known(metrics[name])
-    if clean is not None:
-        visited = np.isfinite(mean_weight)
-        figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
-        figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
-    if matrix is not None:
-        files.write_matrix(workdir.final_matrix_file, matrix)
-        if clean is not None:
-            figures |= transition.errors(matrix, clean, inputs.given)
-    figures |= early_stopped_figures(workdir, inputs.holdout_criterion)
-    result = {
-        "noise_rate_actual": None,
-        **figures,
-        "parameters": sum(int(np.prod(weight.shape)) for weight in student.trainable_weights),
-        "train_examples": len(inputs.given),
-        "evaluation_examples": inputs.evaluated_examples() or inputs.evaluation_examples,
-        **({"judged_by": "given labels"} if inputs.judged_by_given else {}),
-        **facts,
-        "versions": package_versions(),
-        "command": workdir.read_run().get("command"),
-    }
-    save_student(student, workdir.student_file)
-    plots.draw_run(dataclasses.replace(RunData.load(workdir.path), finished=True, result=result))
-    workdir.write_result(result)
-    return result
-
-
-def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
-    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: never visited.
-
-    A sample that the batches of the end left out, such as by the incomplete last one of an epoch, has its mean over the
-    whole training.
-    """
-    if method.num_examples is None:
-        return np.full(num_examples, np.nan)
-    totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)
-    visits = tf.convert_to_tensor(method.weight_visits).numpy()
-    assert method.sample_tables is not None
-    return np.divide(totals, visits, out=method.sample_tables.mean_weights(), where=visits > 0)
-
-
-def mean_probabilities(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
-    """Mean probability of every sample's given label over the whole training, float64 [n]; NaN: never visited."""
-    tables = method.sample_tables
-    return np.full(num_examples, np.nan) if tables is None else tables.mean_probabilities()
 
 
 def _of(max_steps: int | None) -> str:

@@ -1,0 +1,98 @@
+"""train_cifar.py on masks: the data set decides the task; run folder, resumption, two devices, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from flags import configuration
+from tests import processes
+from tests.script_runs import assert_same_training, command, student_weights
+from tests.test_train_cifar_methods import train
+
+DATA = ["--dataset_name=phantoms", "--image_size=16", "--num_cases=3,1,2", "--num_slices=4", "--mask_noise=l2"]
+SHORT = ["--studentnet=unet_small", "--batch_size=4", "--max_number_of_steps=6", "--eval_every_steps=3"]
+L2B = ["--method=l2b", "--clip_norm=0.2", "--clean_step", "--pseudo_label_views=5", "--clean_batch_size=2"]
+OTHERS = ["--learning_rate=0.05", "--steps_per_execution=1", "--noshow_progress"]
+FLAGS = [*DATA, *SHORT, *L2B, *OTHERS]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    train(*FLAGS, f"--train_log_dir={folder}")
+    return folder
+
+
+def test_the_folder_holds_figures_of_cases_masks_slices_and_suspects(whole):
+    result = json.loads((whole / "result.json").read_text())
+    assert set(result["cases"]) == {"test00", "test01"}
+    assert result["dice"] == pytest.approx(np.mean([case["dice"] for case in result["cases"].values()]))
+    for name in ("pixel_auc_loss", "pixel_auc_weight", "pixel_auc_share", "dice_given_masks", "wrong_pixels"):
+        assert 0 <= result[name] <= 1
+    with open(whole / "samples.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    with np.load(whole / "masks.npz", allow_pickle=False) as kept:
+        given, true, names = kept["given"], kept["true"], list(kept["name"])
+    assert len(rows) == len(given)
+    assert {row["case"] for row in rows} == {"train00", "train01", "train02"}
+    assert np.all(np.diff([float(row["loss"]) for row in rows]) <= 0)  # worst first
+    assert np.mean(given != true) == pytest.approx(result["wrong_pixels"])
+    assert sorted(row["name"] for row in rows) == sorted(names)
+    assert Image.open(whole / "suspects.png").width > 500
+    for file in (whole / "predictions").glob("*.png"):
+        assert set(np.unique(Image.open(file))) <= {0, 255}
+
+
+@pytest.mark.slow
+def test_killed_it_ends_like_an_uninterrupted_run(whole, tmp_path):
+    folder = tmp_path / "run"
+    killed = [sys.executable, "tests/killed_training.py", "step:0:5", *FLAGS, f"--train_log_dir={folder}"]
+    assert processes.run(killed).returncode == -signal.SIGKILL
+    assert not (folder / "result.json").exists()
+    train(*FLAGS, f"--train_log_dir={folder}")
+    assert_same_training(folder, whole)
+
+
+@pytest.mark.slow
+def test_two_devices_do_what_one_does(whole, tmp_path):
+    folder = tmp_path / "run"
+    found = processes.run(
+        command("train_cifar.py", *FLAGS, "--distribution=mirrored", "--logical_cpus=2", f"--train_log_dir={folder}")
+    )
+    assert found.returncode == 0, found.stderr
+    one, two = student_weights(whole), student_weights(folder)
+    for name, values in one.items():
+        np.testing.assert_allclose(two[name], values, rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--method=co_teaching"], "goes by one label an image"),
+        (["--curriculum=mentornet_pd"], "goes by one label an image"),
+        (["--noise_type=uniform", "--noise_fraction=0.4"], "use --mask_noise"),
+        (["--studentnet=resnet8"], "use one of unet"),
+        (["--method=l2rw", "--clean_examples=10"], "brings its clean cases"),
+        (["--validation=test_half"], "one label an image"),
+        (["--mask_noise=l9"], "l9"),
+        (["--num_cases=3,1"], "give three numbers"),
+        (["--dataset_name=mask_folder"], "--data_dir"),
+        (["--dataset_name=digits", "--studentnet=small_cnn", "--mask_noise=l2"], "for data sets with masks"),
+        (["--dataset_name=digits", "--studentnet=small_cnn", "--augmentation=slices"], "for data sets with masks"),
+    ],
+)
+def test_what_makes_no_sense_gets_one_sentence(flags, sentence, tmp_path):
+    base = ["train_cifar.py", f"--train_log_dir={tmp_path}"]
+    if not any(flag.startswith("--dataset_name") for flag in flags):
+        base.append("--dataset_name=phantoms")
+    if not any(flag.startswith("--studentnet") for flag in flags):
+        base.append("--studentnet=unet_small")
+    with pytest.raises(ValueError, match=sentence):
+        configuration.parse([*base, *flags])
