@@ -100,8 +100,8 @@ class DiskStreams:
             values = {key: tf.constant(array) for key, array in stream.values.items()}
         views = []
         for number, kind in enumerate(stream.views):
-            if kind == "strong":
-                raise ValueError("Strong views exist for images in memory, not for those read from the disk.")
+            if kind in ("strong", "simclr"):
+                raise ValueError(f"Views of kind {kind} exist for images in memory, not for those read from the disk.")
             how = self._preprocessing if kind == "weak" else replace(self._preprocessing, distort=False)
             reader = Reader(self._orders.sources[stream.source].images, how, self._unreadable)
             views.append(_View(reader, order, chosen(stream), seed, number).batches(start_step, num_steps))

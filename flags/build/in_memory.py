@@ -132,7 +132,9 @@ def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
     if rates is not None:
         rate = rates[0]  # the engine changes it between stages
     elif settings.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            settings.learning_rate, steps, alpha=settings.lowest_learning_rate / settings.learning_rate
+        )
     elif settings.learning_rate_schedule == "linear":
         assert steps is not None
         rate = LinearDecay(settings.learning_rate, epoch, math.ceil(steps / epoch), start)
