@@ -1,9 +1,9 @@
 """The views of contrastive learning: resized crops, mirror images, distorted colours, each image with its own.
 
 SimCLR (Chen et al., ICML 2020), appendices A and B.9: for CIFAR-10 an Inception-style crop (8% to 100% of the area,
-sides in a ratio of 3/4 to 4/3) resized to the whole, a mirror image, colour distortion of strength 0.5, no blur. Brightness,
-contrast, saturation and hue change in this order; the hue by a rotation of the colour plane of YIQ. Images of one
-channel have no saturation, hue or grey.
+sides in a ratio of 3/4 to 4/3) resized to the whole, a mirror image, colour distortion of strength 0.5, no blur.
+Brightness, contrast, saturation and hue change in this order; the hue by a rotation of the colour plane of YIQ. Images
+of one channel have no saturation, hue or grey.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ _LINEAR_FROM = flags.DEFINE_float(
 _COSINE_EPOCHS = flags.DEFINE_float(
     "cosine_epochs",
     None,
-    "The epoch in which the cosine is at its lowest, and from which on it rises again; of methods that count in epochs. "
+    "The epoch in which the cosine is at its lowest, and from which on it rises again (methods that count in epochs). "
     "Default: the last one (UniCon: 280 of 350).",
     lower_bound=1.0,
 )

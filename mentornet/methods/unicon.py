@@ -37,7 +37,7 @@ MOST_UNLABELLED = 8
 """Unlabelled samples a step are at most so many times the labelled ones, whatever share is kept."""
 
 GRAIN = 8
-"""Where it is possible they are a multiple of this: replicas can share them, and fewer steps have a size of their own."""
+"""Where it is possible they are a multiple of this, which replicas can share; fewer stages have a size of their own."""
 
 _DEFAULTS = {"lambda_u": 30.0}
 
