@@ -164,8 +164,14 @@ def small_twins() -> list[Recipe]:
     """All rows on digits, half of the labels wrong, and on 4,000 small images of CIFAR-10 with 80% noise."""
     recipes = []
     for data, family, shared, tau, what in (
-        ("digits", "digits50", DIGITS, "0.5", "digits, 50% symmetric noise"),
-        ("cifar10_small", "semi80", SEMI, "0.8", "CIFAR-10 subset, 4,000 images of 16x16 pixels, 80% uniform noise"),
+        ("digits", "semi_digits", DIGITS, "0.5", "digits, 50% symmetric noise"),
+        (
+            "cifar10_small",
+            "semi_cifar10",
+            SEMI,
+            "0.8",
+            "CIFAR-10 subset, 4,000 images of 16x16 pixels, 80% uniform noise",
+        ),
     ):
         for row, own in ROWS.items():
             first = f"First: python scripts/pretrain_simclr.py {PRETRAINING[data]} --train_log_dir=runs/simclr_{data}"

@@ -20,6 +20,7 @@ from data.imagenet import preprocessing, sources, unreadable, webvision
 from flags import configuration
 from flags.define.data_flags import DataConfig
 from flags.settings import Config
+from mentornet import methods
 
 _COLOUR = flags.DEFINE_enum(
     "colour_distortion",
@@ -141,6 +142,8 @@ def config() -> ImagenetConfig:
     fields = {field.name: getattr(shared, field.name) for field in dataclasses.fields(Config)}
     given = [f"--{name}" for name, unset in _UNUSED if by_name[name].value != unset]
     if shared.clean.clean_source == "set":
+        given.append(f"--method={shared.method.name}")
+    if set(methods.get(shared.method.name).VIEWS) - {"weak"}:
         given.append(f"--method={shared.method.name}")
     if given:
         raise ValueError(f"{given[0]} needs images that are held in memory: use train_cifar.py for it")

@@ -30,6 +30,7 @@ class MethodProtocol:
         takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``mentornet.inspection``).
         divergence_advice: what to do when the loss has diverged, half a sentence.
         report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
+        VIEWS: of a sample beside the usual one; others than "weak" exist for images in memory only.
         RELEASE: (flag, value) of other flags under --preset=release, where this method's code differs.
         counts_epochs: its length is a number of epochs, whose steps follow from what it finds: no ``max_steps``, but
             ``num_epochs`` and ``total_stages``, and every stage says its epoch.
@@ -45,6 +46,7 @@ class MethodProtocol:
     takes_auxiliary_head = False
     divergence_advice = "a lower --learning_rate usually helps"
     report_columns: tuple[str, ...] = ()
+    VIEWS: tuple[str, ...] = ("weak",)
     RELEASE: tuple[tuple[str, Any], ...] = ()
     counts_epochs = False
     total_stages: int | None = None

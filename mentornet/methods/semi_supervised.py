@@ -56,7 +56,7 @@ class SemiSupervised(TakingTurns):
     """
 
     clean_sources = ("set", "labelled")
-    VIEWS: tuple[str, ...] = ("weak", "weak")
+    VIEWS = ("weak", "weak")
     CLEAN_VIEW = "weak"
     OPTIONS: tuple[Option, ...] = (
         *TakingTurns.OPTIONS,

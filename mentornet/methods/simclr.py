@@ -39,6 +39,7 @@ class SimCLR(NoisyLabelMethod):
         Option("projection_size", 128, "numbers of a projection that is contrasted", within="[1, inf)"),
     )
     report_columns = ("contrastive_loss",)
+    VIEWS = ("simclr", "simclr")
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class SimCLR(NoisyLabelMethod):
         self.contrast = keras.metrics.Mean("contrastive_loss")
 
     def streams(self, stage: Stage) -> Streams:
-        return {GIVEN: Stream(views=("simclr", "simclr"))}
+        return {GIVEN: Stream(views=self.VIEWS)}
 
     def interval_statistics(self) -> list[keras.metrics.Metric]:
         return [*super().interval_statistics(), self.contrast]
