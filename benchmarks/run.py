@@ -8,7 +8,8 @@ ratio, peak_bytes}. Times are medians over rounds; in every round each variant t
 moment of the machine meets all of them. A peak is that of a process that runs this variant alone. The "data" rows are
 the time a training loop waits for its next batch, as a share of the plain step. Behind them, without --students, come
 the rows of benchmarks/input_pipeline.py: {variant, images_per_second_per_core, ratio}, the ratio to decoding alone, and
-of benchmarks/overhead.py: {variant, seconds, plain_steps}, what a run costs beyond its steps.
+of benchmarks/overhead.py: {variant, seconds, plain_steps}, what a run costs beyond its steps, and those of
+benchmarks/semi_supervised.py: {student, variant, images_per_second, ratio}.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import student_nets  # noqa: E402
-from benchmarks import input_pipeline, memory, overhead  # noqa: E402
+from benchmarks import input_pipeline, memory, overhead, semi_supervised  # noqa: E402
 from data import pipeline  # noqa: E402
 from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
 from mentornet import methods  # noqa: E402
@@ -228,7 +229,9 @@ def main() -> None:
         print(input_pipeline.table(images))
         beyond = overhead.measure(22) if chosen.quick else overhead.measure()
         print(overhead.table(beyond))
-        rows += images + beyond
+        mixed = semi_supervised.measure("resnet8", 2) if chosen.quick else semi_supervised.measure()
+        print(semi_supervised.table(mixed))
+        rows += images + beyond + mixed
     whole = not (chosen.quick or chosen.students)
     output = chosen.output or (Path(__file__).with_name("latest.json") if whole else None)
     if output:

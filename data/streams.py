@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from data import auto_augment, batching, seeding
+from data import auto_augment, batching, seeding, simclr_augment
 from data.augmentation import Augmentation, crop_and_flip, standardised
 from data.order import GENERATOR, BalancedEpochs, BalancedOrder, EpochOrder, RepeatedOrder, step_numbers
 
@@ -149,7 +149,7 @@ class MemoryStreams:
         Args:
           sources: by name; "training" is one of them.
           seed: 0 or more; of order, crops and flips.
-          augmentation: of the views "weak" and "strong".
+          augmentation: of the views "weak" and "strong"; "simclr" has its flip and standardisation.
           shard: (i, k), i < k: this is worker i of k and gets rows i b/k to (i+1) b/k of every global batch.
           balanced: whether streams of training images that do not say draw every class equally often.
           balanced_epochs: the same, but exactly so in every epoch and without repetition, as far as that goes.
@@ -228,7 +228,7 @@ class View:
         """Derives the view's own random numbers.
 
         Args:
-          kind: "weak", "strong" or "none".
+          kind: "weak", "strong", "simclr" or "none".
           augmentation: what "weak" is.
           seed: of the stream.
           number: which of the stream's views it is.
@@ -236,14 +236,18 @@ class View:
         """
         self._kind, self._augmentation, self._order = kind, augmentation, order
         own = f"pipeline/view {number}" if number else "pipeline"
-        self._keys = {purpose: seeding.key(seed, f"{own}/{purpose}") for purpose in ("crop", "flip", "strong")}
+        self._keys = {purpose: seeding.key(seed, f"{own}/{purpose}") for purpose in ("crop", "flip", kind)}
 
     def __call__(self, images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         """Returns float32 images [b, h, w, c] of uint8 ones, this worker's part of the batch of a step."""
-        if self._kind != "none":
+        if self._kind == "simclr":
+            images = simclr_augment.distorted(
+                images, self._keys[self._kind], step, self._order.rows, flip=self._augmentation.flip
+            )
+        elif self._kind != "none":
             images = self._cropped_and_flipped(images, step)
         if self._kind == "strong":
-            images = auto_augment.strong(images, self._keys["strong"], step, self._order.rows)
+            images = auto_augment.strong(images, self._keys[self._kind], step, self._order.rows)
         return standardised(images, self._augmentation.standardise)
 
     def _cropped_and_flipped(self, images: tf.Tensor, step: tf.Tensor) -> tf.Tensor:

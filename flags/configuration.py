@@ -87,6 +87,10 @@ def config() -> Config:
                 f"{flag} trains in several stages, which workers that don't wait for each other can't do: leave it "
                 "out, or use another strategy than parameter_server"
             )
+    if student.cosine_epochs is not None and not kind.counts_epochs:
+        raise ValueError(
+            f"--cosine_epochs is of methods that count in epochs, not of --method={method.name}: leave it out"
+        )
     if asynchronous and kind.counts_epochs:
         raise ValueError(
             f"--method={method.name} looks at all losses after every epoch, for which workers that don't wait for each "

@@ -152,6 +152,7 @@ class Config:
             del student["inverse_decay_epochs"]
         _forget_defaults(student, auxiliary_head=False, learning_rate_schedule="steps", optimizer="sgd")
         _forget_defaults(student, linear_decay_epoch=None, adam_beta1=0.9, adam_beta1_after_decay=None)
+        _forget_defaults(student, cosine_epochs=None, lowest_learning_rate=0.0)
         if self.run.num_epochs is not None:
             run["num_epochs"] = self.run.num_epochs
             _forget_defaults(run, max_steps=None, eval_every_steps=0)

@@ -143,6 +143,20 @@ class StudentWithActivation:
 
 def _before_logits(student: keras.Model) -> Any:
     """The symbolic input [b, a] of the dense layer that makes the logits; what follows it may only keep the shape."""
+    return _logits_node(student).keras_inputs[0]
+
+
+def logits_layer(student: keras.Model) -> keras.layers.Dense:
+    """The dense layer that makes a student's logits.
+
+    Raises:
+        ValueError: they do not come from one.
+    """
+    layer: keras.layers.Dense = _logits_node(student).layer
+    return layer
+
+
+def _logits_node(student: keras.Model) -> Any:
     outputs = getattr(student, "outputs", None) or [None]
     tensor, shape = outputs[0], getattr(outputs[0], "shape", None)
     while tensor is not None and tensor.shape == shape:
@@ -150,7 +164,7 @@ def _before_logits(student: keras.Model) -> Any:
         if isinstance(node.layer, keras.layers.Dense):
             before = node.keras_inputs[0]
             if len(before.shape) == 2:
-                return before
+                return node
         if len(node.keras_inputs) != 1 or node.is_input:
             break
         tensor = node.keras_inputs[0]

@@ -20,8 +20,9 @@ import numpy as np
 GIVEN = "given"
 """The stream whose names in a batch have nothing in front."""
 
-VIEWS = ("weak", "strong", "none")
-"""weak: the run's augmentation. strong: AutoAugment's policy as well. none: standardised only, as in evaluation."""
+VIEWS = ("weak", "strong", "simclr", "none")
+"""weak: the run's augmentation. strong: AutoAugment's policy as well. simclr: for contrastive learning, resized crops
+and distorted colours instead. none: standardised only, as in evaluation."""
 
 
 @dataclass(frozen=True)

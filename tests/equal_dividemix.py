@@ -1,4 +1,4 @@
-"""A process of the tests of DivideMix: trains a little on one device and on two, and stores what is left of both.
+"""A process of the tests of methods with streams of their own: trains on one device and on two, stores what is left.
 
     python tests/equal_dividemix.py OUTPUT.npz
 
@@ -25,6 +25,7 @@ from mentornet.training.distribution.inputs import training_batches
 from mentornet.training.optimizers import MomentumSGD
 
 EXAMPLES, SIZE, CLASSES = 40, 4, 3
+NAMES = ("dividemix", "unicon", "c2d", "simclr")
 
 
 def student(name: str, seed: int) -> keras.Model:
@@ -36,8 +37,17 @@ def student(name: str, seed: int) -> keras.Model:
     return keras.Model(image, keras.layers.Dense(CLASSES, kernel_initializer=start)(x), name=name)
 
 
-def train(place: strategy.Distribution) -> dict[str, np.ndarray]:
-    """An epoch of warm-up and one of mixing, of both networks."""
+def method_of(name: str) -> methods.NoisyLabelMethod:
+    shared = {"num_examples": EXAMPLES, "weight_decay": 1e-2, "seed": 3}
+    if name == "simclr":
+        return methods.SimCLR(student("a", 1), max_steps=4, projection_size=5, **shared)
+    own = {"num_epochs": 2, "batch_size": SIZE, "warmup_epochs": 1, "entropy_penalty": True}
+    further = {"c2d": {"lambda_u": 0.0}, "unicon": {"lambda_c": 0.5, "projection_size": 5}}.get(name, {})
+    return methods.get(name)([student("a", 1), student("b", 5)], **own | further | shared)
+
+
+def train(place: strategy.Distribution, name: str) -> dict[str, np.ndarray]:
+    """An epoch of warm-up and one of mixing, of both networks; or some steps of contrastive learning."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 6, 6, 1), np.uint8)
     labels, clean = rng.integers(0, CLASSES, EXAMPLES), rng.random((2, EXAMPLES)).astype(np.float32)
@@ -48,29 +58,23 @@ def train(place: strategy.Distribution) -> dict[str, np.ndarray]:
         shard=place.input_shard,
     )
     with place.scope():
-        method = methods.DivideMix(
-            [student("a", 1), student("b", 5)],
-            num_epochs=2,
-            batch_size=SIZE,
-            warmup_epochs=1,
-            entropy_penalty=True,
-            num_examples=EXAMPLES,
-            weight_decay=1e-2,
-            seed=3,
-        )
+        method = method_of(name)
         method.compile(MomentumSGD(0.05, 0.9))
         method.build_optimizers()
-    method.clean.assign(clean)
+    if name != "simclr":
+        method.clean.assign(clean)
+    if name == "unicon":
+        method.kept.assign(clean > 0.6)  # so that there are other sizes
     done = 0
     while (stage := method.next_stage(done)) is not None:
         done += 1
         method.enter(stage)
         own = method.streams(stage)
-        length = streams.steps(next(iter(own.values())))
+        length = stage.steps or streams.steps(next(iter(own.values())))
         method.begin(int(method.step.numpy()), length)
         method.fit(training_batches(place, streams, own, 0, length, stage.number), steps_per_epoch=length, verbose=0)
     held = {}
-    for k, network in enumerate(method.networks):
+    for k, network in enumerate([*method.networks, *getattr(method, "projection_heads", [])]):
         held |= {f"{k}/{number}": variable for number, variable in enumerate(network.variables)}
     held |= {f"statistics/{name}": value for name, value in method.statistics.result().items()}
     return {name: tf.convert_to_tensor(value).numpy() for name, value in held.items()}
@@ -83,7 +87,11 @@ def main() -> None:
     tf.random.set_seed(0)
     places = {"one": strategy.create("one_device"), "two": strategy.create("mirrored")}
     assert places["two"].replicas == 2
-    np.savez(sys.argv[1], **{f"{name}/{key}": value for name, at in places.items() for key, value in train(at).items()})
+    held = {}
+    for name in NAMES:
+        for place, at in places.items():
+            held |= {f"{place}/{name}/{key}": value for key, value in train(at, name).items()}
+    np.savez(sys.argv[1], **held)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ RECIPES = sorted((ROOT / "flags" / "recipes").rglob("*.flags"))
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 FENCED = re.compile(r"^(?P<fence>```+|~~~+)[^\n]*\n(?P<body>.*?)^(?P=fence)", flags=re.MULTILINE | re.DOTALL)
-COMMAND = re.compile(r"\bpython[\d.]*\s+((?:train_(?:cifar|imagenet)|scripts/search_schedule)\.py\b[^\n]*)")
+COMMAND = re.compile(
+    r"\bpython[\d.]*\s+((?:train_(?:cifar|imagenet)|scripts/(?:search_schedule|pretrain_simclr))\.py\b[^\n]*)"
+)
 LINK = re.compile(
     r"""\]\(\s*<?([^)\s>]+)>?[^)]*\)|^\[[^\]]+\]:\s*(\S+)|\b(?:src|href)=["']([^"']+)["']""", re.MULTILINE
 )
@@ -100,6 +102,8 @@ def parse(arguments: list[str]) -> None:
 
         search_flags.parse(arguments)
         return
+    if arguments[0] == "scripts/pretrain_simclr.py":  # which sets these
+        arguments = [arguments[0], "--method=simclr", "--learning_rate_schedule=cosine", *arguments[1:]]
     script = imagenet_flags if arguments[0] == "train_imagenet.py" else configuration
     with contextlib.suppress(FileNotFoundError):  # of what another command of the page makes
         script.parse(arguments)

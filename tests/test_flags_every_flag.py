@@ -24,6 +24,7 @@ PD = [*TRAIN, "--curriculum=mentornet_pd"]
 DD = [*TRAIN, "--curriculum=mentornet_dd"]
 ADAM = [*TRAIN, "--optimizer=adam", "--learning_rate_schedule=linear"]
 L2RW = [*TRAIN, "--method=l2rw"]
+UNICON = [*TRAIN, "--method=unicon", "--num_epochs=20"]
 UNIFORM = [*TRAIN, "--noise_type=uniform", "--noise_fraction=0.4"]
 IMAGENET = ["--train_log_dir=t", "--data_dir=d"]
 LIST = [*IMAGENET, "--dataset_name=list"]
@@ -85,6 +86,8 @@ CHANGES = {
     "num_epochs_per_decay": (TRAIN, "--num_epochs_per_decay=7"),
     "learning_rate_boundaries": (TRAIN, "--learning_rate_boundaries=7"),
     "learning_rate_schedule": (TRAIN, "--learning_rate_schedule=cosine"),
+    "cosine_epochs": ([*UNICON, "--learning_rate_schedule=cosine"], "--cosine_epochs=7"),
+    "lowest_learning_rate": ([*TRAIN, "--learning_rate_schedule=cosine"], "--lowest_learning_rate=0.01"),
     "linear_decay_epoch": (ADAM, "--linear_decay_epoch=7"),
     "adam_beta1": (ADAM, "--adam_beta1=0.7"),
     "adam_beta1_after_decay": (ADAM, "--adam_beta1_after_decay=0.7"),
@@ -151,12 +154,14 @@ NEEDED = {
     "forward_correction": ["--transition_matrix=true"],
     "backward_correction": ["--transition_matrix=true"],
     "dividemix": ["--num_epochs=20"],
+    "unicon": ["--num_epochs=20"],
+    "c2d": ["--num_epochs=20", "--pretrained_run=none"],
 }
 MATRIX_OF_RUN = ["--baseline_run=r"]
-ALSO = {("dividemix", "meta"): CLEAN}  # what the option itself needs
+SEMI_SUPERVISED = ("dividemix", "unicon", "c2d")
+ALSO = {(method, "meta"): CLEAN for method in SEMI_SUPERVISED}  # what the option itself needs
 BESIDE = {
-    ("dividemix", "clip_norm"): ["--num_epochs=20", *CLEAN, "--meta=l2b"],
-    ("dividemix", "meta"): ["--num_epochs=20"],
+    **{(method, "clip_norm"): [*NEEDED[method], *CLEAN, "--meta=l2b"] for method in SEMI_SUPERVISED},
     ("l2b", "l2b_temperature"): [*CLEAN, "--l2b_normalisation=softmax"],
     ("forward_correction", "transition_matrix"): MATRIX_OF_RUN,
     ("backward_correction", "transition_matrix"): MATRIX_OF_RUN,
@@ -243,6 +248,18 @@ REFUSED = [
     ("train_cifar.py", [*TRAIN, "--method=reed", "--nofixed_epoch_after_burn_in"], "does not use --fixed_epoch"),
     ("train_cifar.py", [*DD, "--nofixed_epoch_after_burn_in"], "knows the epoch of its learning alone"),
     ("train_cifar.py", [*TRAIN, "--learning_rate_schedule=cosine", "--learning_rate_decay_factor=0.1"], "=steps only"),
+    ("train_cifar.py", [*TRAIN, "--cosine_epochs=7"], "is used by --learning_rate_schedule=cosine only"),
+    (
+        "train_cifar.py",
+        [*TRAIN, "--learning_rate_schedule=cosine", "--cosine_epochs=7"],
+        "of methods that count in epochs",
+    ),
+    (
+        "train_cifar.py",
+        [*TRAIN, "--learning_rate_schedule=cosine", "--lowest_learning_rate=0.2"],
+        "must be at most --learning_rate=0.1",
+    ),
+    ("train_cifar.py", [*UNICON, "--pretrained_run=r"], "does not use --pretrained_run"),
     ("train_cifar.py", [*ADAM, "--learning_rate_decay_factor=0.1"], "is used by --learning_rate_schedule=steps only"),
     ("train_cifar.py", [*TRAIN, "--eval_dir=e"], "--mode=train_and_evaluate does not use --eval_dir"),
     ("train_cifar.py", [*TRAIN, "--eval_interval_secs=600"], "does not use --eval_interval_secs"),

@@ -69,33 +69,36 @@ def test_permutations_are_functions_of_seed_and_step():
 def test_mixed_targets_are_distributions_and_the_identity_mixes_nothing():
     images, targets = logits_of(8, 5, 0), softmax(logits_of(8, 3, 1))
     order = np.array([3, 1, 0, 2, 7, 6, 5, 4])
-    x, y = mixing.mixed_batch(tf.constant(images), tf.constant(targets), tf.constant(0.75), tf.constant(order))
+    x, y = mixing.mixed_batch(tf.constant(images), tf.constant(targets), tf.constant(0.75), tf.constant(order), 2)
     np.testing.assert_allclose(x, 0.75 * images + 0.25 * images[order], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(y.numpy().sum(axis=1), 1, rtol=1e-5)
-    x, y = mixing.mixed_batch(tf.constant(images), tf.constant(targets), tf.constant(0.6), tf.range(8))
+    x, y = mixing.mixed_batch(tf.constant(images), tf.constant(targets), tf.constant(0.6), tf.range(8), 5)
     np.testing.assert_allclose(x, images, rtol=1e-6)
     np.testing.assert_allclose(y, targets, rtol=1e-6)
 
 
-def test_rows_of_one_place_stand_together():
-    """Two labelled and two unlabelled views of three places; replicas' rows joined are those of the whole batch."""
-    x1, x2, u1, u2 = (np.arange(3) + start for start in (0, 10, 20, 30))
-    whole = mixing.sample_rows([x1, x2], [u1, u2]).numpy()
-    np.testing.assert_array_equal(whole[:5], [0, 10, 20, 30, 1])
-    halves = [mixing.sample_rows([x1[part], x2[part]], [u1[part], u2[part]]) for part in (slice(0, 1), slice(1, 3))]
+def test_rows_of_a_sample_stand_together():
+    """Replicas' rows joined are those of the whole batch."""
+    first, second = np.arange(3), np.arange(3) + 10
+    whole = mixing.sample_rows([first, second]).numpy()
+    np.testing.assert_array_equal(whole, [0, 10, 1, 11, 2, 12])
+    halves = [mixing.sample_rows([first[part], second[part]]) for part in (slice(0, 1), slice(1, 3))]
     np.testing.assert_array_equal(np.concatenate(halves), whole)
 
 
 def test_semi_supervised_loss_against_numpy():
     z, targets, strength = logits_of(12, 3, 0), softmax(logits_of(12, 3, 1)), 7.0
     p = softmax(z.astype(np.float64))
-    of_labelled = np.arange(12) % 4 < 2
+    of_labelled = np.arange(12) < 4
     supervised = -(targets * np.log(p)).sum(axis=1)[of_labelled].mean()
-    guessed = ((p - targets) ** 2)[~of_labelled].sum() / (6 * 3)
+    guessed = ((p - targets) ** 2)[~of_labelled].sum() / (8 * 3)
     mean = p.mean(axis=0)
     penalty = (np.log(1 / 3 / mean) / 3).sum()
-    found = mixing.semi_supervised(tf.constant(targets), tf.constant(z), strength).numpy()
+    found = mixing.semi_supervised(tf.constant(targets), tf.constant(z), strength, 4).numpy()
     assert found == pytest.approx(supervised + strength * guessed + penalty, rel=1e-5)
+    labelled_alone = mixing.semi_supervised(tf.constant(targets), tf.constant(z), strength, 12).numpy()
+    supervised = -(targets * np.log(p)).sum(axis=1).mean()
+    assert labelled_alone == pytest.approx(supervised + penalty, rel=1e-5)
 
 
 def test_the_penalty_is_zero_for_uniform_means_only():

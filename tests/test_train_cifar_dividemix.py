@@ -1,4 +1,4 @@
-"""Methods that count in epochs through train_cifar.py: DivideMix killed anywhere, its flags, rates and tables."""
+"""Methods that count in epochs through train_cifar.py: killed anywhere, their flags, rates and tables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def whole(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "moment",
-    ["step:0:2", "step:1:1", "evaluation:1:0", "end:1:0", "look:4:1", "step:4:1", "end:4:0", "step:5:1", "start:7:0"],
+    ["step:0:2", "evaluation:1:0", "look:4:1", "end:4:0", "step:5:1", "start:7:0"],
 )
 def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(moment, whole, tmp_path):
     """In the warm-up of either network, in a row, between stages, in a look, in an epoch of either network."""
@@ -44,11 +44,19 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(moment, whole, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("clean", [["--clean_source=labelled"], ["--clean_examples_per_class=2"]])
-def test_killed_with_l2bs_step_inside_it_ends_like_an_uninterrupted_run(clean, tmp_path):
-    flags = [*FLAGS, "--meta=l2b", "--clean_batch_size=10", *clean]
+@pytest.mark.parametrize(
+    ("moment", "own"),
+    [
+        ("step:4:1", ["--method=dividemix", "--clean_examples_per_class=2", "--loss_history=2"]),
+        ("step:5:1", ["--method=unicon", "--clean_examples_per_class=2"]),
+        ("end:4:0", ["--method=unicon", "--clean_source=labelled"]),
+        ("step:5:1", ["--method=c2d", "--pretrained_run=none", "--clean_source=labelled", "--loss_history=2"]),
+    ],
+)
+def test_killed_with_l2bs_step_inside_it_ends_like_an_uninterrupted_run(moment, own, tmp_path):
+    flags = [*DATA, *SHORT[1:], *OTHERS, "--noshow_progress", "--meta=l2b", "--clean_batch_size=10", *own]
     train(*flags, f"--train_log_dir={tmp_path / 'whole'}")
-    command = [sys.executable, "tests/killed_training.py", "step:4:1", *flags, f"--train_log_dir={tmp_path / 'run'}"]
+    command = [sys.executable, "tests/killed_training.py", moment, *flags, f"--train_log_dir={tmp_path / 'run'}"]
     assert processes.run(command).returncode == -signal.SIGKILL
     train(*flags, f"--train_log_dir={tmp_path / 'run'}")
     assert_same_training(tmp_path / "run", tmp_path / "whole")
@@ -125,6 +133,10 @@ def test_refusals_come_before_any_work(flags, message):
         (["--learning_rate_boundaries="], [1] * 6),
         (["--num_epochs_per_decay=2"], [1, 1, 0.1, 0.1, 0.01, 0.01]),
         (["--learning_rate_schedule=cosine"], [(1 + np.cos(np.pi * e / 6)) / 2 for e in range(6)]),
+        (
+            ["--learning_rate_schedule=cosine", "--cosine_epochs=4", "--lowest_learning_rate=0.1"],
+            [0.1 + 0.45 * (1 + np.cos(np.pi * e / 4)) for e in range(6)],  # it rises again behind the fourth
+        ),
         (["--learning_rate_schedule=linear", "--linear_decay_epoch=3"], [1, 1, 1, 1, 2 / 3, 1 / 3]),
     ],
 )

@@ -106,8 +106,8 @@ class DiskStreams:
             values = {key: tf.constant(array) for key, array in stream.values.items()}
         views = []
         for number, kind in enumerate(stream.views):
-            if kind == "strong":
-                raise ValueError("Strong views exist for images in memory, not for those read from the disk.")
+            if kind in ("strong", "simclr"):
+                raise ValueError(f"Views of kind {kind} exist for images in memory, not for those read from the disk.")
             distort = self._preprocessing.distort and kind == "weak" and stream.source not in self._undistorted
             how = replace(self._preprocessing, distort=distort)
             reader = Reader(self._orders.sources[stream.source].images, how, self._unreadable)

@@ -25,6 +25,18 @@ def student_of(baseline_run: str) -> keras.Model:
     return student_nets.load(chosen if chosen.is_file() else workdir.student_file)
 
 
+def pretrained(source: str) -> keras.Model:
+    """The student of a finished run on any data, or of a .keras file.
+
+    Raises:
+        FileNotFoundError: there is none, or the run is not finished.
+        ValueError: a damaged file.
+    """
+    if source.endswith(".keras"):
+        return student_nets.load(source)
+    return student_nets.load(_finished(source, "pretrained_run").student_file)
+
+
 def start_from(network: keras.Model, baseline_run: str) -> None:
     """Copies the weights of a finished run's student.
 
@@ -130,12 +142,12 @@ def _samples(workdir: Workdir, *, by_path: bool) -> tuple[np.ndarray, np.ndarray
     return labels["index"], labels["given"]
 
 
-def _finished(baseline_run: str) -> Workdir:
-    workdir = Workdir(baseline_run)
+def _finished(folder: str, flag: str = "baseline_run") -> Workdir:
+    workdir = Workdir(folder)
     if not workdir.is_run_folder():
-        raise FileNotFoundError(f"--baseline_run={baseline_run} is no run folder: give one that a training has made")
+        raise FileNotFoundError(f"--{flag}={folder} is no run folder: give one that a training has made")
     if not workdir.finished():
-        raise FileNotFoundError(f"--baseline_run={baseline_run} has no result.json: finish that training first")
+        raise FileNotFoundError(f"--{flag}={folder} has no result.json: finish that training first")
     return workdir
 
 

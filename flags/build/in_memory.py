@@ -133,7 +133,9 @@ def optimizer(config: Config, num_examples: int) -> keras.optimizers.Optimizer:
     if rates is not None:
         rate = rates[0]  # the engine changes it between stages
     elif settings.learning_rate_schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            settings.learning_rate, steps, alpha=settings.lowest_learning_rate / settings.learning_rate
+        )
     elif settings.learning_rate_schedule == "inverse":
         rate = InverseDecay(settings.learning_rate, epoch, settings.inverse_decay_epochs)
     elif settings.learning_rate_schedule == "linear":

@@ -90,6 +90,7 @@ def preparation(
         num_epochs=config.run.num_epochs,
         kept_matrix=reading.read_matrix(kept) if kept is not None and kept.is_file() else None,
         continued=workdir is not None and bool(checkpoints.written(workdir.checkpoints)),
+        read_student=first_run.pretrained,
     )
 
 

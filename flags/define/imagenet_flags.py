@@ -20,6 +20,7 @@ from data.imagenet import preprocessing, published, sources, unreadable, webvisi
 from flags import configuration
 from flags.define.data_flags import DataConfig
 from flags.settings import Config
+from mentornet import methods
 
 SLIM = "slim"
 
@@ -173,6 +174,8 @@ def config() -> ImagenetConfig:
         given.append(f"--validation={shared.data.validation}")
     if shared.clean.clean_source == "corrections":
         given.append("--clean_source=corrections")
+    if set(methods.get(shared.method.name).VIEWS) - {"weak"}:
+        given.append(f"--method={shared.method.name}")
     if given:
         raise ValueError(f"{given[0]} needs images that are held in memory: use train_cifar.py for it")
     _check_weights(shared.student.name)

@@ -67,7 +67,8 @@ _SCHEDULE = flags.DEFINE_enum(
     "learning_rate_schedule",
     "steps",
     SCHEDULES,
-    "steps: lowered at boundaries. cosine: from learning_rate to 0 along half a cosine over the whole training (L2B). "
+    "steps: lowered at boundaries. cosine: from learning_rate to 0 (or --lowest_learning_rate) along half a cosine "
+    "over the whole training (L2B), or --cosine_epochs of it. "
     "linear: towards 0 at the end, epoch by epoch, from --linear_decay_epoch on (Co-teaching, S2E). "
     "inverse: times k / (epoch + k), k --inverse_decay_epochs (L2B on PROMISE12).",
 )
@@ -79,6 +80,16 @@ _LINEAR_FROM = flags.DEFINE_float(
     None,
     "The epoch from which --learning_rate_schedule=linear lowers the rate; default: after 40% of them (80 of 200).",
     lower_bound=0.0,
+)
+_COSINE_EPOCHS = flags.DEFINE_float(
+    "cosine_epochs",
+    None,
+    "The epoch in which the cosine is at its lowest, and from which on it rises again (methods that count in epochs). "
+    "Default: the last one (UniCon: 280 of 350).",
+    lower_bound=1.0,
+)
+_LOWEST_RATE = flags.DEFINE_float(
+    "lowest_learning_rate", 0.0, "Where the cosine ends (UniCon: 0.0002).", lower_bound=0.0
 )
 _BETA1 = flags.DEFINE_float("adam_beta1", 0.9, "Adam's decay of the mean gradient.", lower_bound=0.0)
 _BETA1_LATER = flags.DEFINE_float(
@@ -120,6 +131,8 @@ class StudentConfig:
     adam_beta1_after_decay: float | None = None
     variant: str | None = None
     inverse_decay_epochs: float = 20.0
+    cosine_epochs: float | None = None
+    lowest_learning_rate: float = 0.0
 
     def boundaries(self, steps_per_epoch: float) -> tuple[int, ...]:
         """Steps at which the rate drops, once the number of steps an epoch is known."""
@@ -135,7 +148,8 @@ class StudentConfig:
 
     def _epoch_rate(self, epoch: int, num_epochs: int) -> float:
         if self.learning_rate_schedule == "cosine":
-            return self.learning_rate * (1.0 + math.cos(math.pi * epoch / num_epochs)) / 2.0
+            lowest, length = self.lowest_learning_rate, self.cosine_epochs or num_epochs
+            return lowest + (self.learning_rate - lowest) * (1.0 + math.cos(math.pi * epoch / length)) / 2.0
         if self.learning_rate_schedule == "linear":
             start = 0.4 * num_epochs if self.linear_decay_epoch is None else self.linear_decay_epoch
             if start >= num_epochs:
@@ -232,6 +246,8 @@ def student_config(
         adam_beta1_after_decay=beta1_later,
         variant=_VARIANT.value or preset.student_variant.get(name),
         inverse_decay_epochs=_INVERSE.value,
+        cosine_epochs=_COSINE_EPOCHS.value,
+        lowest_learning_rate=_lowest_rate(),
     )
 
 
@@ -239,6 +255,14 @@ def _rate() -> float:
     """The learning rate, with the optimiser's own default."""
     default = {"adam": 0.001, "rmsprop": 0.01}.get(_OPTIMIZER.value, _LEARNING_RATE.value)
     return float(_LEARNING_RATE.value if _LEARNING_RATE.present else default)
+
+
+def _lowest_rate() -> float:
+    """Where the cosine ends."""
+    lowest = float(_LOWEST_RATE.value)
+    if lowest > _rate():
+        raise ValueError(f"--lowest_learning_rate={lowest:g} must be at most --learning_rate={_rate():g}")
+    return lowest
 
 
 def _check_optimizer(schedule: str) -> None:
@@ -249,6 +273,8 @@ def _check_optimizer(schedule: str) -> None:
         (_BETA1, adam, "optimizer=adam"),
         (_BETA1_LATER, adam and schedule == "linear", "optimizer=adam with --learning_rate_schedule=linear"),
         (_LINEAR_FROM, schedule == "linear", "learning_rate_schedule=linear"),
+        (_COSINE_EPOCHS, schedule == "cosine", "learning_rate_schedule=cosine"),
+        (_LOWEST_RATE, schedule == "cosine", "learning_rate_schedule=cosine"),
         (_DECAY_FACTOR, schedule == "steps", "learning_rate_schedule=steps"),
         (_INVERSE, schedule == "inverse", "learning_rate_schedule=inverse"),
     ):

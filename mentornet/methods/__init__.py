@@ -35,6 +35,9 @@ _METHODS = {
     "co_teaching": "co_teaching.CoTeaching",
     "co_teaching_plus": "co_teaching_plus.CoTeachingPlus",
     "dividemix": "dividemix.DivideMix",
+    "unicon": "unicon.UniCon",
+    "c2d": "c2d.C2D",
+    "simclr": "simclr.SimCLR",
 }
 
 _CLASSES = {path.rpartition(".")[2]: name for name, path in _METHODS.items()}

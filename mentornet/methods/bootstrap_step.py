@@ -48,12 +48,13 @@ class BootstrapStep:
     ):
         self._student, self._clip_norm, self._weight_decay, self._decayed = student, clip_norm, weight_decay, decayed
         shared: dict[str, Any] = {"lookahead": "momentum", "weight_decay": weight_decay, "decayed": decayed}
-        self._meta = MetaStep(student, network, **shared | settings)
-        self._variables: list[tf.Variable] = []
+        self._meta, self._network = MetaStep(student, network, **shared | settings), network
 
     def compiled(self, variables: list[tf.Variable]) -> None:
-        """To be called when the student has its optimiser; see ``MetaStep.compiled``."""
-        self._variables = variables
+        """To be called when the student has its optimiser; see ``MetaStep.compiled``.
+
+        Only the network's own variables move in this step, whatever else is among these.
+        """
         self._meta.compiled(variables)
 
     def __call__(self, batch: Batch, images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -79,7 +80,7 @@ class BootstrapStep:
             tape,
             descended,
             optimizer,
-            self._variables,
+            self._network.trainable_variables,
             clip_norm=self._clip_norm,
             weight_decay=self._weight_decay,
             decayed=self._decayed(),

@@ -5,9 +5,8 @@ of a mixture of two Gaussians gives each sample a probability of being labelled 
 the samples for the other (co-divide). The probable ones keep their labels, as far as they are probable, the others are
 unlabelled; a semi-supervised step guesses their labels with both networks, sharpens and mixes (section 3.2).
 
-As in the released code the network that learns makes its guesses in training mode, so that its batch norm averages
-move five times a step, and the other one in inference mode; the given labels are refined by the learner alone; and what
-is mixed is one batch, whatever its parts. That code trains one epoch more than it is told.
+A learner's batch norm averages move five times a step, see ``mentornet.methods.semi_supervised``. The released code
+trains one epoch more than it is told.
 """
 
 from __future__ import annotations
@@ -19,15 +18,13 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods import mixing
-from mentornet.methods.base import Batch
 from mentornet.methods.loss_split import clean_probability, labelled, scaled
 from mentornet.methods.replicas import mirrored_variable
-from mentornet.methods.semi_supervised import MIX, SemiSupervised
+from mentornet.methods.semi_supervised import SemiSupervised
+from mentornet.methods.taking_turns import MIX
 from mentornet.options import Option
-from mentornet.stages import Stage, Stream, TrainingSet
+from mentornet.stages import Stage, TrainingSet
 
-VIEWS = ("weak", "weak")
 HISTORY = 5
 """Epochs whose losses are averaged under 90% noise and more."""
 
@@ -58,7 +55,8 @@ class DivideMix(SemiSupervised):
             source="app. A",
         ),
     )
-    report_columns = ("posterior_auc_peer_1", "posterior_auc_peer_2", *SemiSupervised.report_columns)
+    iterations = 10
+    """Most steps of expectation and maximisation of the mixture."""
 
     def __init__(
         self,
@@ -76,8 +74,6 @@ class DivideMix(SemiSupervised):
             )
         assert self.num_examples is not None
         self._threshold = float(split_threshold)
-        self.clean = mirrored_variable(tf.ones([self.peers, self.num_examples]), "clean")
-        self.posterior_auc = mirrored_variable(tf.fill([self.peers], float("nan")), "posterior_auc")
         if loss_history > 1:
             self.loss_table = mirrored_variable(tf.zeros([self.peers, loss_history, self.num_examples]), "loss_table")
 
@@ -87,21 +83,26 @@ class DivideMix(SemiSupervised):
         made.setdefault("loss_history", HISTORY if (data.noise_fraction or 0.0) >= 0.9 else 1)
         return made
 
-    def look(self, stage: Stage, training: TrainingSet) -> bool | None:
-        """Both divisions, before either network trains."""
-        if stage.kind != (MIX, 0):
-            return False
+    def looks(self, stage: Stage) -> dict[int, int]:
+        """Which networks' losses divide the samples before a stage, and how many of their looks came before."""
         assert stage.epoch is not None
-        clean, told = self.clean.numpy(), self.posterior_auc.numpy()
-        for k, network in enumerate(self.networks):
-            losses = self._averaged(k, scaled(training.outputs(network).loss), stage.epoch - self.warmup_epochs)
-            found = clean_probability(losses, self.seed + stage.number + k)
-            clean[1 - k], told[1 - k] = found, training.tells_clean(found)  # co-divide: for the other one
-        self.clean.assign(clean)
-        self.posterior_auc.assign(told)
-        self.labelled_share.assign([labelled(each, self._threshold).mean() for each in clean])
-        self.note_probabilities(clean, stage.epoch)
-        return True
+        return dict.fromkeys((0, 1), stage.epoch - self.warmup_epochs) if stage.kind == (MIX, 0) else {}
+
+    def look(self, stage: Stage, training: TrainingSet) -> bool | None:
+        looks, found = self.looks(stage), {}
+        for k, before in looks.items():
+            losses = self._averaged(k, scaled(training.outputs(self.networks[k]).loss), before)
+            if stage.epoch is not None and stage.epoch >= self.warmup_epochs:  # co-divide: for the other one
+                found[1 - k] = clean_probability(losses, self.seed + stage.number + k, self.iterations)
+        if found:
+            assert stage.epoch is not None
+            clean = self.clean.numpy()
+            for turn, probability in found.items():
+                clean[turn] = probability
+                self.note_division(turn, training.tells_clean(probability), labelled(clean[turn], self._threshold))
+            self.clean.assign(clean)
+            self.note_probabilities(clean[list(found)], stage.epoch)
+        return bool(looks)
 
     def _averaged(self, k: int, losses: np.ndarray, looks: int) -> np.ndarray:
         """The mean of a network's last losses [n], these included, of which ``looks`` came before."""
@@ -113,27 +114,5 @@ class DivideMix(SemiSupervised):
         mean: np.ndarray = table[k, : looks + 1].mean(axis=0, dtype=np.float64)
         return mean
 
-    def divided(self, turn: int) -> dict[str, Stream]:
-        clean = self.clean.numpy()[turn]
-        kept, values = labelled(clean, self._threshold), {"clean": clean}
-        return {
-            "labelled": Stream(kept, self.size, VIEWS, values),
-            "unlabelled": Stream(~kept, self.size, VIEWS, values, balanced=False),
-        }
-
-    def report(self) -> dict[str, float]:
-        told = {f"posterior_auc_peer_{k}": float(area) for k, area in enumerate(self.posterior_auc.numpy(), 1)}
-        return told | super().report()
-
-    def mix_step(self, batch: Batch, turn: int) -> dict[str, Any]:
-        learner, other = self.networks[turn], self.networks[1 - turn]
-        x, u = (tf.unstack(batch[f"{part}_image"], axis=1) for part in ("labelled", "unlabelled"))
-        of_u = [learner(view, training=True) for view in u]
-        seconded = tf.split(other(tf.concat(u, 0), training=False), len(u))  # in inference mode rows are independent
-        of_x = [learner(view, training=True) for view in x]
-        target_u = mixing.guess([*of_u, *seconded])
-        target_x = mixing.refined(batch["labelled_label"], batch["labelled_clean"], mixing.guess(of_x))
-        target_x, target_u = (mixing.sharpened(target, self.temperature) for target in (target_x, target_u))
-        targets = mixing.sample_rows([target_x] * len(x), [target_u] * len(u))
-        self.learn(batch, turn, mixing.sample_rows(x, u), targets)
-        return self.finish_mix(batch, of_x[0], of_u[0])
+    def kept_labels(self, turn: int) -> np.ndarray:
+        return labelled(self.clean.numpy()[turn], self._threshold)

@@ -230,5 +230,6 @@ def momentum_lookahead(
     """
     inner, velocities = velocities_of(optimizer)
     rate = inner.present_rate()
-    changes = with_decay([inner.momentum * velocity for velocity in velocities], variables, decayed, weight_decay)
+    own = velocities[: len(variables)]  # further variables of the method come behind the student's
+    changes = with_decay([inner.momentum * velocity for velocity in own], variables, decayed, weight_decay)
     return [variable - rate * change for variable, change in zip(variables, changes, strict=True)]

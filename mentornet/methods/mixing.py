@@ -73,51 +73,57 @@ def mixed(values: tf.Tensor, partners: tf.Tensor, weight: tf.Tensor) -> tf.Tenso
 
 
 def mixed_batch(
-    images: tf.Tensor, targets: tf.Tensor, weight: tf.Tensor, partners: tf.Tensor
+    images: tf.Tensor, targets: tf.Tensor, weight: tf.Tensor, partners: tf.Tensor, labelled: tf.Tensor | int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Every row with the larger part of itself and the smaller one of its partner (eqs. 7 and 8).
 
     Args:
-        images: float32 [n, h, w, c], this replica's rows.
+        images: float32 [n, h, w, c], this replica's rows, the labelled ones first.
         targets: float32 [n, C].
         weight: of a row itself.
-        partners: int32 [all rows of the global batch], which row each is mixed with.
+        partners: int32 [all rows of the global batch, the labelled ones first], which row each is mixed with.
+        labelled: how many of the n rows are labelled.
     """
-    own = own_part(partners, images)
-    first, second = (mixed(rows, tf.gather(gather(rows), own), weight) for rows in (images, targets))
+    all_labelled = labelled * replicas()
+    own = tf.concat(
+        [own_part(partners[:all_labelled], images[:labelled]), own_part(partners[all_labelled:], images[labelled:])], 0
+    )
+
+    def everyones(rows: tf.Tensor) -> tf.Tensor:
+        return rows if replicas() == 1 else tf.concat([gather(rows[:labelled]), gather(rows[labelled:])], 0)
+
+    first, second = (mixed(rows, tf.gather(everyones(rows), own), weight) for rows in (images, targets))
     return first, second
 
 
-def sample_rows(labelled: Sequence[tf.Tensor], unlabelled: Sequence[tf.Tensor]) -> tf.Tensor:
-    """One row a view of as many labelled as unlabelled samples, those of one place together.
+def sample_rows(views: Sequence[tf.Tensor]) -> tf.Tensor:
+    """One row a view, those of a sample together: k times [b, ...] -> [k b, ...].
 
     So the rows of several replicas, one behind the other, are those of the whole batch.
 
     Args:
-        labelled: each [b, ...], a view or what belongs to it.
-        unlabelled: likewise.
-
-    Returns:
-        [b (views of both), ...].
+        views: each [b, ...], a view of the samples or what belongs to it.
     """
-    together = tf.stack([*labelled, *unlabelled], axis=1)
+    together = tf.stack(views, axis=1)
     return tf.reshape(together, tf.concat([[-1], tf.shape(together)[2:]], 0))
 
 
-def semi_supervised(targets: tf.Tensor, logits: tf.Tensor, strength: tf.Tensor | float, views: int = 2) -> tf.Tensor:
+def semi_supervised(
+    targets: tf.Tensor, logits: tf.Tensor, strength: tf.Tensor | float, labelled: tf.Tensor | int
+) -> tf.Tensor:
     """L_x + strength L_u + L_reg (eq. 12): this replica's share of the loss of the global batch.
 
     Args:
-        targets: float32 [n, C], rows in the order of ``sample_rows`` with ``views`` labelled and as many unlabelled.
+        targets: float32 [n, C], the labelled rows first.
         logits: float32 [n, C].
         strength: lambda_u as it is now.
-        views: of each sample.
+        labelled: how many of the n rows are labelled; L_u is 0 if all are.
     """
-    rows = tf.cast(tf.shape(logits)[0] * replicas(), tf.float32)
-    keeps = tf.tile([1.0] * views + [0.0] * views, [tf.shape(logits)[0] // (2 * views)])
-    losses = keeps * cross_entropies(targets, logits) + strength * (1.0 - keeps) * squared_errors(targets, logits)
+    rows, kept = (tf.cast(count * replicas(), tf.float32) for count in (tf.shape(logits)[0], labelled))
+    supervised = tf.reduce_sum(cross_entropies(targets[:labelled], logits[:labelled])) / kept
+    guessed = tf.reduce_sum(squared_errors(targets[labelled:], logits[labelled:])) / tf.maximum(rows - kept, 1.0)
     mean_prediction = total(tf.reduce_sum(tf.nn.softmax(logits), axis=0) / rows)
-    return tf.reduce_sum(losses) / (rows / 2.0) + imbalance(mean_prediction) / replicas()
+    return supervised + strength * guessed + imbalance(mean_prediction) / replicas()
 
 
 def cross_entropies(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ here are shared by the methods that need a transition matrix or a first training
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -72,6 +72,7 @@ class Preparation:
         num_epochs: length of the run, where it was given in epochs.
         kept_matrix: the matrix that the run folder keeps, of a run that goes on; None for others.
         continued: the run goes on from a checkpoint.
+        read_student: run folder or file -> its student; raises ValueError, FileNotFoundError.
     """
 
     dataset_name: str
@@ -89,6 +90,7 @@ class Preparation:
     num_epochs: int | None = None
     kept_matrix: np.ndarray | None = None
     continued: bool = False
+    read_student: Callable[[str], Any] = field(default=lambda source: None)
 
     @property
     def is_clean(self) -> np.ndarray:

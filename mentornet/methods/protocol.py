@@ -32,6 +32,7 @@ class MethodProtocol:
         weight_maps: of masks, which weights of pixels are shown at the end: "given", or "both" kinds of labels'.
         divergence_advice: what to do when the loss has diverged, half a sentence.
         report_columns: what ``report`` adds to the columns of metrics.csv that all methods have.
+        VIEWS: of a sample beside the usual one; others than "weak" exist for images in memory only.
         RELEASE: (flag, value) of other flags under --preset=release, where this method's code differs.
         counts_epochs: its length is a number of epochs, whose steps follow from what it finds: no ``max_steps``, but
             ``num_epochs`` and ``total_stages``, and every stage says its epoch.
@@ -50,6 +51,7 @@ class MethodProtocol:
     weight_maps: str | None = None
     divergence_advice = "a lower --learning_rate usually helps"
     report_columns: tuple[str, ...] = ()
+    VIEWS: tuple[str, ...] = ("weak",)
     RELEASE: tuple[tuple[str, Any], ...] = ()
     counts_epochs = False
     total_stages: int | None = None

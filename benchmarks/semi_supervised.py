@@ -1,0 +1,135 @@
+"""What the steps of DivideMix, UniCon and C2D cost, and the look at all losses before an epoch.
+
+A step of theirs has 64 labelled and 64 unlabelled images, two views of each: 256 images are passed with a gradient. So
+they are compared with a plain step of 256 images; ``images_per_second`` counts these 256 in all. Behind them a pass in
+inference mode, as before an epoch, with several batch sizes. Beside ``benchmarks/run.py`` it runs alone:
+
+    python benchmarks/semi_supervised.py [--student=resnet32] [--rounds=5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from flags import quiet
+
+quiet.start_tensorflow(sys.argv)
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+import student_nets  # noqa: E402
+from data import pipeline  # noqa: E402
+from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
+from mentornet import methods  # noqa: E402
+from mentornet.stages import GIVEN, Stage, Stream  # noqa: E402
+from mentornet.training.evaluation import answering  # noqa: E402
+from mentornet.training.optimizers import MomentumSGD  # noqa: E402
+
+CLASSES, EXAMPLES, LABELLED = 10, 2_000, 64
+IMAGES = 4 * LABELLED
+EVALUATED = (100, 500, 1000)
+
+
+def variants(student: str) -> dict[str, methods.NoisyLabelMethod]:
+    """The plain step first."""
+
+    def network() -> Any:
+        return student_nets.get(student, CLASSES, seed=0)
+
+    shared: dict[str, Any] = {"num_examples": EXAMPLES, "weight_decay": 5e-4}
+    turns = shared | {"num_epochs": 30, "warmup_epochs": 1, "batch_size": LABELLED}
+    return {
+        "plain": methods.Standard(network(), max_steps=10_000, **shared),
+        "dividemix": methods.DivideMix(network(), **turns),
+        "unicon": methods.UniCon(network(), **turns),
+        "c2d": methods.C2D(network(), **turns),
+        "dividemix_l2b": methods.DivideMix(network(), meta="l2b", clean_source="labelled", **turns),
+        "unicon_l2b": methods.UniCon(network(), meta="l2b", clean_source="labelled", **turns),
+    }
+
+
+def prepared(method: methods.NoisyLabelMethod) -> Callable[[], Any]:
+    """Takes one step on the next batch, half of the labels being kept; reading ahead is not part of it."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3), np.uint8)
+    source = Source(images, rng.integers(0, CLASSES, EXAMPLES).astype(np.int32), IMAGES)
+    streams = MemoryStreams({TRAINING: source}, seed=0, augmentation=pipeline.AUGMENTATIONS["cifar"])
+    method.compile(MomentumSGD(0.02, 0.9))
+    method.build_optimizers()
+    asked = {GIVEN: Stream()}
+    if isinstance(method, methods.DivideMix | methods.UniCon):
+        stage = Stage(("mix", 0), 40, epoch=20)
+        method.enter(stage)
+        half = np.arange(EXAMPLES) % 2 == 0
+        method.clean.assign(np.stack([half, half]).astype(np.float32))
+        if hasattr(method, "kept"):
+            method.kept.assign(np.stack([half, half]))
+        asked = dict(method.streams(stage))
+    batches = iter(streams.dataset(asked))
+    step = tf.function(method.train_step, reduce_retracing=True)
+
+    def take() -> float:
+        batch = next(batches)
+        begun = time.perf_counter()
+        tf.nest.map_structure(lambda value: value.numpy(), step(batch))
+        return time.perf_counter() - begun
+
+    return take
+
+
+def measure(student: str = "resnet32", rounds: int = 5) -> list[dict[str, Any]]:
+    """Rows {student, variant, images_per_second, ratio}: of steps to the plain one, of looks to the smallest batch."""
+    takes = {name: prepared(method) for name, method in variants(student).items()}
+    for take in takes.values():
+        take()
+    seconds: dict[str, list[float]] = {name: [] for name in takes}
+    for _ in range(rounds):
+        for name, take in takes.items():
+            seconds[name].append(take())
+    rows = [_row(student, name, IMAGES, times, seconds["plain"]) for name, times in seconds.items()]
+    answer = answering(student_nets.get(student, CLASSES, seed=0))
+    looks: dict[int, list[float]] = {size: [] for size in EVALUATED}
+    images = tf.random.stateless_normal([max(EVALUATED), 32, 32, 3], [0, 0])
+    for number in range(rounds + 1):
+        for size, times in looks.items():
+            begun = time.perf_counter()
+            for first in range(0, max(EVALUATED), size):
+                answer(images[first : first + size], tf.zeros([size], tf.int32))[1].numpy()
+            if number:  # the first one traces
+                times.append(time.perf_counter() - begun)
+    first_look = looks[EVALUATED[0]]
+    return rows + [_row(student, f"look_{size}", max(EVALUATED), times, first_look) for size, times in looks.items()]
+
+
+def _row(student: str, name: str, images: int, times: list[float], against: list[float]) -> dict[str, Any]:
+    return {
+        "student": student,
+        "variant": name,
+        "images_per_second": images / statistics.median(times),
+        # Paired by round, so that a drift of the machine cancels.
+        "ratio": statistics.median(t / p for t, p in zip(times, against, strict=True)),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as aligned text."""
+    head = f"{'student':<18}{'variant':<18}{'images/s':>10}{'ratio':>8}"
+    lines = [f"{r['student']:<18}{r['variant']:<18}{r['images_per_second']:>10.1f}{r['ratio']:>8.2f}" for r in rows]
+    return "\n".join([head, *lines])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--student", default="resnet32")
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
+    print(table(measure(chosen.student, chosen.rounds)))
