@@ -95,8 +95,8 @@ def chosen_cells(given: argparse.Namespace) -> list[Cell]:
     ]
     kept = [cell for cell in found if any(fnmatch.fnmatchcase(cell.stem, pattern) for pattern in patterns)]
     if not kept:
-        some = ", ".join(cell.stem for cell in found[:4])
-        raise ValueError(f"--cells={given.cells} matches none of the {len(found)} cells of {given.table}: {some}, ...")
+        some = ", ".join([*(cell.stem for cell in found[:4]), *(["..."] if len(found) > 4 else [])])
+        raise ValueError(f"--cells={given.cells} matches none of the {len(found)} cells of {given.table}: {some}")
     return kept
 
 

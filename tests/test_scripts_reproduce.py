@@ -62,7 +62,8 @@ sys.exit(reproduce.main(sys.argv[1:]))
 
 def fake_table(trainer: str) -> Table:
     def command(name: str, *flags: str) -> Command:
-        return Command(name, trainer, ("--steps=20", *flags), name, "here", "cpu", ".", "result.json", 20)
+        return Command(name, trainer, ("--steps=20", *flags), name, "here", "cpu", inner="", run=".",
+                       finished="result.json", steps=20)  # fmt: skip
 
     return Table(
         "fake", "A fake, table 1", paper="", commands=(command("a"), command("b"), command("c")), setting="twenty steps"
@@ -71,7 +72,8 @@ def fake_table(trainer: str) -> Table:
 
 def declare(trainer: str) -> None:
     """Makes the fake tables known in this process, beside the real ones."""
-    bad = Table("bad", "fails", commands=(Command("x", trainer, ("--fail=1",), "x", "", "cpu", ".", "result.json", 1),))
+    fails = Command("x", trainer, ("--fail=1",), "x", "", "cpu", inner="", run=".", finished="result.json", steps=1)
+    bad = Table("bad", "fails", commands=(fails,))
     declared = SimpleNamespace(recipes=dict, TABLES=(fake_table(trainer), bad))
     real = tables.modules
     tables.modules = lambda: [*real(), declared]  # type: ignore[list-item]
