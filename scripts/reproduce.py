@@ -76,7 +76,12 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--slurm_options", default="", help="key=value,... for submitit, as timeout_min=600")
             one.add_argument("--image", default="IMAGE", help="container image, for --kubernetes")
         if name == "show":
-            one.add_argument("--csv", type=Path, default=None, help="write the csv there, too")
+            one.add_argument(
+                "--csv",
+                type=Path,
+                default=None,
+                help="write the figures of the finished runs there, as docs/results has them",
+            )
     return found
 
 

@@ -150,9 +150,13 @@ def test_show_has_mean_and_deviation_of_the_seeds_and_leaves_the_rest_empty(fake
     assert "| a | here | | 55.0 ± 7.1 | 2 | | 2026-11-28 | 0123456 |" in text  # the sample deviation of 50 and 60
     assert "| b | here | | | | | | |" in text
     assert "Setting of ours: twenty steps." in text
-    with open(target, newline="") as stream:
+    with open(fake.output / "fake_cpu.csv", newline="") as stream:
         first, second, _ = csv.DictReader(stream)
     assert (first["ours"], first["seeds"], first["paper"], second["ours"]) == ("55.0", "2", "", "")
+    with open(target, newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["seeds"], row["accuracy_last"], row["accuracy_last_std"]) == ("2", "0.55", "0.07071")
+    assert (row["weights_auc"], row["date"], row["commit"]) == ("", "2026-11-28", "0123456")
     assert {path.name for path in fake.output.glob("fake_cpu.*")} == {"fake_cpu.md", "fake_cpu.csv", "fake_cpu.png"}
 
 
