@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -309,3 +310,22 @@ def test_a_folder_of_other_settings_is_refused(fake, capsys, tmp_path):
     made.check_settings()  # the same settings, from flags that were never noted
     with pytest.raises(jobs.OtherSettings, match="max_steps was 30 and is now 1500"):
         jobs.Job(recipe, 0, tmp_path).check_settings()
+
+
+def documented() -> list[tuple[str, list[str]]]:
+    """(document, arguments) of every command of this script in a fenced block."""
+    found = []
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]):
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for block in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            lines = re.findall(r"python scripts/reproduce\.py ([^\n#>]*)", block)
+            found += [(str(path.relative_to(ROOT)), shlex.split(line)) for line in lines]
+    return found
+
+
+@pytest.mark.parametrize(("document", "arguments"), documented())
+def test_documented_commands_ask_for_cells_that_exist(document, arguments):
+    given, more = reproduce.parser().parse_known_args(arguments)
+    assert not more
+    if "table" in given:
+        assert reproduce.jobs_of(given, more)
