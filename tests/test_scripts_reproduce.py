@@ -227,6 +227,22 @@ def test_a_cell_gets_what_it_needs_first_from_runs_of_the_same_seed(tmp_path):
     assert f"--curriculum={first.folder}/mentornet" in learned.arguments()
 
 
+def test_a_search_is_finished_when_its_best_is_trained_anew(tmp_path):
+    cell = next(cell for cell in tables.cells("s2e_table2") if cell.stem == "mnist_sym50_paper")
+    job = jobs.Job(cell, 0, tmp_path)
+    job.folder.mkdir()
+    for seeds, finished in ((0, False), (4, False), (5, True)):
+        retrained = [{"seed": seed, "accuracy_best": 0.969} for seed in range(seeds)]
+        test = {"accuracy_best": 0.969 if seeds else None}
+        (job.folder / "result.json").write_text(json.dumps({"retrained": retrained, "test": test}))
+        assert job.finished is finished
+    table = tables.tables()["s2e_table2"]
+    ours, paper = results.of_runs(table, [job]), results.of_paper(table, cell)
+    assert ours is not None
+    assert paper is not None
+    assert (ours.mean, paper.value) == (pytest.approx(96.9), pytest.approx(96.9))
+
+
 def test_jobs_for_a_cluster_are_one_command_a_cell(fake, capsys):
     (fake.output / "a_seed0").mkdir(parents=True)
     (fake.output / "a_seed0" / "result.json").write_text("{}")

@@ -112,7 +112,7 @@ def of_runs(table: Table, jobs: Sequence[Job]) -> Ours | None:
     """What the finished ones of these jobs, which differ in the seed alone, say; None if there is none."""
     values, facts = [], []
     for job in jobs:
-        if not job.result_file.is_file():
+        if not job.finished or not job.result_file.is_file():
             continue
         value: Any = reading.read_json(job.result_file)
         for part in table.figure.split("."):
@@ -143,7 +143,7 @@ def table_of(name: str) -> Table:
 
 def figures_of_runs(jobs: Sequence[Job]) -> dict[str, Any] | None:
     """A row of a csv in docs/results: what the finished ones of these jobs, which differ in the seed alone, say."""
-    finished = [job for job in jobs if job.result_file.is_file()]
+    finished = [job for job in jobs if job.finished and job.result_file.is_file()]
     if not finished:
         return None
     found = [reading.read_json(job.result_file) for job in finished]
