@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mentornet import quiet
 from scripts import tables
 from scripts.reproduction import cluster, pages, planning, runner, showing
 from scripts.reproduction.jobs import Job, OtherSettings, with_needs
@@ -165,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except runner.Failed as error:
         print(f"reproduce.py: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise  # nobody reads what is printed; see ``quiet.ends_with_its_reader``
     except (OtherSettings, ValueError, OSError) as error:
         print(f"reproduce.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -175,4 +178,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with quiet.ends_with_its_reader():
+        sys.exit(main())
