@@ -77,11 +77,12 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
     known_seconds = [value for value in seconds if value is not None]
     room = sum(times.room(job.cell, job.more) or 0.0 for job in left)
     unknown = len(seconds) - len(known_seconds)
+    cost = f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(room)}"
     summary = (
         f"{table}: {len(jobs)} trainings, {len(jobs) - len(left)} finished; left: "
-        f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps, "
-        f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(room)}"
-        + (f"; {unknown} of them not known" if unknown else "")
+        f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps"
+        + (f", {cost}" if known_seconds or not left else "")
+        + (f"; the time of {unknown} is not known (--data_dir lets them be measured)" if unknown else "")
     )
     notes = "Times are those of training steps alone, without evaluations; a plan of a busy machine is too long."
     return "\n".join([*rows, "", summary, notes, ""])
