@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from mentornet import quiet
 from scripts import tables
 from scripts.reproduction import cluster, pages, planning, runner, showing
 from scripts.reproduction.jobs import Job, OtherSettings, with_needs
@@ -76,7 +77,12 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--slurm_options", default="", help="key=value,... for submitit, as timeout_min=600")
             one.add_argument("--image", default="IMAGE", help="container image, for --kubernetes")
         if name == "show":
-            one.add_argument("--csv", type=Path, default=None, help="write the csv there, too")
+            one.add_argument(
+                "--csv",
+                type=Path,
+                default=None,
+                help="write the figures of the finished runs there, as docs/results has them",
+            )
     return found
 
 
@@ -95,8 +101,8 @@ def chosen_cells(given: argparse.Namespace) -> list[Cell]:
     ]
     kept = [cell for cell in found if any(fnmatch.fnmatchcase(cell.stem, pattern) for pattern in patterns)]
     if not kept:
-        some = ", ".join(cell.stem for cell in found[:4])
-        raise ValueError(f"--cells={given.cells} matches none of the {len(found)} cells of {given.table}: {some}, ...")
+        some = ", ".join([*(cell.stem for cell in found[:4]), *(["..."] if len(found) > 4 else [])])
+        raise ValueError(f"--cells={given.cells} matches none of the {len(found)} cells of {given.table}: {some}")
     return kept
 
 
@@ -160,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except runner.Failed as error:
         print(f"reproduce.py: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        raise  # nobody reads what is printed; see ``quiet.ends_with_its_reader``
     except (OtherSettings, ValueError, OSError) as error:
         print(f"reproduce.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -170,4 +178,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with quiet.ends_with_its_reader():
+        sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -62,7 +63,8 @@ sys.exit(reproduce.main(sys.argv[1:]))
 
 def fake_table(trainer: str) -> Table:
     def command(name: str, *flags: str) -> Command:
-        return Command(name, trainer, ("--steps=20", *flags), name, "here", "cpu", ".", "result.json", 20)
+        return Command(name, trainer, ("--steps=20", *flags), name, "here", "cpu", inner="", run=".",
+                       finished="result.json", steps=20)  # fmt: skip
 
     return Table(
         "fake", "A fake, table 1", paper="", commands=(command("a"), command("b"), command("c")), setting="twenty steps"
@@ -71,7 +73,8 @@ def fake_table(trainer: str) -> Table:
 
 def declare(trainer: str) -> None:
     """Makes the fake tables known in this process, beside the real ones."""
-    bad = Table("bad", "fails", commands=(Command("x", trainer, ("--fail=1",), "x", "", "cpu", ".", "result.json", 1),))
+    fails = Command("x", trainer, ("--fail=1",), "x", "", "cpu", inner="", run=".", finished="result.json", steps=1)
+    bad = Table("bad", "fails", commands=(fails,))
     declared = SimpleNamespace(recipes=dict, TABLES=(fake_table(trainer), bad))
     real = tables.modules
     tables.modules = lambda: [*real(), declared]  # type: ignore[list-item]
@@ -148,9 +151,13 @@ def test_show_has_mean_and_deviation_of_the_seeds_and_leaves_the_rest_empty(fake
     assert "| a | here | | 55.0 ± 7.1 | 2 | | 2026-11-28 | 0123456 |" in text  # the sample deviation of 50 and 60
     assert "| b | here | | | | | | |" in text
     assert "Setting of ours: twenty steps." in text
-    with open(target, newline="") as stream:
+    with open(fake.output / "fake_cpu.csv", newline="") as stream:
         first, second, _ = csv.DictReader(stream)
     assert (first["ours"], first["seeds"], first["paper"], second["ours"]) == ("55.0", "2", "", "")
+    with open(target, newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["seeds"], row["accuracy_last"], row["accuracy_last_std"]) == ("2", "0.55", "0.07071")
+    assert (row["weights_auc"], row["date"], row["commit"]) == ("", "2026-11-28", "0123456")
     assert {path.name for path in fake.output.glob("fake_cpu.*")} == {"fake_cpu.md", "fake_cpu.csv", "fake_cpu.png"}
 
 
@@ -218,6 +225,22 @@ def test_a_cell_gets_what_it_needs_first_from_runs_of_the_same_seed(tmp_path):
     (first.folder / "mentornet" / "card.json").write_text("{}")
     assert first.finished
     assert f"--curriculum={first.folder}/mentornet" in learned.arguments()
+
+
+def test_a_search_is_finished_when_its_best_is_trained_anew(tmp_path):
+    cell = next(cell for cell in tables.cells("s2e_table2") if cell.stem == "mnist_sym50_paper")
+    job = jobs.Job(cell, 0, tmp_path)
+    job.folder.mkdir()
+    for seeds, finished in ((0, False), (4, False), (5, True)):
+        retrained = [{"seed": seed, "accuracy_best": 0.969} for seed in range(seeds)]
+        test = {"accuracy_best": 0.969 if seeds else None}
+        (job.folder / "result.json").write_text(json.dumps({"retrained": retrained, "test": test}))
+        assert job.finished is finished
+    table = tables.tables()["s2e_table2"]
+    ours, paper = results.of_runs(table, [job]), results.of_paper(table, cell)
+    assert ours is not None
+    assert paper is not None
+    assert (ours.mean, paper.value) == (pytest.approx(96.9), pytest.approx(96.9))
 
 
 def test_jobs_for_a_cluster_are_one_command_a_cell(fake, capsys):
@@ -303,3 +326,22 @@ def test_a_folder_of_other_settings_is_refused(fake, capsys, tmp_path):
     made.check_settings()  # the same settings, from flags that were never noted
     with pytest.raises(jobs.OtherSettings, match="max_steps was 30 and is now 1500"):
         jobs.Job(recipe, 0, tmp_path).check_settings()
+
+
+def documented() -> list[tuple[str, list[str]]]:
+    """(document, arguments) of every command of this script in a fenced block."""
+    found = []
+    for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]):
+        text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        for block in re.findall(r"^```[^\n]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            lines = re.findall(r"python scripts/reproduce\.py ([^\n#>]*)", block)
+            found += [(str(path.relative_to(ROOT)), shlex.split(line)) for line in lines]
+    return found
+
+
+@pytest.mark.parametrize(("document", "arguments"), documented())
+def test_documented_commands_ask_for_cells_that_exist(document, arguments):
+    given, more = reproduce.parser().parse_known_args(arguments)
+    assert not more
+    if "table" in given:
+        assert reproduce.jobs_of(given, more)

@@ -18,6 +18,7 @@ from typing import Any
 from scripts.reproduction.jobs import RECORDS, Job
 from scripts.tables.recipe_files import ROOT
 
+PLACES = ("output", "data_dir", "ilsvrc_dir")
 _KUBERNETES = """\
 # kubectl apply -f this file, once for all cells and again for those that failed.
 # Needed: an image with this repository and its environment as its working folder, and a PersistentVolumeClaim called
@@ -63,7 +64,7 @@ spec:
 
 def command(given: argparse.Namespace, job: Job, more: Sequence[str], python: str = "python") -> list[str]:
     """The command that makes one cell with one seed."""
-    data = [f"--{name}={value}" for name in ("data_dir", "ilsvrc_dir") if (value := getattr(given, name)) is not None]
+    data = [f"--{name}={value}" for name in PLACES[1:] if (value := getattr(given, name)) is not None]
     return [
         python,
         "scripts/reproduce.py",
@@ -90,7 +91,7 @@ def hand_out(given: argparse.Namespace, jobs: Sequence[Job], more: Sequence[str]
     if not left:
         raise ValueError(f"all {len(jobs)} cells are finished")
     if given.slurm:
-        commands = [command(given, job, more, sys.executable) for job in left]
+        commands = [command(_absolute(given), job, more, sys.executable) for job in left]
         submitted = submit(commands, given.output.resolve() / RECORDS / "slurm", options(given.slurm_options))
         print(f"submitted {len(submitted)} tasks: {submitted[0].job_id} and on; logs in {submitted[0].paths.folder}")
         return
@@ -99,6 +100,12 @@ def hand_out(given: argparse.Namespace, jobs: Sequence[Job], more: Sequence[str]
         print(manifest(given.table, commands, given.image, given.processes), end="")
     else:
         print("\n".join(shlex.join(one) for one in commands))
+
+
+def _absolute(given: argparse.Namespace) -> argparse.Namespace:
+    """With paths that hold from any folder."""
+    places = {name: Path(value).resolve() for name in PLACES if (value := getattr(given, name)) is not None}
+    return argparse.Namespace(**{**vars(given), **places})
 
 
 def manifest(table: str, commands: Sequence[Sequence[str]], image: str, parallel: int = 1) -> str:

@@ -67,7 +67,12 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        return (self.folder / self.cell.finished).is_file()
+        """Whether all of it is done; a search writes its result before the best is trained anew, and after."""
+        file = self.folder / self.cell.finished
+        if not file.is_file():
+            return False
+        seeds = self.cell.named.get("retrain_seeds", "none")
+        return seeds in ("", "none") or len(reading.read_json(file).get("retrained") or []) == len(seeds.split(","))
 
     @property
     def started(self) -> bool:

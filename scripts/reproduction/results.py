@@ -15,6 +15,8 @@ from scripts.reproduction.jobs import Job
 from scripts.tables.declarations import Cell, Table
 from scripts.tables.recipe_files import RESULTS, ROOT, SHOWN
 
+FIGURES = ("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "accuracy_early_stopped", "weights_auc",
+           "data_utilisation", "steps_per_second")  # fmt: skip
 PAPERS = ROOT / "docs" / "papers"
 
 
@@ -110,7 +112,7 @@ def of_runs(table: Table, jobs: Sequence[Job]) -> Ours | None:
     """What the finished ones of these jobs, which differ in the seed alone, say; None if there is none."""
     values, facts = [], []
     for job in jobs:
-        if not job.result_file.is_file():
+        if not job.finished or not job.result_file.is_file():
             continue
         value: Any = reading.read_json(job.result_file)
         for part in table.figure.split("."):
@@ -137,3 +139,22 @@ def facts_of(job: Job) -> tuple[str, str, str]:
 def table_of(name: str) -> Table:
     """The declaration."""
     return tables.tables()[name]
+
+
+def figures_of_runs(jobs: Sequence[Job]) -> dict[str, Any] | None:
+    """A row of a csv in docs/results: what the finished ones of these jobs, which differ in the seed alone, say."""
+    finished = [job for job in jobs if job.finished and job.result_file.is_file()]
+    if not finished:
+        return None
+    found = [reading.read_json(job.result_file) for job in finished]
+    row: dict[str, Any] = {"recipe": _recorded_name(finished[0].cell), "seeds": len(found)}
+    for name in FIGURES:
+        values = [float(result[name]) for result in found if result.get(name) is not None]
+        row[name] = round(statistics.fmean(values), 5) if values else None
+        row[f"{name}_std"] = round(statistics.stdev(values), 5) if len(values) > 1 else None
+    seconds = [result["seconds"] for result in found if result.get("seconds")]
+    row["minutes"] = round(statistics.fmean(seconds) / 60, 5) if seconds else None
+    facts = [facts_of(job) for job in finished]
+    for place, name in enumerate(("date", "commit", "processor")):
+        row[name] = " ".join(sorted({fact[place] for fact in facts} - {""}))
+    return row

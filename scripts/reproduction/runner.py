@@ -134,7 +134,7 @@ def run(
                 told = time.monotonic()
             if running or waiting:
                 time.sleep(POLL)
-    except (KeyboardInterrupt, Stopped):
+    except BaseException:  # Ctrl-C, SIGTERM, nobody reads what is printed: nothing goes on unseen
         for child, _ in running.values():
             child.terminate()
         for child, _ in running.values():

@@ -77,11 +77,12 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
     known_seconds = [value for value in seconds if value is not None]
     room = sum(times.room(job.cell, job.more) or 0.0 for job in left)
     unknown = len(seconds) - len(known_seconds)
+    cost = f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(room)}"
     summary = (
         f"{table}: {len(jobs)} trainings, {len(jobs) - len(left)} finished; left: "
-        f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps, "
-        f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(room)}"
-        + (f"; {unknown} of them not known" if unknown else "")
+        f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps"
+        + (f", {cost}" if known_seconds or not left else "")
+        + (f"; the time of {unknown} is not known (--data_dir lets them be measured)" if unknown else "")
     )
     notes = "Times are those of training steps alone, without evaluations; a plan of a busy machine is too long."
     return "\n".join([*rows, "", summary, notes, ""])
@@ -95,11 +96,8 @@ def _bytes(count: float | None) -> str:
 
 def rows_of(table: Table, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """A row a cell: the paper's number, ours, and where ours comes from; empty where there is none."""
-    by_cell: dict[str, list[Job]] = {}
-    for job in jobs:
-        by_cell.setdefault(job.cell.name, []).append(job)
     found = []
-    for same in by_cell.values():
+    for same in by_cell(jobs):
         cell = same[0].cell
         paper = results.of_paper(table, cell)
         ours = results.of_runs(table, same) or results.record_of(table, cell)
@@ -153,15 +151,40 @@ def show(table_name: str, jobs: Sequence[Job], output: Path, more_csv: Path | No
     output.mkdir(parents=True, exist_ok=True)
     text = markdown(table, rows)
     files.write_text(stem.with_suffix(".md"), text)
-    for path in filter(None, (stem.with_suffix(".csv"), more_csv)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    _write_csv(stem.with_suffix(".csv"), COLUMNS, rows)
+    if more_csv is not None:
+        record(jobs, more_csv)
     draw(table, rows, stem.with_suffix(".png"))
     print(text)
     print(f"written: {stem}.md, .csv and .png" + (f", {more_csv}" if more_csv else ""))
+
+
+def by_cell(jobs: Sequence[Job]) -> list[list[Job]]:
+    """The jobs of each cell, which differ in the seed."""
+    found: dict[str, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(job.cell.name, []).append(job)
+    return list(found.values())
+
+
+def record(jobs: Sequence[Job], path: Path) -> None:
+    """Writes the figures of the finished runs, a row a cell, as docs/results keeps them.
+
+    Raises:
+        ValueError: none is finished.
+    """
+    rows = [row for row in map(results.figures_of_runs, by_cell(jobs)) if row is not None]
+    if not rows:
+        raise ValueError(f"no run of these cells is finished: {path} is not written")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write_csv(path, list(rows[0]), rows)
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def draw(table: Table, rows: Sequence[dict[str, Any]], path: Path) -> None:

@@ -12,6 +12,7 @@ from scripts.tables.recipe_files import ROOT
 
 Row = dict[str, str]
 CPU, DD = "docs/results/cpu_cifar10_0.4.csv", "docs/results/cpu_mentornet_dd.csv"
+TABLE_2 = "docs/results/cpu_icml_table2.csv"
 METHODS, SELECTION = "docs/results/cpu_methods.csv", "docs/results/cpu_methods_selection.csv"
 DIGITS, ICML = "docs/results/digits_selection.csv", "docs/papers/icml.csv"
 IMBALANCE, FLOAT32 = "docs/results/imbalance_mnist.csv", "docs/results/imbalance_mnist_float32.csv"
@@ -137,6 +138,18 @@ def _of_dd() -> list[list[str]]:
     return rows
 
 
+def _of_table_2() -> list[list[str]]:
+    found = by_recipe(TABLE_2, DD)
+    rows = []
+    for label, name, paper in _FIRST:
+        cells = [label.partition(" ([")[0]]
+        for noise in ("0.2", "0.8"):
+            row = found.get(f"cifar10_{noise}_{name}")
+            cells += [figure(row, "accuracy_last"), figure(row, "accuracy_best"), auc(row), printed(paper, noise)]
+        rows.append(cells)
+    return [cells for cells in rows if cells[1] or cells[5]]
+
+
 _METHODS = ("plain", "forgetting", "reed_soft", "reed_hard", "s_model", "s_model_confusion", "forward_true",
             "forward_estimated", "backward_true", "generalised_cross_entropy", "mentornet_pd", "random_weights",
             "hard_mining", "early_stopping", "class_weights", "resampling", "clean_only", "fine_tuned", "l2rw", "l2b",
@@ -253,6 +266,12 @@ TABLES = {
         ("method", "last step", "best step", "weights AUC", "data used", "the paper, last"),
         _of_readme,
         best=(1, 2, 3),
+    ),
+    "icml_table2_cpu": DocumentTable(
+        (TABLE_2, DD, ICML),
+        ("", "20%: last step", "best", "weights AUC", "the paper", "80%: last step", "best", "weights AUC",
+         "the paper"),
+        _of_table_2,
     ),
     "mentornet_dd": DocumentTable(
         (DD, ICML),
