@@ -29,9 +29,12 @@ from flags.define import (
 from flags.define.run_flags import RunConfig
 from flags.settings import MODULES, Config
 from mentornet import methods
-from mentornet.methods import shared_schedule
+from mentornet.methods.keep_schedule import MOVING, is_moving
 from mentornet.methods.selection import KEEP_SCHEDULE
 from mentornet.options import RunFacts
+from mentornet.search import weight_sharing
+
+MOVING[weight_sharing.KIND] = weight_sharing.made_of  # methods know nothing of searches
 
 FLAGS = flags.FLAGS
 Made = TypeVar("Made")
@@ -65,10 +68,10 @@ def config() -> Config:
     if masks:
         mask_flags.check_run(data.dataset_name, run.mode, method, distribution)
     clean = clean_flags.clean_config(method.name, data.dataset_name, method.options, data.validation, masks)
-    moving = str(method.options.get(KEEP_SCHEDULE.name) or "").startswith(f"{shared_schedule.KIND}:")
+    moving = is_moving(method.options.get(KEEP_SCHEDULE.name))
     if moving and (data.validation == "none" or run.mode != "train_and_evaluate"):
         raise ValueError(
-            f"--keep_schedule={shared_schedule.KIND}:... goes by the validation accuracy at every evaluation: give "
+            f"--keep_schedule={weight_sharing.KIND}:... goes by the validation accuracy at every evaluation: give "
             "--validation=test_half, noisy_holdout or clean_set, and no --mode"
         )
     asynchronous = distribution.strategy == "parameter_server"

@@ -9,19 +9,18 @@
   ``file:R.csv,hold`` takes epoch for epoch, and the last number holds from there on.
 - ``searched:FOLDER``: R.csv of a finished search (``scripts/search_schedule.py``), likewise; or ``searched:NAME`` of
   one that comes with this package (``shipped()``), with a card.json that says what it was found for.
-- ``asng:samples=2,step=1,seed=0,space=paper``: moves while the training goes on (``shared_schedule``); here its first.
+- ``asng:samples=2,step=1,seed=0,space=paper``: a kind of ``MOVING``, which changes while the training goes on.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-
-from mentornet.search import weight_sharing
 
 LEAST = 0.01
 """R is kept in [0.01, 1], so that a batch of 100 keeps one sample at least."""
@@ -31,6 +30,31 @@ FITTINGS = ("rescale", "hold")
 SHIPPED = Path(__file__).resolve().parents[1] / "search" / "schedules"
 
 Rates = npt.NDArray[np.float64]
+
+
+class Moving(Protocol):
+    """A schedule that changes at every evaluation of the training, such as ``search.weight_sharing.WeightSharing``."""
+
+    def schedule(self) -> Rates:
+        """The present R of all epochs, float64 [epochs] in [0.01, 1]."""
+
+    def tell(self, accuracy: float) -> None:
+        """Changes, knowing the accuracy on the validation data."""
+
+    def state(self) -> dict[str, Rates]:
+        """Everything that moves, for a checkpoint."""
+
+    def restore(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Continues from what ``state`` returned."""
+
+
+MOVING: dict[str, Callable[[str, int], Moving]] = {}
+"""Kinds of such schedules, made of their text and the number of epochs; who has one enters it here."""
+
+
+def is_moving(text: str | None) -> bool:
+    """Whether a schedule's text is of a kind that moves."""
+    return (text or "").partition(":")[0] in MOVING
 
 
 class KeepSchedule:
@@ -51,8 +75,10 @@ class KeepSchedule:
             "constant": _constant,
             "file": _file,
             "searched": _searched,
-            "asng": _asng,
         }
+        if is_moving(text):
+            MOVING[kind](text, 1)  # refuses what it cannot read
+            kinds[kind] = lambda _: lambda num_epochs: MOVING[kind](text, num_epochs).schedule()
         if kind not in kinds or not rest:
             raise ValueError(
                 f"keep_schedule={text!r}: use co_teaching:tau=0.5,epochs=10,exponent=1, constant:0.8, file:R.csv or "
@@ -101,11 +127,6 @@ def _constant(text: str) -> Callable[[int], Rates]:
     if not 0.0 < value <= 1.0:
         raise ValueError(f"keep_schedule=constant:{text} must lie in (0, 1]")
     return lambda num_epochs: np.full(num_epochs, value)
-
-
-def _asng(text: str) -> Callable[[int], Rates]:
-    settings = weight_sharing.read(f"asng:{text}")
-    return lambda num_epochs: weight_sharing.WeightSharing(settings, num_epochs).schedule()
 
 
 def _file(text: str) -> Callable[[int], Rates]:

@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from mentornet.methods import shared_schedule
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
-from mentornet.methods.keep_schedule import KeepSchedule
+from mentornet.methods.keep_schedule import KeepSchedule, is_moving
 from mentornet.methods.replicas import gather, own_part, replicas
+from mentornet.methods.shared_schedule import SharedSchedule
 from mentornet.options import Option, RunFacts
 
 KEEP_SCHEDULE = Option(
@@ -65,10 +65,10 @@ class SelectingMethod(NoisyLabelMethod):
         assert self.max_steps is not None
         self.steps_per_epoch, self._divide_twice = int(steps_per_epoch), divide_twice
         self._epochs = math.ceil(self.max_steps / self.steps_per_epoch)
-        self._moves = (keep_schedule or "").startswith(f"{shared_schedule.KIND}:")
+        self._moves = is_moving(keep_schedule)
         if self._moves:
             assert keep_schedule is not None
-            self.shared_schedule = shared_schedule.SharedSchedule(keep_schedule, self._epochs)
+            self.shared_schedule = SharedSchedule(keep_schedule, self._epochs)
         else:
             rates = np.ones(self._epochs) if keep_schedule is None else KeepSchedule(keep_schedule).rates(self._epochs)
             self._fixed_rates = tf.constant(rates, tf.float64)

@@ -1,27 +1,25 @@
-"""R(t) that moves while a training goes on, by ASNG with shared weights (``search.weight_sharing``).
+"""R(t) that moves while a training goes on, such as ASNG with shared weights (``search.weight_sharing``).
 
-Its state is part of the training's checkpoints, so a killed training continues with the same samples.
+Its state is part of the training's checkpoints, so a killed training continues with the same schedules.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
+from mentornet.methods.keep_schedule import MOVING
 from mentornet.methods.replicas import mirrored_variable
-from mentornet.search.weight_sharing import WeightSharing, read
-
-KIND = "asng"
 
 
 class SharedSchedule(tf.Module):
-    """The keep rates of a method, and the search that changes them at every evaluation.
+    """The keep rates of a method, and what changes them at every evaluation.
 
     Args:
-        text: asng:samples=2,step=1,seed=0,space=paper, see ``search.weight_sharing``.
+        text: of a kind of ``keep_schedule.MOVING``.
         epochs: of the training.
 
     Attributes:
-        rates: R of all epochs under the present sample, float64 [epochs].
+        rates: the present R of all epochs, float64 [epochs].
 
     Raises:
         ValueError: a text that can't be read.
@@ -29,7 +27,7 @@ class SharedSchedule(tf.Module):
 
     def __init__(self, text: str, epochs: int):
         super().__init__(name="shared_schedule")
-        self._search = WeightSharing(read(text), epochs)
+        self._search = MOVING[text.partition(":")[0]](text, epochs)
         self.rates = mirrored_variable(tf.constant(self._search.schedule(), tf.float64), "keep_rates")
         self.moving = {
             name: mirrored_variable(tf.constant(value, tf.float64), name)
@@ -37,7 +35,7 @@ class SharedSchedule(tf.Module):
         }
 
     def tell(self, accuracy: float) -> None:
-        """Ends a stretch of training, from outside a step.
+        """Changes the rates, from outside a step.
 
         Args:
             accuracy: on the validation data.

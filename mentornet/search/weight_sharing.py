@@ -22,6 +22,7 @@ from mentornet.search.asng import ASNG
 from mentornet.search.base import Space
 from mentornet.search.distributions import Array
 
+KIND = "asng"
 _PURPOSE = "search/shared"
 _FORM = "asng:samples=2,step=1,seed=0,space=paper"
 
@@ -45,7 +46,7 @@ class Settings:
     @property
     def text(self) -> str:
         """As ``read`` reads it."""
-        return f"asng:samples={self.samples},step={self.step:g},seed={self.seed},space={self.space}"
+        return f"{KIND}:samples={self.samples},step={self.step:g},seed={self.seed},space={self.space}"
 
 
 def read(text: str) -> Settings:
@@ -64,7 +65,7 @@ def read(text: str) -> Settings:
             values[name] = known[name](value)
         except (KeyError, ValueError):
             raise ValueError(f"keep_schedule={text}: expected a text such as {_FORM}") from None
-    if kind != "asng" or not space:
+    if kind != KIND or not space:
         raise ValueError(f"keep_schedule={text}: expected a text such as {_FORM}")
     settings = Settings(space, int(values.get("samples", 2)), values.get("step", 1.0), int(values.get("seed", 0)))
     if settings.seed < 0:
@@ -148,6 +149,11 @@ class WeightSharing:
         key = (zlib.crc32(_PURPOSE.encode()), self._told)
         rng = np.random.default_rng(np.random.SeedSequence(self.settings.seed, spawn_key=key))
         return self.space.sample(self.theta, rng)
+
+
+def made_of(text: str, epochs: int) -> WeightSharing:
+    """The search that a text asks for, see ``read``; for ``methods.keep_schedule.MOVING``."""
+    return WeightSharing(read(text), epochs)
 
 
 def replay(settings: Settings, epochs: int, accuracies: Sequence[float]) -> tuple[WeightSharing, list[Array], Array]:

@@ -73,8 +73,10 @@ def run(plan: Plan, workers: int = 1, seeds: Sequence[int] = (), stream: TextIO 
 def _train(plan: Plan, out: TextIO) -> None:
     folder = plan.folder / FOLDER
     done, lock = folder / objective.RUN / "result.json", Lock(folder / ".running")
-    while not lock.acquire(wait=False):  # a training whose command was killed goes on, and is waited for
-        time.sleep(POLL)
+    if not lock.acquire(wait=False):
+        print("the training of an earlier command goes on, and is waited for", file=out, flush=True)
+        while not lock.acquire(wait=False):
+            time.sleep(POLL)
     try:
         # The training itself says whether it was made with these flags, so it is started even if it is finished.
         child = objective.start(plan, [f"--keep_schedule={settings(plan).text}"], done.parent, lock.inherited)
