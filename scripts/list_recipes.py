@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scripts import recipe_files
 from scripts.method_recipes import L2B_BOOTSTRAP_NOTE
@@ -139,7 +139,7 @@ TWIN = ("--studentnet=small_cnn", "--image_size=32", "--batch_size=56", NO_DROPO
 TWIN_DIVIDEMIX = ("--method=dividemix", "--num_epochs=12", "--warmup_epochs=4", "--learning_rate=0.02", "--lambda_u=0",
                   "--mixup_alpha=0.5")  # fmt: skip
 TWIN_EPOCHS = ("--num_epochs=16", "--learning_rate=0.05", "--learning_rate_schedule=cosine")
-TWINS = {
+TWINS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = {
     "clothing1m": (
         ("--dataset_name=clothing1m", "--balanced_epochs", "--max_batches_per_epoch=20"),
         {
