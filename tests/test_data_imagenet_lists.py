@@ -154,9 +154,9 @@ def test_the_clean_set_of_isic2019_has_true_labels_and_leaves_the_noisy_images(l
     ("old", "new", "sentence"),
     [
         ("image,MEL,NV", "image,NV,MEL", "starts with 'image,NV,MEL,.*but image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK is"),
-        ("1.0", "0.0", "Line 2 of .* but the name of an image is expected, with 1.0 in one of 9 columns"),
-        ("0.0", "x", "Line 2 of .* but the name of an image is expected"),
-        ("0.0", "nan", "Line 2 of .* but the name of an image is expected"),
+        (r",1\.0", ",0.0", "Line 2 of .* but the name of an image is expected, with 1.0 in one of 9 columns"),
+        (r",0\.0", ",x", "Line 2 of .* but the name of an image is expected"),
+        (r",0\.0", ",nan", "Line 2 of .* but the name of an image is expected"),
         ("ISIC_0000001,", "ISIC_0000000_downsampled,", "Line 3 of .* names ISIC_0000000_downsampled, which an earlier"),
         (r"\nISIC_0000001,.*", "\nISIC_0000001" + ",0.0" * 8 + ",1.0", "Line 3 .* ISIC_0000001 is UNK, which is no cl"),
     ],

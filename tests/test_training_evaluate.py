@@ -117,11 +117,11 @@ def test_following_a_run_stops_when_it_is_finished(tmp_path, capsys):
         calls.append(len(calls))
         if len(calls) == 3:
             (tmp_path / "result.json").write_text("{}")
-        return {"step": len(calls), "accuracy": 0.5, "loss": 1.0}
+        return {"step": len(calls), "accuracy": 0.5, "loss": 1.0, "examples": 1999, "unreadable": 1}
 
     # The third call finds the run unfinished when it starts; the fourth is the last look at the finished one.
     assert evaluate.follow(once, 0.01, tmp_path)["step"] == 4
-    assert capsys.readouterr().out.count("accuracy 0.5000") == 4
+    assert capsys.readouterr().out.count("accuracy 0.5000 | loss 1.0000 | 1,999 images (1 unreadable)") == 4
 
 
 def test_another_student_is_refused_in_one_sentence(checkpoints):

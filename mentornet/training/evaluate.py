@@ -75,7 +75,13 @@ def follow(evaluate: Any, interval: float, run_folder: Path) -> dict[str, Any]:
     while True:
         finished = interval <= 0 or (run_folder / "result.json").is_file()
         result: dict[str, Any] = evaluate()
-        print(f"step {result['step']:,} | accuracy {result['accuracy']:.4f} | loss {result['loss']:.4f}", flush=True)
+        based = f"{result['examples']:,} images" + (
+            f" ({result['unreadable']} unreadable)" if result["unreadable"] else ""
+        )
+        print(
+            f"step {result['step']:,} | accuracy {result['accuracy']:.4f} | loss {result['loss']:.4f} | {based}",
+            flush=True,
+        )
         if finished:
             return result
         time.sleep(interval)

@@ -6,7 +6,7 @@ tables 3 and 4. Settings are those of the released codes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from scripts.tables import recipe_files
 from scripts.tables.l2b import L2B_BOOTSTRAP_NOTE
@@ -136,12 +136,12 @@ def webvision() -> list[recipe_files.File]:
 
 
 TWIN = ("--studentnet=small_cnn", "--image_size=32", "--batch_size=56", NO_DROPOUT)
-TWIN_DIVIDEMIX = ("--method=dividemix", "--num_epochs=12", "--warmup_epochs=4", "--learning_rate=0.02", "--lambda_u=0",
+TWIN_DIVIDEMIX = ("--method=dividemix", "--num_epochs=8", "--warmup_epochs=3", "--learning_rate=0.02", "--lambda_u=0",
                   "--mixup_alpha=0.5")  # fmt: skip
 TWIN_EPOCHS = ("--num_epochs=16", "--learning_rate=0.05", "--learning_rate_schedule=cosine")
-TWINS = {
+TWINS: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = {
     "clothing1m": (
-        ("--dataset_name=clothing1m", "--balanced_epochs", "--max_batches_per_epoch=20"),
+        ("--dataset_name=clothing1m", "--balanced_epochs", "--max_batches_per_epoch=10"),
         {
             "fullmodel": (*TWIN_EPOCHS, "--method=standard", "--validation=clean_set"),
             "l2b": (*TWIN_EPOCHS, "--method=l2b"),
@@ -153,7 +153,7 @@ TWINS = {
         {
             "fullmodel": (*TWIN_EPOCHS, "--method=standard"),
             "l2b": (*TWIN_EPOCHS, "--method=l2b", "--clean_examples_per_class=8", "--clip_norm=0.8",
-                    "--warmup_steps=30"),
+                    "--warmup_steps=12"),
         },
     ),
     "webvision": (
@@ -170,7 +170,7 @@ def twins() -> list[recipe_files.File]:
         for name, own in methods.items():
             head = [
                 f"Twin of the large {layout} runs for a CPU: {name}, a small CNN on generated images of 32x32 pixels.",
-                f"data: python scripts/make_fake_imagenet.py --layout={layout} --train=1400 --test=280 "
+                f"data: python scripts/make_fake_imagenet.py --layout={layout} --train=700 --test=140 "
                 "--output_dir=FAKE",
                 "expected: the table in docs/image_lists.md; the images are no benchmark",
                 "hardware and hours: 2 CPU cores, 1 to 3 minutes",
