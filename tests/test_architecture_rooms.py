@@ -26,6 +26,7 @@ _PLAIN = {
     "transition",
     "quiet",
     "ranking",
+    "segmentation_metrics",
 }
 _BASIC = {*_PLAIN, "network", "features", "inspection", "students", "task"}
 _METHODS = {*_BASIC, "curricula", "methods"}
