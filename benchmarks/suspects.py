@@ -190,7 +190,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--trainings", default=",".join(OURS), help=f"some of {','.join(OURS)}")
     parser.add_argument(
-        "--folds", type=int, default=FOLDS, help="train so many of the five; all rankings are judged on their images"
+        "--folds",
+        type=int,
+        default=FOLDS,
+        help="train so many of the five, and judge all on their images; 0: no cleanlab",
     )
     parser.add_argument("--output", type=Path, help="adds the rows to this csv")
     options = parser.parse_args()
@@ -205,7 +208,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
 
     outside, seconds = folds(options.data, options.work, options.data_dir, options.seed, options.folds)
-    known = ~np.isnan(outside[:, 0])
+    known = ~np.isnan(outside[:, 0]) if options.folds else np.ones(len(given), bool)
 
     def tell(name: str, score: np.ndarray, length: int, seconds: float) -> None:
         figures = {key: f"{value:.3f}" for key, value in judged(score, (given != true)[known]).items()}
@@ -219,7 +222,7 @@ def main() -> None:
         found = one_training(options.data, kind, options.work, options.data_dir, options.seed)
         for name, score in rankings(kind, found, given).items():
             tell(name, score[known], steps, float(found["seconds"]))
-    for way in ("self_confidence", "normalized_margin"):
+    for way in ("self_confidence", "normalized_margin") if options.folds else ():
         score = -get_label_quality_scores(given[known], outside[known], method=way)
         tell(f"cleanlab: {way}, {options.folds} of {FOLDS} folds", score, options.folds * fold_steps, seconds)
     if options.output is not None:

@@ -12,7 +12,7 @@ from scripts import make_fake_imagenet as fake
 from tests import script_runs
 from tests.test_train_cifar_methods import train
 
-DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--max_number_of_steps=24", "--eval_every_steps=24"]
+DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--max_number_of_steps=72", "--eval_every_steps=72"]
 DIGITS += ["--noise_type=uniform", "--noise_fraction=0.4", "--batch_size=64", "--noshow_progress"]
 
 

@@ -42,7 +42,7 @@ def review(
       suspects: columns [n] "index", "given", "predicted" and "rank" (1: the most suspect), and, where they are known,
         "loss", "mean_probability" and "weight".
       images: all images by index, uint8 [n, h, w, c] or n arrays [h, w, c]; floats count as 0 to 1, or to 255 where one
-        is above 1. None: from the files `paths`.
+        is above 1, and are stretched where one is negative. None: from the files `paths`.
       class_names: name of every class; numbers are shown without.
       paths: the file of every image, by index; the page links to it.
       output: the page; replaced all at once.
@@ -226,8 +226,11 @@ def _as_bytes(image: npt.ArrayLike) -> np.ndarray:
     array = np.asarray(image)
     if array.dtype == np.uint8:
         return array
-    scale = 255.0 if array.size and array.max() <= 1.0 else 1.0
-    return np.clip(np.nan_to_num(array.astype(np.float64)) * scale, 0, 255).astype(np.uint8)
+    values = np.nan_to_num(array.astype(np.float64))
+    if values.size and values.min() < 0:  # standardised: from the darkest to the brightest value
+        values = (values - values.min()) / max(float(np.ptp(values)), 1e-12)
+    scale = 255.0 if values.size and values.max() <= 1.0 else 1.0
+    return np.clip(values * scale, 0, 255).astype(np.uint8)
 
 
 def _as_uri(picture: bytes | None) -> str | None:
