@@ -22,6 +22,7 @@ from mentornet.runs.metrics_table import METRIC_COLUMNS, last_known, summarise
 from mentornet.runs.run_data import RunData
 from mentornet.runs.run_record import package_versions
 from mentornet.runs.workdir import Workdir
+from mentornet.training import tags
 from mentornet.training.callbacks import IntervalRecorder
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.strategy import Distribution
@@ -162,6 +163,7 @@ def finish(
     if suspects_only:
         return {}
     metrics = workdir.metrics.read()
+    tags.show_suspects(workdir.events, workdir.suspects_file, int(last_known(metrics["step"]) or 0))
     figures = summarise(metrics)
     for name in sorted(
         set(metrics) - set(METRIC_COLUMNS)
