@@ -18,8 +18,9 @@ from flags.build import preparation
 from flags.commands import making
 from flags.define.spade_flags import AUTO, MethodConfig
 from flags.settings import Config
-from mentornet import features, files, methods, noise_estimate, reading
-from mentornet.noise_estimate import NoiseEstimate
+from mentornet import features, files, methods, reading
+from mentornet.methods import noise_estimate
+from mentornet.methods.noise_estimate import NoiseEstimate
 from mentornet.runs.metrics_table import METRIC_COLUMNS
 from mentornet.runs.workdir import Workdir
 from mentornet.training import run
