@@ -99,6 +99,7 @@ def test_a_folder_alone_trains_is_interrupted_and_tells_its_suspects(photos, tmp
         with pytest.raises(Stopped):
             train(*flags, f"--train_log_dir={folder}")
     assert not (folder / "samples.csv").exists()
+    (folder / "flags.txt").write_text("\n".join(flags))  # flags that are parsed in a test are not written
     capsys.readouterr()
     monkeypatch.setattr(unfinished.subprocess, "run", lambda command, **_: run(*command[1:]))
     assert report.main([str(folder)]) == 0

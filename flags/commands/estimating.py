@@ -74,8 +74,9 @@ def of_student(student: keras.Model, inputs: Any, config: Config, examples: int)
 def report(estimate: NoiseEstimate, fits: float, student: str, clean: np.ndarray | None, given: np.ndarray) -> str:
     """What a person is told."""
     lines = [
-        f"wrong labels: about {_percent(estimate.wrong)} by the losses, {_percent(estimate.wrong_by_matrix)} by the "
-        f"transition matrix; the student disagrees with {_percent(estimate.disagreement)}",
+        f"wrong labels: about {_percent(estimate.wrong)} ({_percent(estimate.wrong_by_losses)} by the losses, "
+        f"{_percent(estimate.wrong_by_matrix)} by the transition matrix); the student disagrees with "
+        f"{_percent(estimate.disagreement)}",
     ]
     if clean is not None:
         lines.append(f"known here:   {_percent(float(np.mean(clean != given)))}")

@@ -8,7 +8,8 @@ Early in a training a student fits what most labels agree on, so that wrong labe
 - matrix: T estimated from the predictions (Patrini et al., CVPR 2017, section 3.2), and the classes' true shares that
   it and the given labels imply.
 
-Nothing here imports TensorFlow.
+The first takes some hard right labels for wrong ones; the second errs to the other side, since a student is surer than
+its labels are. Their mean is used; docs/choosing_settings.md has the figures. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ class NoiseEstimate:
     """Estimated shares of wrong labels, in [0, 1], and what follows from them.
 
     Attributes:
-        wrong: the estimate that is used: that of the losses.
-        wrong_by_matrix: the other one.
+        wrong: the estimate that is used, the mean of the two.
+        wrong_by_losses: from the mixture.
+        wrong_by_matrix: from the transition matrix.
         disagreement: share of given labels that the student does not predict; an upper end, since it errs, too.
         percentile: p for ``--loss_p_percentile``.
         burn_in_epoch: for the flag of that name.
@@ -44,6 +46,7 @@ class NoiseEstimate:
     """
 
     wrong: float
+    wrong_by_losses: float
     wrong_by_matrix: float
     disagreement: float
     percentile: float
@@ -71,10 +74,12 @@ def estimate(
         ValueError: a loss that is not finite.
     """
     p, labels = np.asarray(probabilities, np.float64), np.asarray(given)
-    wrong = by_losses(losses, seed)
+    first, second = by_losses(losses, seed), by_matrix(p, labels)
+    wrong = (first + second) / 2
     return NoiseEstimate(
         wrong=wrong,
-        wrong_by_matrix=by_matrix(p, labels),
+        wrong_by_losses=first,
+        wrong_by_matrix=second,
         disagreement=float(np.mean(p.argmax(axis=1) != labels)),
         percentile=percentile(wrong),
         burn_in_epoch=BURN_IN,
