@@ -35,7 +35,8 @@ def test_schedules_that_do_not_fit_are_warned_about():
     assert warnings("--method=standard", "--max_number_of_steps=300") == ""
     late = warnings("--method=standard", "--max_number_of_steps=300", "--learning_rate_boundaries=100,300,4000")
     assert "never changes at 300, 4,000, because the training has 300 steps" in late
-    assert "--warmup_epochs=10 fills all 8 epochs" in warnings("--method=dividemix", "--num_epochs=8")
+    warm = warnings("--method=co_teaching_plus", "--warmup_epochs=8", "--num_epochs=6", "--keep_schedule=constant:0.7")
+    assert "--warmup_epochs=8 fills all 6 epochs" in warm
     assert "never decides" in warnings("--curriculum=mentornet_pd", "--burn_in_epoch=100")
     after = warnings("--method=standard", "--num_epochs=5", "--num_epochs_per_decay=8")
     assert "first lowered after 8 epochs, but the training has 5" in after

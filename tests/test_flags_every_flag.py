@@ -247,6 +247,11 @@ REFUSED = [
     ("train_cifar.py", [*PD, "--fixed_label=0"], "is a formula"),
     ("train_cifar.py", [*EVALUATE, "--keep_dumps_at=18"], "--mode=evaluate does not use --keep_dumps_at"),
     ("train_cifar.py", [*TRAIN, "--mode=suspects", "--checkpoint_dir=r"], "--flagfile=RUN/flags.txt"),
+    (
+        "train_cifar.py",
+        [*PD, "--loss_p_percentile=auto", "--distribution_strategy=mirrored"],
+        "--loss_p_percentile=auto trains on one device first",
+    ),
     ("train_cifar.py", [*TRAIN, "--held_out_tenth=1"], "--held_out_tenth belongs to --dataset_name=folder"),
     ("train_imagenet.py", [*IMAGENET, "--held_out_tenth=1"], "--held_out_tenth"),
     ("train_imagenet.py", [*IMAGENET, "--nodownload"], "this script downloads nothing"),
