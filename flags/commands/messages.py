@@ -8,8 +8,8 @@ from typing import Any
 from mentornet.runs.workdir import Workdir
 
 STOPPED = (
-    "stopped; the same command continues from the last checkpoint, and python -m mentornet.reports RUN shows the suspects "
-    "so far"
+    "stopped; the same command continues from the last checkpoint, and python -m mentornet.reports RUN finds the "
+    "suspects so far"
 )
 
 
