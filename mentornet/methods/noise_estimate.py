@@ -8,8 +8,8 @@ Early in a training a student fits what most labels agree on, so that wrong labe
 - matrix: T estimated from the predictions (Patrini et al., CVPR 2017, section 3.2), and the classes' true shares that
   it and the given labels imply.
 
-The first takes some hard right labels for wrong ones; the second errs to the other side, since a student is surer than
-its labels are. Their mean is used; docs/choosing_settings.md has the figures. Nothing here imports TensorFlow.
+Both take for wrong labels what the student has not learned yet, each in its own way, so that the smaller one is used;
+docs/choosing_settings.md has the figures. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from mentornet.methods import loss_split
 
 LEAST, MOST = 0.3, 0.95
 """Percentiles that are suggested lie in this range: beyond it nearly nothing, or nearly everything, would count."""
+WEAK = 0.15
+"""Share of the labels that a student neither predicts nor takes for wrong, above which it has learned too little."""
 EPOCHS = 30
 """Length in epochs that is suggested at least; every comparison in docs/results is about as long."""
 BURN_IN = 20
@@ -36,7 +38,7 @@ class NoiseEstimate:
     """Estimated shares of wrong labels, in [0, 1], and what follows from them.
 
     Attributes:
-        wrong: the estimate that is used, the mean of the two.
+        wrong: the estimate that is used, the smaller of the two.
         wrong_by_losses: from the mixture.
         wrong_by_matrix: from the transition matrix.
         disagreement: share of given labels that the student does not predict; an upper end, since it errs, too.
@@ -52,6 +54,11 @@ class NoiseEstimate:
     percentile: float
     burn_in_epoch: int
     steps: int
+
+    @property
+    def upper_end(self) -> bool:
+        """Whether the student has learned so little yet that the true share is probably smaller."""
+        return self.disagreement - self.wrong > WEAK
 
     def facts(self) -> dict[str, Any]:
         """What estimate.json holds."""
@@ -75,7 +82,7 @@ def estimate(
     """
     p, labels = np.asarray(probabilities, np.float64), np.asarray(given)
     first, second = by_losses(losses, seed), by_matrix(p, labels)
-    wrong = (first + second) / 2
+    wrong = min(first, second)
     return NoiseEstimate(
         wrong=wrong,
         wrong_by_losses=first,
