@@ -99,6 +99,11 @@ def config() -> Config:
             f"--method={method.name} looks at all losses after every epoch, for which workers that don't wait for each "
             "other would have to: use another strategy than parameter_server"
         )
+    if method.options.get("loss_percentile") == spade_flags.AUTO and distribution.strategy != "one_device":
+        raise ValueError(
+            f"--loss_p_percentile=auto trains on one device first, but --distribution_strategy={distribution.strategy} "
+            "has more: estimate by --mode=estimate from a plain run, and give the number"
+        )
     facts = RunFacts(
         run.max_steps,
         student.weight_decay,

@@ -23,7 +23,7 @@ DATA = {
     "digits": ["--dataset_name=digits", "--studentnet=small_cnn", "--learning_rate=0.01"],
     "cifar10": ["--dataset_name=cifar10", "--train_examples=10000", "--studentnet=resnet8", "--augmentation=none"],
 }
-COLUMNS = ("dataset", "noise", "seed", "wrong", "by_losses", "by_matrix", "disagreement", "percentile")
+COLUMNS = ("dataset", "noise", "seed", "wrong", "estimate", "by_losses", "by_matrix", "disagreement", "percentile")
 
 
 def main() -> int:
@@ -71,7 +71,8 @@ def _row(dataset: str, noise: list[str], folder: Path, seed: int, data_dir: str 
     result = json.loads((folder / "result.json").read_text("utf-8"))
     return {
         "wrong": round(result["noise_rate_actual"], 3),
-        "by_losses": round(found["wrong"], 3),
+        "estimate": round(found["wrong"], 3),
+        "by_losses": round(found["wrong_by_losses"], 3),
         "by_matrix": round(found["wrong_by_matrix"], 3),
         "disagreement": round(found["disagreement"], 3),
         "percentile": found["percentile"],

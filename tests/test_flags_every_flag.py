@@ -56,6 +56,7 @@ CHANGES = {
     "output_csv_file": (EVALUATE, "--output_csv_file=a.csv"),
     "dump_examples": (DUMP, "--dump_examples=7"),
     "dump_epoch": (DUMP, "--dump_epoch=7"),
+    "keep_dumps_at": (TRAIN, "--keep_dumps_at=18"),
     "activations_file": (DUMP, "--activations_file=a.npz"),
     # data
     "dataset_name": (TRAIN, "--dataset_name=cifar100"),
@@ -266,6 +267,13 @@ REFUSED = [
     ("train_cifar.py", [*TRAIN, "--mode=train", "--split_name=test"], "--mode=train does not use --split_name"),
     ("train_cifar.py", [*DUMP, "--eval_dir=e"], "--mode=dump_losses does not use --eval_dir"),
     ("train_cifar.py", [*PD, "--fixed_label=0"], "is a formula"),
+    ("train_cifar.py", [*EVALUATE, "--keep_dumps_at=18"], "--mode=evaluate does not use --keep_dumps_at"),
+    ("train_cifar.py", [*TRAIN, "--mode=suspects", "--checkpoint_dir=r"], "--flagfile=RUN/flags.txt"),
+    (
+        "train_cifar.py",
+        [*PD, "--loss_p_percentile=auto", "--distribution_strategy=mirrored"],
+        "--loss_p_percentile=auto trains on one device first",
+    ),
     ("train_cifar.py", [*TRAIN, "--held_out_tenth=1"], "--held_out_tenth belongs to --dataset_name=folder"),
     ("train_imagenet.py", [*IMAGENET, "--held_out_tenth=1"], "--held_out_tenth"),
     ("train_imagenet.py", [*IMAGENET, "--nodownload"], "this script downloads nothing"),

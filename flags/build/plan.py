@@ -53,8 +53,10 @@ def tell(
 
 def lines(config: Config, network: keras.Model, inputs: TrainingInputs, place: Distribution) -> list[str]:
     """What the run will do, a few lines for a person."""
-    counts = np.bincount(inputs.given, minlength=len(inputs.class_names))
-    each = f"{counts.min():,} to {counts.max():,}" if counts.min() < counts.max() else f"{counts.min():,}"
+    each = ""
+    if inputs.given.ndim == 1:  # one label an image
+        counts = np.bincount(inputs.given, minlength=len(inputs.class_names))
+        each = f" ({counts.min():,} to {counts.max():,} each)" if np.ptp(counts) else f" ({counts[0]:,} each)"
     shape = " x ".join(map(str, network.input_shape[1:3]))
     if inputs.clean is None:
         wrong = "unknown"
@@ -68,8 +70,8 @@ def lines(config: Config, network: keras.Model, inputs: TrainingInputs, place: D
     parameters = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     peers = methods.get(config.method.name).peers
     return [
-        f"data:     {config.data.dataset_name}, {len(inputs.given):,} training images of {len(counts)} classes "
-        f"({each} each), {shape} pixels; wrong labels: {wrong}",
+        f"data:     {config.data.dataset_name}, {len(inputs.given):,} training images of {len(inputs.class_names)} "
+        f"classes{each}, {shape} pixels; wrong labels: {wrong}",
         f"judge:    {judging}",
         f"student:  {config.student.name}, {parameters:,} parameters"
         + (f", {peers} of them" if peers > 1 else "")

@@ -18,8 +18,9 @@ from flags.build import preparation
 from flags.commands import making
 from flags.define.spade_flags import AUTO, MethodConfig
 from flags.settings import Config
-from mentornet import features, files, methods, noise_estimate, reading
-from mentornet.noise_estimate import NoiseEstimate
+from mentornet import features, files, methods, reading
+from mentornet.methods import noise_estimate
+from mentornet.methods.noise_estimate import NoiseEstimate
 from mentornet.runs.metrics_table import METRIC_COLUMNS
 from mentornet.runs.workdir import Workdir
 from mentornet.training import run
@@ -58,7 +59,11 @@ def resolved(config: Config, build: Any, made: making.Data, workdir: Workdir, he
     if percentile is None:
         raise files.RunFolderError(f"{workdir.estimate_file} has no percentile: remove it to estimate anew")
     if isinstance(wrong, float):
-        heartbeat.say(f"estimate: {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}")
+        upper = isinstance(disagrees := stored.get("disagreement"), float) and disagrees - wrong > noise_estimate.WEAK
+        about = "at most about" if upper else "about"
+        heartbeat.say(
+            f"estimate: {about} {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}"
+        )
     options = config.method.options | {"loss_percentile": features.per_epoch_table(percentile, "--loss_p_percentile")}
     return dataclasses.replace(config, method=dataclasses.replace(config.method, options=options))
 
@@ -73,11 +78,17 @@ def of_student(student: keras.Model, inputs: Any, config: Config, examples: int)
 def report(estimate: NoiseEstimate, fits: float, student: str, clean: np.ndarray | None, given: np.ndarray) -> str:
     """What a person is told."""
     lines = [
-        f"wrong labels: about {_percent(estimate.wrong)} by the losses, {_percent(estimate.wrong_by_matrix)} by the "
-        f"transition matrix; the student disagrees with {_percent(estimate.disagreement)}",
+        f"wrong labels: about {_percent(estimate.wrong)} ({_percent(estimate.wrong_by_losses)} by the losses, "
+        f"{_percent(estimate.wrong_by_matrix)} by the transition matrix); the student disagrees with "
+        f"{_percent(estimate.disagreement)}",
     ]
     if clean is not None:
         lines.append(f"known here:   {_percent(float(np.mean(clean != given)))}")
+    if estimate.upper_end:
+        lines.append(
+            "warning: the student disagrees with many labels that it does not take for wrong, so it has learned little "
+            "yet: fewer labels may be wrong than this says; a larger student or a longer training tells more"
+        )
     if fits > MEMORISED:
         lines.append(
             f"warning: the student fits {_percent(fits)} of the given labels, wrong ones too: estimate from a plain "

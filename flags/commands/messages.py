@@ -7,6 +7,11 @@ from typing import Any
 
 from mentornet.runs.workdir import Workdir
 
+STOPPED = (
+    "stopped; the same command continues from the last checkpoint, and python -m mentornet.reports RUN finds the "
+    "suspects so far"
+)
+
 
 def next_steps(workdir: Workdir, samples: int) -> str:
     """Where the suspects are, and how to go on."""

@@ -59,7 +59,7 @@ def _run_task(name: str, config: Config, clustered: bool, build: Any) -> None:
             raise
         configuration.fail(name, _explained(error), code=1)
     except KeyboardInterrupt:
-        configuration.fail(name, ValueError("stopped; the same command continues from the last checkpoint"), code=130)
+        configuration.fail(name, ValueError(messages.STOPPED), code=130)
 
 
 def _explained(error: Exception) -> Exception:

@@ -156,6 +156,8 @@ def _run(options: argparse.Namespace, command: str) -> None:
     read = dump.read(options.input_csv_filename) if options.input_csv_filename else None
     if read is not None:
         read.check(num_classes=options.num_classes)
+        if warning := read.memorised():
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
     sets = [] if options.experts else _sets(options, read)
     if options.outdir:
         for samples in sets:

@@ -16,6 +16,8 @@ from mentornet import arrays, files, reading
 from mentornet.features import EPOCH_ROWS
 
 MOST_CLASSES = 100_000  # a label that is larger is a mistake, and its embedding would not fit into memory
+MEMORISED = 0.3
+"""Share of the wrong labels that a student may know by heart before a dump of its losses is warned about."""
 COLUMNS = ("id", "epoch percent", "noisy label", "clean label", "loss")
 
 
@@ -79,6 +81,22 @@ class LossDump:
                 f"{self.name}: all {len(self.loss)} labels are {only}, there is nothing to tell apart; dump samples "
                 "of which some labels are wrong"
             )
+
+    def memorised(self) -> str | None:
+        """Warns of a dump that was taken too late, in one sentence; None if it was not.
+
+        A wrong label whose loss is below log 2 is what the student answers: it knows it by heart, and its loss tells
+        no more than that of a right one.
+        """
+        wrong = self.loss[~self.is_clean]
+        share = float(np.mean(wrong < np.log(2))) if wrong.size else 0.0
+        if share < MEMORISED:
+            return None
+        return (
+            f"{self.name}: the student has memorised {100 * share:.0f}% of the wrong labels (epoch percent "
+            f"{int(self.epoch.max())}), so that their losses hardly differ from those of right ones: a dump from early "
+            "in a training, --keep_dumps_at=18, teaches more"
+        )
 
     def _check_row(self, wrong: np.ndarray, what: str, values: np.ndarray) -> None:
         if wrong.any():

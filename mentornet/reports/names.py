@@ -5,6 +5,7 @@ Nothing here imports TensorFlow.
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Sequence
 
@@ -39,9 +40,7 @@ _KNOWN = {
     "dividemix": ("DivideMix", "#264d9b"),
 }
 _OTHERS = ("#a6761d", "#666666", "#1f9e89", "#fb9a99", "#b2df8a", "#6a3d9a", "#ffb000", "#444466")
-STYLES: tuple[str | tuple[int, tuple[int, ...]], ...] = (
-    "-", "--", ":", "-.", (0, (6, 1)), (0, (3, 1, 1, 1)), (0, (1, 3)), (0, (8, 3, 2, 3)),
-)  # fmt: skip
+_STYLES = ("-", "--", ":", "-.")
 
 
 def name(run: RunData) -> str:
@@ -50,15 +49,14 @@ def name(run: RunData) -> str:
     return ", ".join(filter(None, (_KNOWN.get(known, (known,))[0], parameters.replace(",", ", "))))
 
 
-def looks(runs: Sequence[RunData]) -> list[tuple[str, str | tuple[int, tuple[int, ...]]]]:
+def looks(runs: Sequence[RunData]) -> list[tuple[str, str]]:
     """Colour and line of each; a method has its colour in every picture, runs of one method differ by their lines."""
-    found: list[tuple[str, str | tuple[int, tuple[int, ...]]]] = []
+    found: list[tuple[str, str]] = []
     for run in runs:
-        colour = _colour(_key(run)[0])
-        taken = sum(other[0] == colour for other in found)
-        if taken >= len(STYLES):  # more variants of one method than lines: colours of no method
-            colour = _OTHERS[(taken // len(STYLES) - 1) % len(_OTHERS)]
-        found.append((colour, STYLES[taken % len(STYLES)]))
+        own = _colour(_key(run)[0])
+        # More variants of one method than lines get colours of no method.
+        free = [pair for pair in itertools.product((own, *_OTHERS), _STYLES) if pair not in found]
+        found.append(free[0] if free else (own, _STYLES[0]))
     return found
 
 

@@ -15,6 +15,7 @@ from mentornet.features import epoch_percent
 from mentornet.methods.base import LARGEST_LOSS
 from mentornet.runs.workdir import Workdir
 from mentornet.stages import Stage
+from mentornet.training import tags
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.inputs import evaluation_batches
 from mentornet.training.distribution.strategy import Distribution
@@ -226,7 +227,8 @@ class IntervalRecorder(keras.callbacks.Callback):
         with self._writer.as_default():
             for name, value in row.items():
                 if name != "step" and value == value:
-                    tf.summary.scalar(name, value, step=self._step)
+                    tag, about = tags.tag(name), tags.description(name)
+                    tf.summary.scalar(tag, value, step=self._step, description=about)
         self._writer.flush()
 
     def _show(self, step: int, values: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from mentornet.runs.metrics_table import METRIC_COLUMNS, last_known, summarise
 from mentornet.runs.run_data import RunData
 from mentornet.runs.run_record import package_versions
 from mentornet.runs.workdir import Workdir
-from mentornet.training import segmentation
+from mentornet.training import segmentation, tags
 from mentornet.training.early_stopping import early_stopped_figures
 from mentornet.training.evaluation import sample_outputs, save_student
 from mentornet.training.inputs import TrainingInputs
@@ -84,6 +84,7 @@ def finish(
     if suspects_only:
         return {}
     metrics, clean = workdir.metrics.read(), inputs.clean
+    tags.show_suspects(workdir.events, workdir.suspects_file, int(last_known(metrics["step"]) or 0))
     figures = summarise(metrics)
     for name in sorted(
         set(metrics) - set(METRIC_COLUMNS)

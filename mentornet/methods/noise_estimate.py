@@ -8,7 +8,8 @@ Early in a training a student fits what most labels agree on, so that wrong labe
 - matrix: T estimated from the predictions (Patrini et al., CVPR 2017, section 3.2), and the classes' true shares that
   it and the given labels imply.
 
-Nothing here imports TensorFlow.
+Both take for wrong labels what the student has not learned yet, each in its own way, so that the smaller one is used;
+docs/choosing_settings.md has the figures. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from mentornet.methods import loss_split
 
 LEAST, MOST = 0.3, 0.95
 """Percentiles that are suggested lie in this range: beyond it nearly nothing, or nearly everything, would count."""
+WEAK = 0.15
+"""Share of the labels that a student neither predicts nor takes for wrong, above which it has learned too little."""
 EPOCHS = 30
 """Length in epochs that is suggested at least; every comparison in docs/results is about as long."""
 BURN_IN = 20
@@ -35,8 +38,9 @@ class NoiseEstimate:
     """Estimated shares of wrong labels, in [0, 1], and what follows from them.
 
     Attributes:
-        wrong: the estimate that is used: that of the losses.
-        wrong_by_matrix: the other one.
+        wrong: the estimate that is used, the smaller of the two.
+        wrong_by_losses: from the mixture.
+        wrong_by_matrix: from the transition matrix.
         disagreement: share of given labels that the student does not predict; an upper end, since it errs, too.
         percentile: p for ``--loss_p_percentile``.
         burn_in_epoch: for the flag of that name.
@@ -44,11 +48,17 @@ class NoiseEstimate:
     """
 
     wrong: float
+    wrong_by_losses: float
     wrong_by_matrix: float
     disagreement: float
     percentile: float
     burn_in_epoch: int
     steps: int
+
+    @property
+    def upper_end(self) -> bool:
+        """Whether the student has learned so little yet that the true share is probably smaller."""
+        return self.disagreement - self.wrong > WEAK
 
     def facts(self) -> dict[str, Any]:
         """What estimate.json holds."""
@@ -71,10 +81,12 @@ def estimate(
         ValueError: a loss that is not finite.
     """
     p, labels = np.asarray(probabilities, np.float64), np.asarray(given)
-    wrong = by_losses(losses, seed)
+    first, second = by_losses(losses, seed), by_matrix(p, labels)
+    wrong = min(first, second)
     return NoiseEstimate(
         wrong=wrong,
-        wrong_by_matrix=by_matrix(p, labels),
+        wrong_by_losses=first,
+        wrong_by_matrix=second,
         disagreement=float(np.mean(p.argmax(axis=1) != labels)),
         percentile=percentile(wrong),
         burn_in_epoch=BURN_IN,
