@@ -61,7 +61,7 @@ def test_a_changed_number_or_an_unknown_table_is_noticed():
     assert "| MentorNet PD | **57.0 ± 0.5** |" in text
     changed = text.replace("| MentorNet PD | **57.0 ± 0.5** |", "| MentorNet PD | **58.0 ± 0.5** |")
     assert pages.renewed(changed) == text != changed
-    with pytest.raises(ValueError, match=r"a document has a table nothing; known are cpu_cifar10_0\.4"):
+    with pytest.raises(ValueError, match=r"a document has a table nothing; known are recipes, cpu_cifar10_0\.4"):
         pages.renewed(text.replace("table cpu_cifar10_0.4 from", "table nothing from"))
     with pytest.raises(ValueError, match=r"a document names docs/results/x\.csv"):
         pages.renewed(text.replace("from docs/results/cpu_cifar10_0.4.csv,", "from docs/results/x.csv,"))
