@@ -5,7 +5,7 @@
 Each head states command, expected number, hardware and hours. Full-scale recipes have not been run here; heads of the
 cpu/ family say whether they have, by the csv files in docs/results. The tables of L2RW and L2B are in
 scripts/method_recipes.py, S2E's in scripts/selection_recipes.py and, of its searches, scripts/search_recipes.py,
-DivideMix's in scripts/dividemix_recipes.py.
+DivideMix's in scripts/dividemix_recipes.py, those on masks in scripts/segmentation_recipes.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scripts import dividemix_recipes, method_recipes, recipe_files, search_recipes, selection_recipes
+from scripts import (
+    dividemix_recipes,
+    method_recipes,
+    recipe_files,
+    search_recipes,
+    segmentation_recipes,
+    selection_recipes,
+)
 from scripts.recipe_files import FOLDER
 
 NOISES = ("0.2", "0.4", "0.8")
@@ -209,7 +216,7 @@ def recipes() -> list[recipe_files.File]:
     """(path from the repository's root, content) of every recipe this script writes."""
     families = (method_recipes, selection_recipes, search_recipes, dividemix_recipes)
     methods = [_file(*recipe) for family in families for recipe in family.recipes()]
-    return [*table_2(), *table_3(), *cpu_family(), *methods, *search_recipes.searches()]
+    return [*table_2(), *table_3(), *cpu_family(), *methods, *search_recipes.searches(), *segmentation_recipes.files()]
 
 
 if __name__ == "__main__":
