@@ -25,6 +25,7 @@ _PLAIN = {
     "stages",
     "transition",
     "quiet",
+    "segmentation_metrics",
 }
 _BASIC = {*_PLAIN, "network", "features", "inspection", "students", "task"}
 _METHODS = {*_BASIC, "curricula", "methods"}

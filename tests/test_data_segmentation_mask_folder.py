@@ -84,7 +84,7 @@ def test_checked_true_and_test_masks(tmp_path):
 def test_kinds_of_files(tmp_path):
     """Grey beside colour, 16 bit, masks of one bit, in a palette and in three equal channels; photographs as cases."""
     make(tmp_path, [f"IMG_{n}" for n in range(5)])
-    put(tmp_path / "images" / "IMG_0.png", np.zeros((*SIZE[::-1], 3), np.uint8) + [200, 100, 50])
+    put(tmp_path / "images" / "IMG_0.png", np.full((*SIZE[::-1], 3), [200, 100, 50], np.uint8))
     deep = np.full(SIZE[::-1], 1000, np.uint16)
     deep[:8] = 3000
     put(tmp_path / "images" / "IMG_1.png", deep)
@@ -101,7 +101,7 @@ def test_kinds_of_files(tmp_path):
     assert data.train.cases == tuple(f"IMG_{n}" for n in range(5))
     assert any("Every file counts as a case" in note for note in data.notes)
     assert data.train.images[0, 3, 3].tolist() == [200, 100, 50]
-    assert set(np.unique(data.train.images[1, [0, -1]])) == {0, 255}
+    assert set(np.unique(data.train.images[1, [0, -1]])) == {0, 255}  # 16 bit, stretched
     assert [int(mask.sum() > 0) for mask in data.train.masks] == [1, 1, 1, 0, 1]
 
 
@@ -153,7 +153,7 @@ def damage(root, how: str) -> None:
         put(root / "images" / "ben_2.png", np.random.default_rng(0).integers(0, 255, SIZE[::-1], np.uint8))
         (root / "images" / "ben_2.png").write_bytes((root / "images" / "ben_2.png").read_bytes()[:150])
     elif how == "colours":
-        put(root / "masks" / "ben_2.png", np.zeros((*SIZE[::-1], 3), np.uint8) + [0, 0, 1])
+        put(root / "masks" / "ben_2.png", np.full((*SIZE[::-1], 3), [0, 0, 1], np.uint8))
     elif how == "empty":
         for file in (root / "masks").iterdir():
             put(file, np.zeros(SIZE[::-1], np.uint8))

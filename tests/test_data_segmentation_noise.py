@@ -1,4 +1,4 @@
-"""Wrong masks: operations against their definitions, the levels against the paper's Dice, and what follows from what."""
+"""Wrong masks: operations against their definitions, levels against the paper's Dice, what follows from what."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def values(file: Path) -> npt.NDArray[np.uint8] | str:
     """Returns the values of a mask, uint8 [height, width], or what is wrong with the file."""
 
     def read(opened: Image.Image) -> npt.NDArray[np.uint8]:
-        pixels = np.asarray(opened.convert("L") if opened.mode == "1" else opened)
+        pixels = np.asarray(opened) if opened.mode != "1" else np.asarray(opened).astype(np.uint8)
         if opened.mode in ("LA", "RGBA", "RGB"):
             colours = pixels[..., : 1 if opened.mode == "LA" else 3]
             if (colours != colours[..., :1]).any():
