@@ -51,7 +51,8 @@ def row(folder: Path) -> dict[str, Any]:
     noise = result["noise_type"]
     facts = {"dataset": result["dataset"], "noise": noise, "method": method, "seed": result["seed"]}
     figures = {name: result.get(name) for name, _, _ in FIGURES}
-    recipe = f"{facts['dataset']}_{noise}_{method}"
+    # The recipes' names are short.
+    recipe = f"{facts['dataset'].partition('_')[0]}_{noise.partition(':')[0]}_{method}"
     return {"recipe": recipe, **facts, "steps": result["steps"], **figures}
 
 
