@@ -36,7 +36,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import student_nets  # noqa: E402
-from benchmarks import input_pipeline, memory, overhead, semi_supervised  # noqa: E402
+from benchmarks import input_pipeline, masks, memory, overhead, semi_supervised  # noqa: E402
 from data import pipeline  # noqa: E402
 from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
 from mentornet import methods  # noqa: E402
@@ -62,16 +62,19 @@ class Case:
 
 
 META = ("l2rw_forward", "l2rw_double", "l2b_forward", "l2b_double")
-VARIANTS = ("spade_mentornet_pd", "spade_learned", "small_loss", "co_teaching", *META)
+VARIANTS = ("spade_mentornet_pd", "spade_learned", "small_loss", "co_teaching", *META, "l2b_views")
 CASES: tuple[Case, ...] = (
     Case("resnet32", 128),
     Case("resnet32", 100, META),
     Case("preact_resnet18", 100, META, rounds=7, steps=1),  # seconds a step on a CPU
+    Case("unet_small", 8, masks.VARIANTS, rounds=7, steps=1),  # every pixel of slices of 144 x 144
 )
 
 
 def variants(student: str, seed: int = 0) -> dict[str, methods.NoisyLabelMethod]:
     """The plain step first, then what is compared with it; each on a student of its own."""
+    if student_nets.kind(student) == "segmentation":
+        return masks.variants(student, seed)
 
     def network() -> Any:
         return student_nets.get(student, CLASSES, seed=seed)
@@ -100,8 +103,10 @@ def training_step(method: methods.NoisyLabelMethod, jit_compile: bool) -> Step:
     return tf.function(method.train_step, jit_compile=jit_compile, reduce_retracing=True)
 
 
-def batches(batch: int, clean: bool) -> Iterator[dict[str, tf.Tensor]]:
+def batches(batch: int, clean: bool, student: str = "") -> Iterator[dict[str, tf.Tensor]]:
     """Augmented batches as a training reads them; with ``clean``, as many clean samples beside each."""
+    if student and student_nets.kind(student) == "segmentation":
+        return masks.batches(batch, clean)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3), np.uint8)
     labels = rng.integers(0, CLASSES, EXAMPLES).astype(np.int32)
@@ -117,7 +122,9 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
     """One row a variant, plus the wait for data during the plain variant's steps."""
     student, batch, only = case.student, case.batch, case.variants
     chosen = {name: method for name, method in variants(student).items() if not only or name in {"plain", *only}}
-    sources = {clean: batches(batch, clean) for clean in {CLEAN_SET in method.NEEDS for method in chosen.values()}}
+    sources = {
+        clean: batches(batch, clean, student) for clean in {CLEAN_SET in method.NEEDS for method in chosen.values()}
+    }
     read = {name: sources[CLEAN_SET in method.NEEDS] for name, method in chosen.items()}
     compiled = {name: training_step(method, jit_compile) for name, method in chosen.items()}
     for name, step in compiled.items():
@@ -175,7 +182,7 @@ def peak_alone(student: str, batch: int, name: str, jit_compile: bool) -> int:
 
 def _peak_here(student: str, batch: int, name: str, jit_compile: bool) -> int:
     method = variants(student)[name]
-    step, read = training_step(method, jit_compile), batches(batch, CLEAN_SET in method.NEEDS)
+    step, read = training_step(method, jit_compile), batches(batch, CLEAN_SET in method.NEEDS, student)
     for _ in range(3):
         _wait(step(next(read)))
     return memory.peak_bytes()

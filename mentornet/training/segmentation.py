@@ -195,7 +195,8 @@ def _evaluated(student: keras.Model, masks: Masks, workdir: Workdir) -> dict[str
         # Two classes are black and white, as most masks are.
         classes = metrics.classes_at_size(said[own], test.volumes[case].shape[1:])
         for position, mask in zip(own, classes * (255 if masks.classes == 2 else 1), strict=True):
-            name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in test.names[position])
+            name = test.names[position].removeprefix("test/").removeprefix("images/")
+            name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
             with files.replacing(folder / f"{name.removesuffix('.png')}.png") as stream:
                 Image.fromarray(mask.astype(np.uint8)).save(stream, format="png")
     found = metrics.of_cases(said, test.cases, test.slices, test.volumes)

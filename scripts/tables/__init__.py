@@ -26,6 +26,7 @@ MODULES = (
     "dividemix",
     "imagenet",
     "image_lists",
+    "segmentation",
 )
 
 

@@ -60,7 +60,7 @@ def file(
         data: flags for the reader to fill in, named in the command only.
         output: the flag that says where the results go.
     """
-    command = f"python {script} --flagfile={path} {data} {output}={run_folder(path)}"
+    command = " ".join(filter(None, (f"python {script} --flagfile={path}", data, f"{output}={run_folder(path)}")))
     return path, "\n".join([*(f"# {line}" for line in [*head, f"command: {command}"]), *flags, ""])
 
 
