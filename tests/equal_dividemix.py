@@ -42,7 +42,7 @@ def method_of(name: str) -> methods.NoisyLabelMethod:
     if name == "simclr":
         return methods.SimCLR(student("a", 1), max_steps=4, projection_size=5, **shared)
     own = {"num_epochs": 2, "batch_size": SIZE, "warmup_epochs": 1, "entropy_penalty": True}
-    further = {"lambda_c": 0.5, "projection_size": 5} if name == "unicon" else {}
+    further = {"lambda_c": 0.5, "contrastive_temperature": 0.5, "projection_size": 5} if name == "unicon" else {}
     return methods.get(name)([student("a", 1), student("b", 5)], **own | further | shared)
 
 
