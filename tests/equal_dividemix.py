@@ -25,7 +25,7 @@ from mentornet.training.distribution.inputs import training_batches
 from mentornet.training.optimizers import MomentumSGD
 
 EXAMPLES, SIZE, CLASSES = 40, 4, 3
-NAMES = ("dividemix", "unicon", "c2d", "simclr")
+NAMES = ("dividemix", "unicon", "simclr")
 
 
 def student(name: str, seed: int) -> keras.Model:
@@ -42,7 +42,7 @@ def method_of(name: str) -> methods.NoisyLabelMethod:
     if name == "simclr":
         return methods.SimCLR(student("a", 1), max_steps=4, projection_size=5, **shared)
     own = {"num_epochs": 2, "batch_size": SIZE, "warmup_epochs": 1, "entropy_penalty": True}
-    further = {"c2d": {"lambda_u": 0.0}, "unicon": {"lambda_c": 0.5, "projection_size": 5}}.get(name, {})
+    further = {"lambda_c": 0.5, "contrastive_temperature": 0.5, "projection_size": 5} if name == "unicon" else {}
     return methods.get(name)([student("a", 1), student("b", 5)], **own | further | shared)
 
 

@@ -229,13 +229,13 @@ def test_l2bs_step_follows_on_unmixed_samples_with_sharpened_targets(monkeypatch
 
 @pytest.mark.slow
 def test_two_devices_do_what_one_does(tmp_path):
-    """UniCon, C2D and SimCLR as well: permutations and contrasts are those of the global batch."""
+    """UniCon and SimCLR as well: permutations and contrasts are those of the global batch."""
     output = tmp_path / "held.npz"
     command = [sys.executable, "tests/equal_dividemix.py", str(output)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr[-3000:]
     with np.load(output, allow_pickle=False) as held:
         names = [name.removeprefix("one/") for name in held if name.startswith("one/")]
-        assert len(names) > 80
+        assert len(names) > 60
         for name in names:
             np.testing.assert_allclose(held[f"two/{name}"], held[f"one/{name}"], rtol=1e-4, atol=1e-5, err_msg=name)

@@ -199,6 +199,15 @@ def test_l2bs_step_takes_the_strong_views_and_leaves_the_projection_alone(monkey
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "meta", "clip"), [("cifar10", "l2b", 0.25), ("cifar100", "l2b", None), ("cifar10", "none", None)]
+)
+def test_l2bs_step_is_clipped_more_on_cifar10(dataset, meta, clip):
+    data = {"dataset_name": dataset, "num_epochs": 20, "batch_size": 128, "noise_type": "uniform"}
+    data |= {"clean_source": "set", "clean_batch_size": 64}
+    assert methods.UniCon.prepared({"meta": meta}, SimpleNamespace(**data)).get("clip_norm") == clip
+
+
 def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match="unlabelled_factor=0 must be above 0"):
         unicon(unlabelled_factor=0.0)

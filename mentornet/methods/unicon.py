@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -100,6 +100,13 @@ class UniCon(SemiSupervised):
         self.projection_heads = [projector.head for projector in projectors]
         self._projectors = lambda: projectors  # hidden from Keras, which would store the students twice
         self.kept = mirrored_variable(tf.zeros([self.peers, self.num_examples], tf.bool), "kept")
+
+    @classmethod
+    def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
+        made = super().prepared(options, data)
+        if made.get("meta") == "l2b" and data.dataset_name == "cifar10":
+            made.setdefault("clip_norm", 0.25)  # as in L2B's code
+        return made
 
     def look(self, stage: Stage, training: TrainingSet) -> bool | None:
         """Divides the samples for the network whose turn it is, by both as they are now."""
