@@ -18,6 +18,7 @@ OTHERS = {
     "docs/learning.md": ["mentornet/learning/command.py", "mentornet/learning/architecture_comparison.py"],
     "docs/release.md": ["mentornet/learning/command.py"],
     "docs/methods.md": ["scripts/imbalance_experiment.py"],
+    "docs/reproducing.md": ["scripts/reproduce.py"],
     "docs/search.md": ["flags/define/search_flags.py"],
 }
 EXAMPLES = {"trimmed_share"}  # of the method that CONTRIBUTING.md makes up
