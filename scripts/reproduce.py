@@ -66,8 +66,7 @@ def parser() -> argparse.ArgumentParser:
             one.add_argument("--data_dir", default=None, help="where the data sets are")
             one.add_argument("--ilsvrc_dir", default=None, help="ImageNet's validation images, for WebVision")
         if name == "plan":
-            one.add_argument("--measure", action=argparse.BooleanOptionalAction, default=True,
-                             help="measure a few steps of what has not been measured (default)")  # fmt: skip
+            one.add_argument("--no_measure", action="store_true", help="take the steps that are measured already")
         if name == "run":
             one.add_argument("--processes", type=int, default=1, help="trainings at a time")
             how = one.add_mutually_exclusive_group()
@@ -156,7 +155,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return pages.main(given.check)
         elif given.command == "plan":
             print(
-                showing.plan(given.table, with_needs(jobs_of(given, more)), given.output.resolve(), given.measure),
+                showing.plan(
+                    given.table, with_needs(jobs_of(given, more)), given.output.resolve(), not given.no_measure
+                ),
                 end="",
             )
         elif given.command == "show":

@@ -160,21 +160,21 @@ TYPED: dict[tuple[str, str], tuple[str, dict[str, str]]] = {
     ),
     ("l2b", "table 4"): (
         "ce m_correction pencil dividemix nested augdesc rrl gce c2d mlnt mlc mslc meta_cleaner meta_weight famus mslg "
-        "disc instancegm dividemix_snscl l2b_naive",
+        "disc instancegm dividemix_snscl l2b",
         {
             "clothing1m": "69.2 71.0 73.5 74.8 74.9 75.1 74.9 73.3 74.3 73.5 75.8 74.0 72.5 73.7 74.4 76.0 73.7 74.4 "
             "75.3 77.5~.2"
         },
     ),
     ("l2b", "table 5"): (
-        "unet_plus_plus unet_plus_plus_meta nl_reweighting mixup l2b",
+        "standard clean_only reweighting mixup l2b",
         {
             "dice": "73.74 73.04 76.64 69.18 80.83",
             "hd": "11.63 17.06 8.33 13.25 6.68",
             "asd": "3.70 5.50 2.75 4.56 2.10",
         },
     ),
-    ("l2b", "table 6"): ("baseline l2b", {"L1": "59.77 77.70", "L2": "73.74 80.83", "L3": "80.03 82.01"}),
+    ("l2b", "table 6"): ("standard l2b", {"l1": "59.77 77.70", "l2": "73.74 80.83", "l3": "80.03 82.01"}),
     ("l2b", "table 7"): (
         _SIZES,
         {

@@ -22,6 +22,7 @@ OTHERS = {
     ],
     "docs/release.md": ["mentornet/learning/command.py"],
     "docs/methods.md": ["scripts/imbalance_experiment.py"],
+    "docs/reproducing.md": ["scripts/reproduce.py"],
     "docs/search.md": ["flags/define/search_flags.py"],
 }
 EXAMPLES = {"trimmed_share"}  # of the method that CONTRIBUTING.md makes up

@@ -158,6 +158,8 @@ def stated_hours(cell: Cell) -> float | None:
         return 0.5
     if found := _NUMBER.search(head):
         return float(found[2]) * _HOURS[found[3].rstrip("s")]
+    if "minute" in head:  # "about a minute", "minutes"
+        return 0.1 if "minutes" in head else 1 / 60
     only = re.match(r"some (\d+)", head)
     return float(only[1]) if only else 24.0 * 14 if "weeks" in head else None
 

@@ -24,6 +24,10 @@ POLL = 0.3  # seconds
 NEWS = 30.0  # seconds between two lines of progress without an event
 
 
+Running = dict[str, tuple["subprocess.Popen[bytes]", Job]]
+"""By name: the process of a training, and what it trains."""
+
+
 class Failed(Exception):
     """A training that ended with an error; the sentence says which and where its log is."""
 
@@ -119,7 +123,8 @@ def run(
     for job in jobs:
         job.check_settings()
     progress = Progress(jobs, cost)
-    waiting, running = [job for job in jobs if not job.finished], {}
+    waiting = [job for job in jobs if not job.finished]
+    running: Running = {}
     failed: list[str] = []
     before = signal.signal(signal.SIGTERM, _stop)
     told = 0.0
@@ -145,9 +150,6 @@ def run(
     if failed:
         raise Failed("; ".join(failed))
     say(progress.line([]))
-
-
-Running = dict[str, tuple["subprocess.Popen[bytes]", Job]]
 
 
 def _start(waiting: list[Job], running: Running, elsewhere: list[Job], processes: int) -> bool:

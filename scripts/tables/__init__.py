@@ -50,8 +50,9 @@ def recipes() -> dict[Path, str]:
 
 @functools.cache
 def tables() -> dict[str, Table]:
-    """All tables by name; folders of recipes without a declaration are tables, too."""
-    found = {table.name: table for module in modules() for table in getattr(module, "TABLES", ())}
+    """All tables by name that have cells; folders of recipes without a declaration are tables, too."""
+    declared = [table for module in modules() for table in getattr(module, "TABLES", ())]
+    found = {table.name: table for table in declared if table.own_command or declarations.cells(table, recipes())}
     folders = {table.name for table in found.values()}
     for folder in sorted({path.parent.name for path in recipes()} - folders):
         found[folder] = Table(folder, f"recipes in flags/recipes/{folder}")

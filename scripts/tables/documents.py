@@ -2,94 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from scripts.tables.recipe_files import ROOT
+from scripts.tables.document_table import DocumentTable, Row, auc, by_recipe, figure, read, spread_of
 
-Row = dict[str, str]
 CPU, DD = "docs/results/cpu_cifar10_0.4.csv", "docs/results/cpu_mentornet_dd.csv"
 TABLE_2 = "docs/results/cpu_icml_table2.csv"
+APPENDIX_D = "docs/results/appendix_d_table1.csv"
 METHODS, SELECTION = "docs/results/cpu_methods.csv", "docs/results/cpu_methods_selection.csv"
 DIGITS, ICML = "docs/results/digits_selection.csv", "docs/papers/icml.csv"
 IMBALANCE, FLOAT32 = "docs/results/imbalance_mnist.csv", "docs/results/imbalance_mnist_float32.csv"
-
-
-@dataclass(frozen=True)
-class DocumentTable:
-    """A table of a document.
-
-    Attributes:
-        files: what it comes from, from the repository's root.
-        head: the headings.
-        rows: makes the cells; the first of a row is at the left.
-        best: columns, from 0 on, whose highest figure is bold.
-        compared: how many rows from the top may be bold; 0: all.
-        left: further columns that stand at the left.
-    """
-
-    files: tuple[str, ...]
-    head: tuple[str, ...]
-    rows: Callable[[], Sequence[Sequence[str]]]
-    best: tuple[int, ...] = ()
-    compared: int = 0
-    left: tuple[int, ...] = ()
-
-    def markdown(self) -> str:
-        """The table."""
-        rows = [list(row) for row in self.rows()]
-        for column in self.best:
-            values = [
-                float(row[column].split()[0]) if row[column] else -math.inf for row in rows[: self.compared or None]
-            ]
-            place = values.index(max(values))
-            rows[place][column] = f"**{rows[place][column]}**"
-        signs = ["---" if k == 0 or k in self.left else "---:" for k in range(len(self.head))]
-        return "\n".join(_line(cells) for cells in (self.head, signs, *rows))
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|"
-
-
-def read(file: str) -> list[Row]:
-    """The rows of a csv."""
-    with open(ROOT / file, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
-def by_recipe(*names: str) -> dict[str, Row]:
-    """Rows by the recipe's name; the first file that has it."""
-    found: dict[str, Row] = {}
-    for name in names:
-        for row in read(name):
-            found.setdefault(row["recipe"], row)
-    return found
-
-
-def figure(row: Row | None, name: str, factor: float = 100, digits: int = 1) -> str:
-    """As mean ± deviation, or the figure of a single seed; empty where there is none."""
-    if row is None or not row[name]:
-        return ""
-    deviation = row.get(f"{name}_std")
-    spread = f" ± {factor * float(deviation):.{digits}f}" if deviation else ""
-    return f"{factor * float(row[name]):.{digits}f}{spread}"
-
-
-def auc(row: Row | None) -> str:
-    """The mean AUC of the weights."""
-    return f"{float(row['weights_auc']):.3f}" if row and row["weights_auc"] else ""
-
-
-def spread_of(values: Sequence[float], digits: int = 1) -> str:
-    """Mean and standard deviation of some values."""
-    if not values:
-        return ""
-    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.{digits}f}{deviation}"
 
 
 def printed(row: str, noise: str) -> str:
@@ -235,6 +158,43 @@ def _of_float32() -> list[list[str]]:
     return rows
 
 
+# Label, the paper's row, our curriculum.
+_SCHEMES = (("Self-paced", "self_paced", "self_paced"),
+            ("Hard negative mining", "hard_negative_mining", "hard_example_mining"),
+            ("Linear weighting", "linear_weighting", "spcl_linear"),
+            ("Prediction variance", "prediction_variance", "prediction_variance"),
+            ("Focal loss", "focal_loss", "focal_loss"),
+            ("Temporal mixture", "temporal_mixture", "temporal_mixture"))  # fmt: skip
+_ARCHITECTURES = ("logistic", "mlp", "cnn", "rnn", "mentornet")
+
+
+def _of_appendix_d() -> list[list[str]]:
+    """Ours and the paper's below; the lowest of a row is bold."""
+    ours = {
+        (row["scheme"], row["architecture"]): (float(row["mse_mean"]), float(row["mse_ci90"]))
+        for row in read(APPENDIX_D)
+    }
+    paper = {
+        (row["row"], row["column"]): (float(row["value"]), float(row["spread"]))
+        for row in read(ICML)
+        if row["table"] == "appendix D table 1"
+    }
+    rows = []
+    for label, printed_as, curriculum in _SCHEMES:
+        for first, whose, found, scheme in ((label, "ours", ours, curriculum), ("", "paper", paper, printed_as)):
+            figures = [found[scheme, architecture] for architecture in _ARCHITECTURES]
+            texts = [_in_tens(*figure) for figure in figures]
+            lowest = figures.index(min(figures))
+            texts[lowest] = f"**{texts[lowest]}**"
+            rows.append([first, whose, *texts])
+    return rows
+
+
+def _in_tens(value: float, spread: float) -> str:
+    exponent = math.floor(math.log10(value))
+    return f"{value / 10**exponent:.1f}±{spread / 10**exponent:.1f}E{exponent}"
+
+
 def _of_recipes() -> list[list[str]]:
     """Every declared table: cells and hours at both scales, as the heads of the recipes state them."""
     from scripts import tables
@@ -272,6 +232,12 @@ TABLES = {
         ("", "20%: last step", "best", "weights AUC", "the paper", "80%: last step", "best", "weights AUC",
          "the paper"),
         _of_table_2,
+    ),
+    "appendix_d": DocumentTable(
+        (APPENDIX_D, ICML),
+        ("scheme", "", "Logistic", "MLP", "CNN", "RNN", "MentorNet"),
+        _of_appendix_d,
+        left=(1, 2, 3, 4, 5, 6),
     ),
     "mentornet_dd": DocumentTable(
         (DD, ICML),
