@@ -17,6 +17,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from mentornet import quiet  # noqa: E402
+
+quiet.start_tensorflow()
+
 from mentornet import files, reading  # noqa: E402
 from mentornet.files import RunFolderError  # noqa: E402
 from mentornet.methods.keep_schedule import SCHEDULE_FILE, SHIPPED, KeepSchedule  # noqa: E402

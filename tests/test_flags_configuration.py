@@ -62,7 +62,7 @@ BAD = {
         ["--learning_rate_schedule=linear", "--num_epochs_per_decay=5"],
         "--learning_rate_schedule=linear has no boundaries: leave --num_epochs_per_decay out",
     ),
-    "unknown optimizer": (["--optimizer=rmsprop"], "--optimizer"),
+    "unknown optimizer": (["--optimizer=adagrad"], "--optimizer"),
     "activations without a dump": (["--activations_file=a.npz"], "does not use --activations_file: see dump_losses"),
 }
 

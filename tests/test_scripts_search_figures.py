@@ -89,6 +89,7 @@ def test_a_search_folder_becomes_a_schedule_with_a_name(tmp_path, monkeypatch, c
 
 
 def test_schedules_of_the_package_are_as_long_as_their_cards_say():
+    assert "mnist_sym50" in keep_schedule.shipped()
     for name in keep_schedule.shipped():
         card = json.loads((keep_schedule.SHIPPED / name / "card.json").read_text())
         rates = KeepSchedule(f"searched:{name}").rates(card["epochs"])

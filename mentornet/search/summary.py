@@ -26,7 +26,8 @@ from mentornet.search.study import Tries, grouped
 RESULT, REPORT, CARD, PROGRESS, BEST_FLAGS = "result.json", "report.md", "card.json", "progress.csv", "best.flags"
 _COLUMNS = ("trial", "state", "score", "best", "epochs", "trainings", "seconds", "hours", "repeated")
 # Of a training's settings, those that say what a schedule was found for.
-_CARD = ("dataset_name", "noise_type", "noise_fraction", "studentnet", "method", "batch_size", "validation")
+_CARD = ("dataset_name", "train_examples", "noise_type", "noise_fraction", "studentnet", "method", "batch_size",
+         "validation")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -165,7 +165,7 @@ def _figure_1_optimisers() -> list[tuple[str, str, list[str], list[str]]]:
     sgd = ["--num_epochs=1000", "--optimizer=sgd", "--learning_rate=0.1", "--learning_rate_boundaries=195000,292500"]
     # Nothing lowers the rate, which the boundary behind the end of 200 x 390 steps says.
     rmsprop = ["--num_epochs=200", "--optimizer=rmsprop", "--learning_rate=0.01", "--learning_rate_boundaries=78001"]
-    found = [
+    found: list[tuple[str, str, list[str], list[str]]] = [
         ("e_cifar10_sym50_sgd", "(e): SGD with momentum 0.9", [*rest, *sgd], []),
         ("e_cifar10_sym50_rmsprop", "(e): RMSProp", [*rest, *rmsprop], []),
     ]
