@@ -104,7 +104,8 @@ def train(
     result = {}
     if distribution.is_chief:
         by_weight = method.weights_rank_suspects
-        result = finish(student, mean_weight, inputs, workdir, facts, matrix, mean_probability, by_weight)
+        weights, met = with_all_met(mean_weight, method), np.isfinite(mean_weight)
+        result = finish(student, weights, inputs, workdir, facts, matrix, mean_probability, by_weight, met)
     distribution.from_chief(0)  # the others stay until the chief has written everything
     return result
 
@@ -118,18 +119,20 @@ def finish(
     matrix: np.ndarray | None = None,
     mean_probability: np.ndarray | None = None,
     by_weight: bool = False,
+    met_at_end: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
 
     Args:
         student: the trained student, outside any strategy.
-        mean_weight: float64 [n], see ``mean_weights``.
+        mean_weight: float64 [n], see ``with_all_met``.
         inputs: the data.
         workdir: the run folder.
         facts: see ``train``.
         matrix: float [C, C], the method's transition matrix, if it has one.
         mean_probability: float64 [n], see ``mean_probabilities``; suspects are ranked by it, if it is known,
         by_weight: unless the method's weights say more.
+        met_at_end: bool [n], whose weights are those of the end, over which weights_auc goes; default: all known ones.
     """
     outputs = sample_outputs(student, inputs.ordered(None))
     clean = inputs.clean
@@ -176,7 +179,7 @@ def finish(
     ):  # of methods, and further evaluations: eval_top5 is top5_last
         figures[f"{name.removeprefix('eval_')}_last"] = last_known(metrics[name])
     if clean is not None:
-        visited = np.isfinite(mean_weight)
+        visited = np.isfinite(mean_weight) if met_at_end is None else met_at_end
         figures["weights_auc"] = samples.weights_auc(mean_weight[visited], (inputs.given == clean)[visited])
         figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
     if matrix is not None:
@@ -201,17 +204,21 @@ def finish(
 
 
 def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
-    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: never visited.
-
-    A sample that the batches of the end left out, such as by the incomplete last one of an epoch, has its mean over the
-    whole training.
-    """
+    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: not visited then."""
     if method.num_examples is None:
         return np.full(num_examples, np.nan)
     totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)
     visits = tf.convert_to_tensor(method.weight_visits).numpy()
-    assert method.sample_tables is not None
-    return np.divide(totals, visits, out=method.sample_tables.mean_weights(), where=visits > 0)
+    return np.divide(totals, visits, out=np.full(num_examples, np.nan), where=visits > 0)
+
+
+def with_all_met(mean_weight: np.ndarray, method: NoisyLabelMethod) -> np.ndarray:
+    """The same, where a sample not visited at the end has its mean over the whole training; NaN: never visited.
+
+    An epoch leaves out what would not fill its last batch, so that there are such samples in most runs.
+    """
+    tables = method.sample_tables
+    return mean_weight if tables is None else np.where(np.isfinite(mean_weight), mean_weight, tables.mean_weights())
 
 
 def mean_probabilities(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
