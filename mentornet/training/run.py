@@ -100,11 +100,12 @@ def train(
     student = method.student if distribution.kind == "one_device" else students.plain_copy(method.student)
     mean_weight = mean_weights(method, len(inputs.given))
     mean_probability = mean_probabilities(method, len(inputs.given))
+    weights = with_all_met(mean_weight, method)  # outside the chief's part: all processes read what they share
     matrix = method.transition_matrix()
     result = {}
     if distribution.is_chief:
         by_weight = method.weights_rank_suspects
-        weights, met = with_all_met(mean_weight, method), np.isfinite(mean_weight)
+        met = np.isfinite(mean_weight)
         result = finish(student, weights, inputs, workdir, facts, matrix, mean_probability, by_weight, met)
     distribution.from_chief(0)  # the others stay until the chief has written everything
     return result
@@ -204,7 +205,7 @@ def finish(
 
 
 def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
-    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: not visited then."""
+    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: not met then."""
     if method.num_examples is None:
         return np.full(num_examples, np.nan)
     totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)
