@@ -102,7 +102,7 @@ def train(
     mean_probability = mean_probabilities(method, len(inputs.given))
     weights = with_all_met(mean_weight, method)  # outside the chief's part: all processes read what they share
     matrix = method.transition_matrix()
-    result = {}
+    result: dict[str, Any] = {}
     if distribution.is_chief:
         by_weight = method.weights_rank_suspects
         met = np.isfinite(mean_weight)
