@@ -164,7 +164,7 @@ def rankings(kind: str, found: Mapping[str, np.ndarray], given: np.ndarray) -> d
         "loss at the end": loss,
         "times forgotten": found["forgotten"],
     }
-    if np.ptp(found["mean_weight"]) > 0:
+    if np.nanmax(found["mean_weight"]) > np.nanmin(found["mean_weight"]):
         by_weight = rank_suspects(found["mean_weight"], loss)
         scores["mean weight at the end, then loss"] = -by_weight.astype(np.float64)
     return {f"{kind}: {name}": score for name, score in scores.items()}

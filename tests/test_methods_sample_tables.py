@@ -10,7 +10,7 @@ import tf_keras as keras
 from mentornet.methods.standard import Standard
 from mentornet.ranking import rank_suspects
 from mentornet.training.checkpoints import Checkpoints
-from mentornet.training.finishing import mean_probabilities, mean_weights
+from mentornet.training.finishing import mean_probabilities, mean_weights, with_all_met
 
 
 def method() -> Standard:
@@ -40,7 +40,8 @@ def test_a_sample_that_the_last_epoch_left_out_has_its_mean_over_the_training():
     order = [[9, 8, 7, 6], [5, 4, 3, 2], *[[0, 1, 2, 3], [4, 5, 6, 7]] * 19]
     made.fit(batches(order), verbose=0)
     assert made.weight_visits.numpy()[8:].tolist() == [0, 0]
-    np.testing.assert_array_equal(mean_weights(made, 10), 1.0)
+    assert np.isnan(mean_weights(made, 10)).tolist() == [False] * 8 + [True] * 2
+    np.testing.assert_array_equal(with_all_met(mean_weights(made, 10), made), 1.0)
     np.testing.assert_allclose(mean_probabilities(made, 10), probability(np.arange(10)), rtol=1e-5)
 
 

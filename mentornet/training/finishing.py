@@ -32,13 +32,15 @@ class SampleRecords:
     """What a method has recorded of every sample, and which of it tells suspects.
 
     Attributes:
-        weight: float64 [n], see ``mean_weights``.
+        weight: float64 [n], see ``with_all_met``.
+        met_at_end: bool [n], whose weights are those of the end, over which weights_auc goes.
         probability: float64 [n], see ``mean_probabilities``; suspects are ranked by it, if it is known,
         by_weight: unless the method's weights say more.
         maps: see ``MethodProtocol.weight_maps``.
     """
 
     weight: np.ndarray
+    met_at_end: np.ndarray
     probability: np.ndarray
     by_weight: bool
     maps: str | None
@@ -46,8 +48,10 @@ class SampleRecords:
 
 def sample_records(method: NoisyLabelMethod, num_examples: int) -> SampleRecords:
     """The records of a method, as they stand; all processes of a run have to ask at the same point."""
+    at_end = mean_weights(method, num_examples)
     return SampleRecords(
-        mean_weights(method, num_examples),
+        with_all_met(at_end, method),
+        np.isfinite(at_end),
         mean_probabilities(method, num_examples),
         method.weights_rank_suspects,
         method.weight_maps,
@@ -91,7 +95,7 @@ def finish(
     ):  # of methods, and further evaluations: eval_top5 is top5_last
         figures[f"{name.removeprefix('eval_')}_last"] = last_known(metrics[name])
     if clean is not None:
-        visited = np.isfinite(told.weight)
+        visited = told.met_at_end
         figures["weights_auc"] = samples.weights_auc(told.weight[visited], (inputs.given == clean)[visited])
         figures["noise_rate_actual"] = float(np.mean(inputs.given != clean))
     if matrix is not None:
@@ -160,17 +164,21 @@ def _finish_samples(
 
 
 def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
-    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: never visited.
-
-    A sample that the batches of the end left out, such as by the incomplete last one of an epoch, has its mean over the
-    whole training.
-    """
+    """Mean weight of every sample at the end of training, float64 [n], see ``RECORDED_SHARE``; NaN: not met then."""
     if method.num_examples is None:
         return np.full(num_examples, np.nan)
     totals = tf.convert_to_tensor(method.weight_totals).numpy().astype(np.float64)
     visits = tf.convert_to_tensor(method.weight_visits).numpy()
-    assert method.sample_tables is not None
-    return np.divide(totals, visits, out=method.sample_tables.mean_weights(), where=visits > 0)
+    return np.divide(totals, visits, out=np.full(num_examples, np.nan), where=visits > 0)
+
+
+def with_all_met(mean_weight: np.ndarray, method: NoisyLabelMethod) -> np.ndarray:
+    """The same, where a sample not visited at the end has its mean over the whole training; NaN: never visited.
+
+    An epoch leaves out what would not fill its last batch, so that there are such samples in most runs.
+    """
+    tables = method.sample_tables
+    return mean_weight if tables is None else np.where(np.isfinite(mean_weight), mean_weight, tables.mean_weights())
 
 
 def mean_probabilities(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:
