@@ -75,7 +75,8 @@ def follow(evaluate: Any, interval: float, run_folder: Path) -> dict[str, Any]:
     while True:
         finished = interval <= 0 or (run_folder / "result.json").is_file()
         result: dict[str, Any] = evaluate()
-        print(f"step {result['step']:,} | accuracy {result['accuracy']:.4f} | loss {result['loss']:.4f}", flush=True)
+        figure = "agreement with given labels" if result.get("judged_by") == "given labels" else "accuracy"
+        print(f"step {result['step']:,} | {figure} {result['accuracy']:.4f} | loss {result['loss']:.4f}", flush=True)
         if finished:
             return result
         time.sleep(interval)
