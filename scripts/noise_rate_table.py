@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/noise_rates"), help="folder of the runs")
     parser.add_argument("--csv", type=Path, help="the table; default: noise_rates.csv in --output")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--finished", action="store_true", help="only the trainings that are finished")
     chosen = parser.parse_args()
     rows = []
     for dataset in DATA if chosen.data_dir else ("digits",):
@@ -41,6 +42,8 @@ def main() -> int:
             noises.append(("human:worse", ["--noise_type=human:worse"]))
         for noise, flags in noises:
             folder = chosen.output / f"{dataset}_{noise.replace(' ', '_').replace(':', '_')}_{chosen.seed}"
+            if chosen.finished and not (folder / "result.json").exists():
+                continue
             row = _row(dataset, flags, folder, chosen.seed, chosen.data_dir)
             rows.append({"dataset": dataset, "noise": noise, "seed": chosen.seed, **row})
             print(rows[-1], flush=True)
@@ -58,10 +61,9 @@ def _row(dataset: str, noise: list[str], folder: Path, seed: int, data_dir: str 
     data = DATA[dataset] + ([f"--data_dir={data_dir}", "--nodownload"] if dataset == "cifar10" else [])
     command = [sys.executable, str(ROOT / "train_cifar.py")]
     length = [f"--num_epochs={EPOCHS}", f"--seed={seed}", "--noshow_progress"]
-    subprocess.check_call(
-        [*command, *data, *noise, "--method=standard", *length, f"--train_log_dir={folder}"],
-        stdout=subprocess.DEVNULL,
-    )
+    if not (folder / "result.json").exists():
+        training = [*command, *data, *noise, "--method=standard", *length, f"--train_log_dir={folder}"]
+        subprocess.check_call(training, stdout=subprocess.DEVNULL)
     if not (folder / "estimate.json").exists():
         where = [flag for flag in data if flag.startswith(("--data_dir", "--nodownload"))]
         subprocess.check_call(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import time
 
 import numpy as np
@@ -13,12 +14,13 @@ from sklearn.datasets import load_digits
 
 from flags import configuration
 from flags.build import plan
+from flags.commands import suspects
 from mentornet.learning import dump
 from mentornet.reports import report, unfinished
 from mentornet.runs.samples import read_samples_csv
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.progress import Heartbeat, ProgressLine
-from tests.script_runs import Stopped, assert_same_training, run, stop_after
+from tests.script_runs import Stopped, assert_same_training, stop_after
 from tests.test_train_cifar_methods import train
 
 
@@ -102,7 +104,13 @@ def test_a_folder_alone_trains_is_interrupted_and_tells_its_suspects(photos, tmp
     assert not (folder / "samples.csv").exists()
     (folder / "flags.txt").write_text("\n".join(flags))  # flags that are parsed in a test are not written
     capsys.readouterr()
-    monkeypatch.setattr(unfinished.subprocess, "run", lambda command, **_: run(*command[1:]))
+
+    def here(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        """In this process, which still holds the folder."""
+        suspects.write(configuration.parse(command[1:]))
+        return subprocess.CompletedProcess(command, 0, capsys.readouterr().out, "")
+
+    monkeypatch.setattr(unfinished.subprocess, "run", here)
     assert report.main([str(folder)]) == 0
     told = capsys.readouterr().out
     assert "is not finished" in told

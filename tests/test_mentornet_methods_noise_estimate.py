@@ -23,8 +23,9 @@ def test_a_student_that_knows_the_matrix_gives_it_away():
     true = np.repeat(np.arange(3), counts)
     rng = np.random.default_rng(1)
     given = np.array([rng.choice(3, p=matrix[label]) for label in true])
+    answers = 0.98 * matrix[true] + 0.02 * rng.dirichlet(np.ones(3), len(true))  # no two alike
     expected = 1 - (counts / counts.sum()) @ np.diag(matrix)
-    assert noise_estimate.by_matrix(matrix[true], given) == pytest.approx(expected, abs=0.02)
+    assert noise_estimate.by_matrix(answers, given) == pytest.approx(expected, abs=0.03)
 
 
 def test_percentiles_leave_something_to_learn_and_something_to_doubt():

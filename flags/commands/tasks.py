@@ -162,6 +162,8 @@ def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
     output = Path(config.run.eval_dir) if config.run.eval_dir else run_folder
     paths = split.paths_at(range(len(split))) if config.run.output_csv_file else None
     facts = {"split": config.run.split, "dataset": config.data.dataset_name, "studentnet": config.student.name}
+    if not getattr(split, "labels_are_true", True):
+        facts["judged_by"] = "given labels"
 
     def once() -> dict[str, Any]:
         return evaluate.evaluate_checkpoint(

@@ -75,11 +75,11 @@ def follow(evaluate: Any, interval: float, run_folder: Path) -> dict[str, Any]:
     while True:
         finished = interval <= 0 or (run_folder / "result.json").is_file()
         result: dict[str, Any] = evaluate()
-        based = f"{result['examples']:,} images" + (
-            f" ({result['unreadable']} unreadable)" if result["unreadable"] else ""
-        )
+        figure = "agreement with given labels" if result.get("judged_by") == "given labels" else "accuracy"
+        unreadable = f" ({result['unreadable']} unreadable)" if result["unreadable"] else ""
         print(
-            f"step {result['step']:,} | accuracy {result['accuracy']:.4f} | loss {result['loss']:.4f} | {based}",
+            f"step {result['step']:,} | {figure} {result['accuracy']:.4f} | loss {result['loss']:.4f} | "
+            f"{result['examples']:,} images{unreadable}",
             flush=True,
         )
         if finished:
