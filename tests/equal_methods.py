@@ -44,6 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     "hard_mining": {},
     "random_weights": {},
     "clean_only": {},
+    "mixup": {"mixup_alpha": 1.0},
     "small_loss": {"keep_schedule": "co_teaching:tau=0.6,epochs=2", "steps_per_epoch": 2},
     "co_teaching": {"keep_schedule": "co_teaching:tau=0.6,epochs=2", "steps_per_epoch": 2},
     "co_teaching_plus": {"keep_schedule": "constant:0.5", "steps_per_epoch": 2, "warmup_epochs": 1},

@@ -28,7 +28,7 @@ _PLAIN = {
     "ranking",
     "segmentation_metrics",
 }
-_BASIC = {*_PLAIN, "network", "features", "inspection", "students", "task"}
+_BASIC = {*_PLAIN, "network", "features", "inspection", "students", "task", "segmentation"}
 _METHODS = {*_BASIC, "curricula", "methods"}
 ROOMS: dict[str, set[str]] = {
     **dict.fromkeys(_BASIC, _BASIC),

@@ -26,6 +26,8 @@ ADAM = [*TRAIN, "--optimizer=adam", "--learning_rate_schedule=linear"]
 L2RW = [*TRAIN, "--method=l2rw"]
 UNICON = [*TRAIN, "--method=unicon", "--num_epochs=20"]
 UNIFORM = [*TRAIN, "--noise_type=uniform", "--noise_fraction=0.4"]
+PHANTOMS = [*TRAIN, "--dataset_name=phantoms"]
+MASKS = [*TRAIN, "--dataset_name=mask_folder", "--data_dir=d"]
 IMAGENET = ["--train_log_dir=t", "--data_dir=d"]
 LIST = [*IMAGENET, "--dataset_name=list"]
 
@@ -76,6 +78,14 @@ CHANGES = {
     "human_labels_file": ([*TRAIN, "--noise_type=human:worse"], "--human_labels_file=a.npz"),
     "augmentation": (TRAIN, "--augmentation=none"),
     "validation": (TRAIN, "--validation=test_half"),
+    # masks
+    "mask_noise": (PHANTOMS, "--mask_noise=l1"),
+    "num_cases": (PHANTOMS, "--num_cases=7,1,1"),
+    "num_slices": (PHANTOMS, "--num_slices=7"),
+    "structures": ([*TRAIN, "--dataset_name=brain_template"], "--structures=grey_and_white_matter"),
+    "mask_values": (MASKS, "--mask_values=0,7"),
+    "voxel_spacing": (MASKS, "--voxel_spacing=7,1,1"),
+    "cases_from": (MASKS, "--cases_from=file"),
     # student
     "studentnet": (TRAIN, "--studentnet=resnet8"),
     "student_variant": (TRAIN, "--student_variant=release"),
@@ -89,6 +99,7 @@ CHANGES = {
     "learning_rate_schedule": (TRAIN, "--learning_rate_schedule=cosine"),
     "cosine_epochs": ([*UNICON, "--learning_rate_schedule=cosine"], "--cosine_epochs=7"),
     "lowest_learning_rate": ([*TRAIN, "--learning_rate_schedule=cosine"], "--lowest_learning_rate=0.01"),
+    "inverse_decay_epochs": ([*TRAIN, "--learning_rate_schedule=inverse"], "--inverse_decay_epochs=7"),
     "linear_decay_epoch": (ADAM, "--linear_decay_epoch=7"),
     "adam_beta1": (ADAM, "--adam_beta1=0.7"),
     "adam_beta1_after_decay": (ADAM, "--adam_beta1_after_decay=0.7"),
@@ -171,7 +182,7 @@ BESIDE = {
 }
 # Where one flag takes the place of another that the run has to have.
 INSTEAD = {"transition_matrix": MATRIX_OF_RUN, "baseline_run": ["--transition_matrix=true"]}
-VALUES = {"transition_matrix": "true", "baseline_run": "r", "keep_schedule": "constant:0.7"}
+VALUES = {"transition_matrix": "true", "baseline_run": "r", "keep_schedule": "constant:0.7", "pseudo_label_views": "5"}
 OPTIONS = [(method, flag) for flag, offers in method_flags.OFFERED.items() for method in offers]
 
 

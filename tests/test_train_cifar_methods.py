@@ -31,6 +31,7 @@ METHODS = {
     "class_weights": [],
     "hard_mining": [],
     "random_weights": [],
+    "mixup": [],
     "clean_only": CLEAN,
     "small_loss": [],
     "co_teaching": ["--optimizer=adam", "--learning_rate=0.001"],

@@ -285,11 +285,8 @@ class L2B(NoisyLabelMethod):
             )
         # Of several views the first, the slice itself, is reported.
         size = tf.cast(tf.size(label) * replicas(), tf.float32)
-        logits, given_loss, (shown, of_pseudo) = (
-            logits[:: self._views],
-            losses[0, :: self._views],
-            tf.unstack(size * weights[:, :: self._views]),
-        )
+        logits, given_loss = logits[:: self._views], losses[0, :: self._views]
+        shown, of_pseudo = tf.unstack(size * weights[:, :: self._views])
         self.pseudo_statistics.clean_known = self.statistics.clean_known and "is_clean" in batch
         is_clean = batch.get("is_clean", tf.ones_like(batch["label"], tf.bool))
         self.pseudo_statistics.update_state(folded(shown), folded(of_pseudo), folded(is_clean))

@@ -44,6 +44,7 @@ CPU_METHODS: dict[str, tuple[str, ...]] = {
     "class_weights": ("--method=class_weights",),
     "hard_mining": ("--method=hard_mining",),
     "random_weights": ("--method=random_weights",),
+    "mixup": ("--method=mixup",),
     "clean_only": ("--method=clean_only", CLEAN),
     "fine_tuned": ("--method=clean_only", CLEAN),
     "l2rw": ("--method=l2rw", CLEAN),
