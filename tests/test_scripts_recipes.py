@@ -177,8 +177,8 @@ def settings(path: str) -> configuration.Config:
 
 def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the_same_table():
     def value(text: str, flag: str) -> str | None:
-        found = re.search(rf"--{flag}=(\S+)", text)
-        return found and found[1]
+        found = re.findall(rf"--{flag}=(\S+)", text)  # the last one: of its own command, behind a pre-training's
+        return found[-1] if found else None
 
     texts = {path: path.read_text(encoding="utf-8") for path in RECIPES}
     written = {value(text, "train_log_dir") or value(text, "output"): path for path, text in texts.items()}
@@ -201,7 +201,7 @@ def test_the_twins_hold_every_method_under_both_noises():
 
     for noise in ("uniform", "background"):
         found = [settings(f"cpu/{path.name}") for path in (ROOT / "flags/recipes/cpu").glob(f"methods_{noise}_*.flags")]
-        assert {config.method.name for config in found} == set(methods.names())
+        assert {config.method.name for config in found} == set(methods.names()) - {"simclr"}  # which pre-trains
         lengths = [config.run.max_steps or 100 * config.run.num_epochs for config in found]  # 10,000 images, 100 a step
         students = {(config.student.name, config.data.batch_size, config.student.learning_rate) for config in found}
         assert len(students) == len(set(lengths)) == 1

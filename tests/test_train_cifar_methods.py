@@ -32,6 +32,7 @@ METHODS = {
     "hard_mining": [],
     "random_weights": [],
     "clean_only": CLEAN,
+    "simclr": [],
     "small_loss": [],
     "co_teaching": ["--optimizer=adam", "--learning_rate=0.001"],
     "co_teaching_plus": ["--agreed_steps=2"],
