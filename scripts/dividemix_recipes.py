@@ -188,6 +188,28 @@ def small_twins() -> list[Recipe]:
     return recipes
 
 
+FOLDERS = ("--dataset_name=folder", "--image_size=16", "--noise_type=symmetric", "--noise_fraction=0.4",
+           "--studentnet=small_cnn", "--augmentation=crop", "--batch_size=64", "--num_epochs=10", "--learning_rate=0.02",
+           "--weight_decay=5e-4")  # fmt: skip
+SUSPECTING = {
+    "mentornet_pd": ("--curriculum=mentornet_pd", "--loss_p_percentile=0.6"),
+    "dividemix": ("--method=dividemix", "--warmup_epochs=4"),
+}
+
+
+def folders() -> list[Recipe]:
+    """Whose suspects are the wrong labels, in folders of images as docs/semi_supervised.md makes them."""
+    recipes = []
+    for row, own in SUSPECTING.items():
+        head = [
+            f"Digits as folders of PNG files, 40% symmetric noise, on a CPU: {row}, a small CNN.",
+            recipe_files.measured(f"semi_folder_{row}"),
+            "hardware and hours: 2 CPU cores, a minute or two",
+        ]
+        recipes.append((FOLDER / "cpu" / f"semi_folder_{row}.flags", head, [*FOLDERS, *own]))
+    return recipes
+
+
 def cpu_twins() -> list[Recipe]:
     """These methods beside the twins of the others: the same data and student, as many epochs as their steps make.
 
@@ -218,4 +240,4 @@ def _first(data: str) -> str:
 
 def recipes() -> list[Recipe]:
     """All recipes of this module."""
-    return [*tables(), *cpu_twins(), *small_twins()]
+    return [*tables(), *cpu_twins(), *small_twins(), *folders()]
