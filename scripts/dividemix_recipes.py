@@ -189,8 +189,8 @@ def small_twins() -> list[Recipe]:
 
 
 FOLDERS = ("--dataset_name=folder", "--image_size=16", "--noise_type=symmetric", "--noise_fraction=0.4",
-           "--studentnet=small_cnn", "--augmentation=crop", "--batch_size=64", "--num_epochs=10", "--learning_rate=0.02",
-           "--weight_decay=5e-4")  # fmt: skip
+           "--studentnet=small_cnn", "--augmentation=crop", "--batch_size=64", "--num_epochs=10",
+           "--learning_rate=0.02", "--weight_decay=5e-4")  # fmt: skip
 SUSPECTING = {
     "mentornet_pd": ("--curriculum=mentornet_pd", "--loss_p_percentile=0.6"),
     "dividemix": ("--method=dividemix", "--warmup_epochs=4"),
