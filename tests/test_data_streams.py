@@ -172,7 +172,7 @@ def test_streams_that_cannot_be_made():
         made.dataset({GIVEN: Stream(size=51)})
     with pytest.raises(ValueError, match="no training images"):
         made.dataset({GIVEN: Stream(np.zeros(50, bool))})
-    with pytest.raises(ValueError, match=r"views=\('weak', 'wild'\): give at least one of weak, strong, none"):
+    with pytest.raises(ValueError, match=r"views=\('weak', 'wild'\): give at least one of weak, strong, simclr, none"):
         Stream(views=("weak", "wild"))
     with pytest.raises(ValueError, match="views="):
         Stream(views=())

@@ -33,6 +33,7 @@ METHODS = {
     "random_weights": [],
     "mixup": [],
     "clean_only": CLEAN,
+    "simclr": [],
     "small_loss": [],
     "co_teaching": ["--optimizer=adam", "--learning_rate=0.001"],
     "co_teaching_plus": ["--agreed_steps=2"],

@@ -57,7 +57,7 @@ class SemiSupervised(TakingTurns):
 
     weights_rank_suspects = True  # the division's probabilities, of the smoothed losses of both networks
     clean_sources = ("set", "labelled")
-    VIEWS = ("weak", "weak")
+    VIEWS: tuple[str, ...] = ("weak", "weak")
     CLEAN_VIEW = "weak"
     OPTIONS: tuple[Option, ...] = (
         *TakingTurns.OPTIONS,
@@ -213,6 +213,7 @@ class SemiSupervised(TakingTurns):
     def mixed_rows(self, labelled: tf.Tensor) -> tf.Tensor | None:
         """How many of the rows are passed once they are mixed; None: all. ``labelled`` come first."""
         del labelled
+        return None
 
     def _learn(self, batch: Batch, turn: int, images: tf.Tensor, targets: tf.Tensor, labelled: tf.Tensor) -> None:
         """Mixes rows, the labelled ones first, takes the step on them, and L2B's if there is one."""

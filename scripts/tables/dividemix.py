@@ -155,8 +155,11 @@ ROWS = {
 PRETRAINING = {
     "digits": "--dataset_name=digits --studentnet=small_cnn --augmentation=crop --batch_size=128 --num_epochs=30 "
     "--learning_rate=0.05",
-    "cifar10_small": "--dataset_name=tfds:cifar10 --data_dir=DATA --image_size=16 --train_examples=4000 "
-    "--studentnet=small_cnn --augmentation=release --batch_size=250 --num_epochs=60 --learning_rate=0.1",
+    **{
+        f"cifar10_{n}": f"--dataset_name=tfds:cifar10 --data_dir=DATA --image_size=16 --train_examples={n} "
+        "--studentnet=small_cnn --augmentation=release --batch_size=250 --num_epochs=60 --learning_rate=0.1"
+        for n in (4_000, 10_000)
+    },
 }
 
 
@@ -166,7 +169,7 @@ def small_twins() -> list[Recipe]:
     for data, family, shared, tau, what in (
         ("digits", "semi_digits", DIGITS, "0.5", "digits, 50% symmetric noise"),
         (
-            "cifar10_small",
+            "cifar10_4000",
             "semi_cifar10",
             SEMI,
             "0.8",
@@ -174,38 +177,67 @@ def small_twins() -> list[Recipe]:
         ),
     ):
         for row, own in ROWS.items():
-            first = f"First: python scripts/pretrain_simclr.py {PRETRAINING[data]} --train_log_dir=runs/simclr_{data}"
             head = [
                 f"{what}, on a CPU: {row}, a small CNN.",
                 recipe_files.measured(f"{family}_{row}"),
                 "hardware and hours: 2 CPU cores, minutes",
-                *([first] if "c2d" in row else []),
+                *([_first(data)] if "c2d" in row else []),
             ]
             flags = [*shared, *(flag.format(tau=tau, data=data) for flag in own)]
             recipes.append((FOLDER / "cpu" / f"{family}_{row}.flags", head, flags))
     return recipes
 
 
-def cpu_twins() -> list[Recipe]:
-    """DivideMix beside the twins of the other methods: the same data and student, as many epochs as their steps make.
+FOLDERS = ("--dataset_name=folder", "--image_size=16", "--noise_type=symmetric", "--noise_fraction=0.4",
+           "--studentnet=small_cnn", "--augmentation=crop", "--batch_size=64", "--num_epochs=10",
+           "--learning_rate=0.02", "--weight_decay=5e-4")  # fmt: skip
+SUSPECTING = {
+    "mentornet_pd": ("--curriculum=mentornet_pd", "--loss_p_percentile=0.6"),
+    "dividemix": ("--method=dividemix", "--warmup_epochs=4"),
+}
 
-    Its two views need an augmentation, which theirs do without.
+
+def folders() -> list[Recipe]:
+    """Whose suspects are the wrong labels, in folders of images as docs/semi_supervised.md makes them."""
+    recipes = []
+    for row, own in SUSPECTING.items():
+        head = [
+            f"Digits as folders of PNG files, 40% symmetric noise, on a CPU: {row}, a small CNN.",
+            recipe_files.measured(f"semi_folder_{row}"),
+            "hardware and hours: 2 CPU cores, a minute or two",
+        ]
+        recipes.append((FOLDER / "cpu" / f"semi_folder_{row}.flags", head, [*FOLDERS, *own]))
+    return recipes
+
+
+def cpu_twins() -> list[Recipe]:
+    """These methods beside the twins of the others: the same data and student, as many epochs as their steps make.
+
+    Their views need an augmentation, which those do without.
     """
     recipes = []
+    left_out = ("--max_number_of_steps", "--eval_every_steps", "--augmentation")
+    shared = [flag for flag in CPU_FLAGS if flag.partition("=")[0] not in left_out]
     for noise in ("uniform", "background"):
-        head = [
-            f"CIFAR-10 subset on a CPU: dividemix, a small CNN, 10,000 images of 16x16 pixels, 40% {noise} noise.",
-            recipe_files.measured(f"methods_{noise}_dividemix"),
-            "hardware and hours: 2 CPU cores, about 5 minutes",
-        ]
-        left_out = ("--max_number_of_steps", "--eval_every_steps", "--augmentation")
-        flags = [flag for flag in CPU_FLAGS if flag.partition("=")[0] not in left_out]
-        flags += [f"--noise_type={noise}", "--augmentation=release", "--method=dividemix", "--num_epochs=15",
-                  "--warmup_epochs=5", "--lambda_u=25"]  # fmt: skip
-        recipes.append((FOLDER / "cpu" / f"methods_{noise}_dividemix.flags", head, flags))
+        for row in ("dividemix", "unicon", "c2d"):
+            head = [
+                f"CIFAR-10 subset on a CPU: {row}, a small CNN, 10,000 images of 16x16 pixels, 40% {noise} noise.",
+                recipe_files.measured(f"methods_{noise}_{row}"),
+                f"hardware and hours: 2 CPU cores, about {5 if row == 'dividemix' else 10} minutes",
+                *([_first("cifar10_10000")] if row == "c2d" else []),
+            ]
+            own = [flag.format(data="cifar10_10000") for flag in ROWS[row]]
+            own[1] = "--warmup_epochs=5"
+            flags = [*shared, f"--noise_type={noise}", "--augmentation=release", own[0], "--num_epochs=15", *own[1:]]
+            recipes.append((FOLDER / "cpu" / f"methods_{noise}_{row}.flags", head, flags))
     return recipes
+
+
+def _first(data: str) -> str:
+    """The head's line about the student that C2D starts from on a CPU."""
+    return f"First: python scripts/pretrain_simclr.py {PRETRAINING[data]} --train_log_dir=runs/simclr_{data}"
 
 
 def recipes() -> list[Recipe]:
     """All recipes of this module."""
-    return [*tables(), *cpu_twins(), *small_twins()]
+    return [*tables(), *cpu_twins(), *small_twins(), *folders()]
