@@ -110,7 +110,8 @@ def _recorded_name(cell: Cell) -> str:
 
 def of_runs(table: Table, jobs: Sequence[Job]) -> Ours | None:
     """What the finished ones of these jobs, which differ in the seed alone, say; None if there is none."""
-    values, facts = [], []
+    values: list[float] = []
+    facts: list[tuple[str, str, str]] = []
     for job in jobs:
         if not job.finished or not job.result_file.is_file():
             continue

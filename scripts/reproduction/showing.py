@@ -22,7 +22,7 @@ COLUMNS = ("table", "row", "column", "scale", "recipe", "paper", "paper_spread",
 
 def listing(known: Iterable[Table]) -> str:
     """All tables: cells, stated cost and how many cells docs/results has, at both scales."""
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for table in known:
         texts = [table.name, table.title]
         if table.own_command:
@@ -30,7 +30,7 @@ def listing(known: Iterable[Table]) -> str:
             continue
         found = tables.cells(table.name)
         lines.append((*texts, *(_of_scale(table, [cell for cell in found if cell.scale == scale]) for scale in SCALES)))
-    head = ("table", "", "CPU scale", "full scale")
+    head: tuple[str, ...] = ("table", "", "CPU scale", "full scale")
     widths = [max(len(line[k]) for line in (head, *lines)) for k in range(3)]
     rows = ["  ".join([*(line[k].ljust(widths[k]) for k in range(3)), line[3]]).rstrip() for line in (head, *lines)]
     return "\n".join(
@@ -52,7 +52,7 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
     times = StepTimes(output / planning.CACHE)
     if measure and jobs:
         times.measure([job.cell for job in jobs], jobs[0].data)
-    head = ("cell", "steps", "a step", "time", "disk", "")
+    head: tuple[str, ...] = ("cell", "steps", "a step", "time", "disk", "")
     lines: list[tuple[str, ...]] = []
     for job in jobs:
         known = times.of(job.cell) or {}
@@ -73,11 +73,11 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
         for line in (head, *lines)
     ]
     left = [job for job in jobs if not job.finished]
-    seconds = [times.seconds(job.cell, job.more) for job in left]
-    known_seconds = [value for value in seconds if value is not None]
-    room = sum(times.room(job.cell, job.more) or 0.0 for job in left)
-    unknown = len(seconds) - len(known_seconds)
-    cost = f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(room)}"
+    costs = [times.seconds(job.cell, job.more) for job in left]
+    known_seconds = [value for value in costs if value is not None]
+    space = sum(times.room(job.cell, job.more) or 0.0 for job in left)
+    unknown = len(costs) - len(known_seconds)
+    cost = f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(space)}"
     summary = (
         f"{table}: {len(jobs)} trainings, {len(jobs) - len(left)} finished; left: "
         f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps"
