@@ -94,7 +94,7 @@ def test_l2b_on_isic2019_takes_its_clean_set_out_and_starts_from_given_weights(d
     flags = [
         "--dataset_name=isic2019", f"--data_dir={data['isic2019']}", *SMALL, "--studentnet=resnet18", "--image_size=32",
         "--method=l2b", "--l2b_normalisation=softmax", "--l2b_temperature=10", "--clean_examples_per_class=2",
-        "--noise_type=uniform", "--noise_fraction=0.5", "--max_number_of_steps=1", "--learning_rate=0",
+        "--noise_type=uniform", "--noise_fraction=0.5", "--max_number_of_steps=1", "--learning_rate=1e-9",
         f"--imagenet_weights={tmp_path / 'resnet18.npz'}", f"--train_log_dir={tmp_path / 'run'}",
     ]  # fmt: skip
     done = run(*flags)
@@ -110,13 +110,10 @@ def test_l2b_on_isic2019_takes_its_clean_set_out_and_starts_from_given_weights(d
     assert [truth[i] for i in kept["index"]] == kept["clean"].tolist()
     assert 0.2 < np.mean(kept["given"] != kept["clean"]) < 0.7
     trained = student_nets.load(tmp_path / "run/student.keras")
-    np.testing.assert_array_equal(  # the rate is 0
-        trained.get_layer("stage3_unit1_conv2").get_weights()[0], start.get_layer("stage3_unit1_conv2").get_weights()[0]
-    )
-    # The stem sees pixels standardised by ImageNet's figures here and in the file.
-    np.testing.assert_allclose(
-        trained.get_layer("stem").get_weights()[0], start.get_layer("stem").get_weights()[0], rtol=1e-6
-    )
+    # The rate is next to nothing, and the stem sees pixels standardised by ImageNet's figures here and in the file.
+    for layer in ("stem", "stage3_unit1_conv2"):
+        ours, theirs = (model.get_layer(layer).get_weights()[0] for model in (trained, start))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
     assert trained.output_shape[-1] == 8
 
 
