@@ -127,8 +127,10 @@ def own_images(dataset: ImageDataset) -> Split:
         return train
     order = np.argsort(np.concatenate([train.ids, test.ids]), kind="stable")
     paths = None if train.paths is None else (*train.paths, *(test.paths or ()))
-    joined = (np.concatenate([getattr(train, name), getattr(test, name)]) for name in ("images", "labels", "ids"))
-    return Split(*joined, paths, labels_are_true=False).take(order)
+    images, labels, ids = (
+        np.concatenate([getattr(train, name), getattr(test, name)]) for name in ("images", "labels", "ids")
+    )
+    return Split(images, labels, ids, paths, labels_are_true=False).take(order)
 
 
 def positions(

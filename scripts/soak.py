@@ -25,6 +25,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import tensorflow  # noqa: F401  (processes are forked from this one, which spares them the import)
 import tf_keras  # noqa: F401
 
