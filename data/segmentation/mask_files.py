@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,23 @@ IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")  # what is lossy smears values
 MOST_CLASSES = 32
 _SHOWN = 8
+Read = TypeVar("Read")
+
+
+class MaskFile(NamedTuple):
+    """What is kept of a mask: a photograph's is large, and most are needed at the size of the slices alone.
+
+    Attributes:
+      resized: the values of the file, uint8 [side, side], resized by nearest neighbour.
+      present: bool [256], whether the whole mask has this value.
+      shape: (height, width) of the whole mask.
+      whole: the values of the file, uint8 [height, width]; None if not asked for.
+    """
+
+    resized: npt.NDArray[np.uint8]
+    present: npt.NDArray[np.bool_]
+    shape: tuple[int, int]
+    whole: npt.NDArray[np.uint8] | None
 
 
 def by_stem(folder: Path, *, masks: bool = False) -> dict[str, Path]:
@@ -72,10 +89,16 @@ def image(file: Path, side: int) -> npt.NDArray[np.uint8] | str:
     return _or_complaint(file, read)
 
 
-def values(file: Path) -> npt.NDArray[np.uint8] | str:
-    """Returns the values of a mask, uint8 [height, width], or what is wrong with the file."""
+def mask(file: Path, side: int, *, whole: bool = False) -> MaskFile | str:
+    """Returns the values of a mask, or what is wrong with the file.
 
-    def read(opened: Image.Image) -> npt.NDArray[np.uint8]:
+    Args:
+      file: a grey image, or one of colours or a palette whose numbers are the values.
+      side: of the slices.
+      whole: whether the mask at its own size is needed, too.
+    """
+
+    def read(opened: Image.Image) -> MaskFile:
         pixels = np.asarray(opened) if opened.mode != "1" else np.asarray(opened).astype(np.uint8)
         if opened.mode in ("LA", "RGBA", "RGB"):
             colours = pixels[..., : 1 if opened.mode == "LA" else 3]
@@ -84,12 +107,14 @@ def values(file: Path) -> npt.NDArray[np.uint8] | str:
             pixels = colours[..., 0]
         if pixels.ndim != 2 or not ((pixels >= 0) & (pixels <= 255) & (pixels == np.floor(pixels))).all():
             raise ValueError("its values are not whole numbers from 0 to 255")
-        return pixels.astype(np.uint8)
+        values = pixels.astype(np.uint8)
+        present = np.bincount(values.ravel(), minlength=256) > 0
+        return MaskFile(nearest(values, side), present, values.shape, values if whole else None)
 
     return _or_complaint(file, read)
 
 
-def all_of(files: Sequence[Path], read: Iterable[npt.NDArray[np.uint8] | str]) -> list[npt.NDArray[np.uint8]]:
+def all_of(files: Sequence[Path], read: Iterable[Read | str]) -> list[Read]:
     """Returns what was read.
 
     Raises:
@@ -104,12 +129,12 @@ def all_of(files: Sequence[Path], read: Iterable[npt.NDArray[np.uint8] | str]) -
 
 
 def classes_of(
-    masks: Mapping[Path, npt.NDArray[np.uint8]], mask_values: Sequence[int] | None
+    masks: Mapping[Path, MaskFile], mask_values: Sequence[int] | None
 ) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
     """Finds which value is which class.
 
     Args:
-      masks: all masks with the values of their files.
+      masks: all masks.
       mask_values: the value of class 0, 1, ...; None if they shall be seen from the masks: 0 and 1, 0 and 255, or
         0, 1, 2, ... without gaps.
 
@@ -120,8 +145,8 @@ def classes_of(
       ValueError: a value that is no class.
     """
     seen: dict[int, Path] = {}
-    for file, mask in masks.items():
-        for value in np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist():
+    for file, read in masks.items():
+        for value in np.flatnonzero(read.present).tolist():
             seen.setdefault(value, file)
     found = sorted(seen)
     listed = ", ".join(map(str, found[:_SHOWN])) + (", ..." if len(found) > _SHOWN else "")
@@ -157,9 +182,9 @@ def classes_of(
     return classes, ("background", *(f"value_{value}" for value in order[1:]))
 
 
-def nearest(mask: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """Returns the mask as uint8 [side, side], resized by nearest neighbour."""
-    return np.asarray(Image.fromarray(mask).resize((side, side), Image.Resampling.NEAREST))
+def nearest(values: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """Returns a mask as uint8 [side, side], resized by nearest neighbour."""
+    return np.asarray(Image.fromarray(values).resize((side, side), Image.Resampling.NEAREST))
 
 
 def _opened(file: Path) -> Image.Image:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -137,9 +137,12 @@ def _read(
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         files = [s.image for s in everything]
         images = mask_files.all_of(files, pool.map(lambda file: mask_files.image(file, size), files))
+        # Whole masks are kept where they are compared with: photographs are large.
+        kept = {s.mask for s in slices["test"]}
         files = [file for s in everything for file in (s.mask, s.true_mask) if file is not None]
-        values = dict(zip(files, mask_files.all_of(files, pool.map(mask_files.values, files)), strict=True))
-    classes, class_names = mask_files.classes_of(values, mask_values)
+        found_masks = pool.map(lambda file: mask_files.mask(file, size, whole=file in kept), files)
+        masks = dict(zip(files, mask_files.all_of(files, found_masks), strict=True))
+    classes, class_names = mask_files.classes_of(masks, mask_values)
     channels = max(image.shape[-1] for image in images)
     images = [np.broadcast_to(image, (size, size, channels)) for image in images]
     found: dict[str, MaskSet | None] = {}
@@ -150,24 +153,22 @@ def _read(
             continue
         order = sorted(range(len(own)), key=lambda i: (own[i].case, own[i].number, own[i].image.name))
         own = [own[i] for i in order]
-        read = {file: classes[values[file]] for s in own for file in (s.mask, s.true_mask) if file is not None}
-        if not any(mask.any() for mask in read.values()):
+        if not any(masks[s.mask].present[classes > 0].any() for s in own):
             raise ValueError(
                 f"All {len(own)} {part} masks are empty, such as {own[0].mask}: a slice without anything is fine, but "
                 "there must be something to find."
             )
-        given = np.stack([mask_files.nearest(read[s.mask], size) for s in own])
-        true = [mask_files.nearest(read[s.true_mask], size) for s in own if s.true_mask is not None]
+        given = np.stack([classes[masks[s.mask].resized] for s in own])
+        true = [classes[masks[s.true_mask].resized] for s in own if s.true_mask is not None]
         right = given if part != "train" else (np.stack(true) if true else None)
-        depth = Counter(s.case for s in own)
-        volumes, positions = {}, np.zeros(len(own), np.int64)
-        for case in depth:
-            rows = [i for i, s in enumerate(own) if s.case == case]
+        volumes, positions, rows_of = {}, np.zeros(len(own), np.int64), defaultdict[str, list[int]](list)
+        for row, s in enumerate(own):
+            rows_of[s.case].append(row)
+        for case, rows in rows_of.items():
             positions[rows] = np.arange(len(rows))
-            shape = (len(rows), *read[own[rows[0]].mask].shape)
-            # Whole masks are kept where they are compared with: photographs are large.
-            whole = np.stack([read[own[i].mask] for i in rows]) if part == "test" else None
-            volumes[case] = Volume(shape, spacing, whole)
+            whole = [classes[values] for i in rows if (values := masks[own[i].mask].whole) is not None]
+            shape = (len(rows), *masks[own[rows[0]].mask].shape)
+            volumes[case] = Volume(shape, spacing, np.stack(whole) if part == "test" else None)
         found[part] = MaskSet(
             np.stack([own_images[i] for i in order]),
             given,
