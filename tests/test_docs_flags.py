@@ -19,6 +19,7 @@ OTHERS = {
     "docs/release.md": ["mentornet/learning/command.py"],
     "docs/methods.md": ["scripts/imbalance_experiment.py"],
     "docs/search.md": ["flags/define/search_flags.py"],
+    "docs/segmentation_data.md": ["scripts/prepare_promise12.py", "scripts/mask_noise_table.py"],
 }
 EXAMPLES = {"trimmed_share"}  # of the method that CONTRIBUTING.md makes up
 
