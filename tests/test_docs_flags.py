@@ -24,6 +24,7 @@ OTHERS = {
     "docs/methods.md": ["scripts/imbalance_experiment.py"],
     "docs/reproducing.md": ["scripts/reproduce.py"],
     "docs/search.md": ["flags/define/search_flags.py"],
+    "docs/segmentation_data.md": ["scripts/prepare_promise12.py", "scripts/mask_noise_table.py"],
 }
 EXAMPLES = {"trimmed_share"}  # of the method that CONTRIBUTING.md makes up
 

@@ -82,7 +82,7 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedMasks
         raise ValueError(str(error)) from None
     for note in found.notes:
         print(f"note: {note}", flush=True)
-    foreground = (found.train.masks > 0).any(axis=(1, 2)).astype(np.int32)
+    foreground = np.asarray((found.train.masks > 0).any(axis=(1, 2)), np.int32)
     true = found.train.true_masks
     noise_type = config.mask_options.get("mask_noise", "none")
     wrong = 0.0 if true is None else float(np.mean(found.train.masks != true))

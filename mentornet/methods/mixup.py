@@ -28,7 +28,11 @@ class Mixup(NoisyLabelMethod):
 
     OPTIONS = (
         Option(
-            "mixup_alpha", 32.0, "a of lambda ~ Beta(a, a), the share of a sample in a mixed one", within="(0, inf)"
+            "mixup_alpha",
+            32.0,
+            "a of lambda ~ Beta(a, a), the share of a sample in a mixed one",
+            within="(0, inf)",
+            flag="mixup_shape",
         ),
     )
     weighs_sites = True

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -26,8 +26,7 @@ PREDICTIONS = "predictions"
 SHOWN_SLICES = 12
 
 
-@dataclass(frozen=True)
-class Slices:
+class Slices(Protocol):
     """Slices with masks; ``data.segmentation.MaskSet`` is one.
 
     Attributes:
@@ -39,13 +38,20 @@ class Slices:
         volumes: of every case, see ``segmentation_metrics.Volume``.
     """
 
-    images: np.ndarray
-    masks: np.ndarray
-    true_masks: np.ndarray | None
-    cases: Sequence[str]
-    slices: np.ndarray
-    names: Sequence[str]
-    volumes: Mapping[str, Any]
+    @property
+    def images(self) -> np.ndarray: ...
+    @property
+    def masks(self) -> np.ndarray: ...
+    @property
+    def true_masks(self) -> np.ndarray | None: ...
+    @property
+    def cases(self) -> Sequence[str]: ...
+    @property
+    def slices(self) -> np.ndarray: ...
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def volumes(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def save_masks(workdir: Workdir, masks: Masks) -> None:
         files.write_npz(file, kept)
         return
     found = arrays.read_arrays(file)
-    if any(not np.array_equal(found.get(name), values) for name, values in kept.items()):
+    if any(name not in found or not np.array_equal(found[name], values) for name, values in kept.items()):
         raise RunFolderError(
             f"The run in {workdir.path} began with other masks: the files they come from have changed since; put them "
             "back as they were, or choose another folder."
@@ -195,7 +201,7 @@ def _evaluated(student: keras.Model, masks: Masks, workdir: Workdir) -> dict[str
         # Two classes are black and white, as most masks are.
         classes = metrics.classes_at_size(said[own], test.volumes[case].shape[1:])
         for position, mask in zip(own, classes * (255 if masks.classes == 2 else 1), strict=True):
-            name = test.names[position].removeprefix("test/").removeprefix("images/")
+            name = test.names[int(position)].removeprefix("test/").removeprefix("images/")
             name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
             with files.replacing(folder / f"{name.removesuffix('.png')}.png") as stream:
                 Image.fromarray(mask.astype(np.uint8)).save(stream, format="png")
