@@ -26,7 +26,7 @@ SHOWN = {
     "cpu_cifar10_0.4.csv": "the table in README.md (measured there, seeds 0 and 1)",
     "cpu_mentornet_dd.csv": "the table of MentorNet DD in docs/learning.md (measured there, seeds 0 and 1)",
     "cpu_methods.csv": "the table of all methods in docs/methods.md (measured there)",
-    "cpu_semi_supervised.csv": "the table in docs/semi_supervised.md (measured there, seed 0)",
+    "cpu_semi_supervised.csv": "the tables in docs/semi_supervised.md (measured there, seed 0)",
     "cpu_methods_selection.csv": "the tables of all methods in docs/methods.md (measured there, seed 0)",
 }
 
