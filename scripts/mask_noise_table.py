@@ -32,7 +32,7 @@ SHOWN = {"phantoms": ("l1", "l2", "l3"), "brain_template": ("l2:0.2", "dilate:2"
 COLUMNS = ("dataset", "image_size", "mask_noise", "seed", "cases", "slices", "dice", "empty_slices", "paper_dice")
 
 
-def rows(name: str, size: int, seed: int) -> list[dict[str, object]]:
+def rows(name: str, size: int, seed: int) -> list[dict[str, str | float]]:
     """The rows of a data set."""
     slices = segmentation.load(name, image_size=size, seed=seed, num_cases=(37, 0, 1)).train
     found = []

@@ -223,4 +223,5 @@ def rendered(recipe: RecipeLike) -> tuple[Path, str]:
 
     if len(recipe) == 2:
         return recipe
-    return recipe_files.file(*recipe, "train_cifar.py")
+    path, head, flags = recipe
+    return recipe_files.file(path, head, flags, "train_cifar.py")
