@@ -151,7 +151,7 @@ class UniCon(SemiSupervised):
         The released code has labelled samples / (2 share), rounded down.
         """
         grain = math.gcd(self.size, GRAIN)
-        wanted = min(self._unlabelled_factor * self.size / kept.mean(), MOST_UNLABELLED * self.size)
+        wanted = min(self._unlabelled_factor * self.size / max(float(kept.mean()), 1e-9), MOST_UNLABELLED * self.size)
         return max(grain, int(wanted) // grain * grain)
 
     def further_loss(self, batch: Batch, turn: int) -> tf.Tensor:
