@@ -99,6 +99,8 @@ class UniCon(SemiSupervised):
         projectors = [Projector(network, projection_size, self.seed + 2 * k) for k, network in enumerate(self.networks)]
         self.projection_heads = [projector.head for projector in projectors]
         self._projectors = lambda: projectors  # hidden from Keras, which would store the students twice
+        traced = dict[int, int]()
+        self._traced_sizes = lambda: traced
         self.kept = mirrored_variable(tf.zeros([self.peers, self.num_examples], tf.bool), "kept")
 
     @classmethod
@@ -125,6 +127,20 @@ class UniCon(SemiSupervised):
         self.note_probabilities(1.0 - divergence[np.newaxis] / math.log(2.0), stage.epoch)
         return True
 
+    def begin(self, first: int, length: int) -> None:
+        """Traces the step anew where the number of unlabelled samples is another one.
+
+        A graph for any number rounds otherwise than one for this number, and which one there is would depend on
+        where a run was interrupted.
+        """
+        super().begin(first, length)
+        kind, turn = cast(tuple[str, int], self.stage.kind)
+        if kind != WARM:
+            size = self.unlabelled_size(self.kept_labels(turn))
+            if self._traced_sizes().get(turn) != size:
+                self.train_function = self.train_tf_function = None
+            self._traced_sizes()[turn] = size
+
     def kept_labels(self, turn: int) -> np.ndarray:
         kept: np.ndarray = self.kept.numpy()[turn]
         return kept
@@ -135,7 +151,7 @@ class UniCon(SemiSupervised):
         The released code has labelled samples / (2 share), rounded down.
         """
         grain = math.gcd(self.size, GRAIN)
-        wanted = min(self._unlabelled_factor * self.size / kept.mean(), MOST_UNLABELLED * self.size)
+        wanted = min(self._unlabelled_factor * self.size / max(float(kept.mean()), 1e-9), MOST_UNLABELLED * self.size)
         return max(grain, int(wanted) // grain * grain)
 
     def further_loss(self, batch: Batch, turn: int) -> tf.Tensor:
