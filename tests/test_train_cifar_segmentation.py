@@ -64,7 +64,13 @@ def test_killed_it_ends_like_an_uninterrupted_run(whole, tmp_path):
 def test_two_devices_do_what_one_does(whole, tmp_path):
     folder = tmp_path / "run"
     found = processes.run(
-        command("train_cifar.py", *FLAGS, "--distribution_strategy=mirrored", "--logical_cpus=2", f"--train_log_dir={folder}")
+        command(
+            "train_cifar.py",
+            *FLAGS,
+            "--distribution_strategy=mirrored",
+            "--logical_cpus=2",
+            f"--train_log_dir={folder}",
+        )
     )
     assert found.returncode == 0, found.stderr
     one, two = student_weights(whole), student_weights(folder)
