@@ -128,6 +128,10 @@ def of_keras_3(name: str) -> object:
         ),
         (lambda x, y: compiled().compile("sgd", metrics=["accuracy"]), "metrics= is not used"),
         (lambda x, y: compiled().compile("sgd", loss="mse"), "loss= is not used"),
+        (
+            lambda x, y: methods.L2RW(dense_student(), max_steps=1).compile("sgd", run_eagerly=True),
+            "L2RW takes its meta step in a compiled graph",
+        ),
         (lambda x, y: compiled().compile(of_keras_3("SGD")), "the optimiser is of Keras 3"),
         (lambda x, y: methods.Spade(of_keras_3("Functional"), max_steps=1), "a model of Keras 3, not of tf_keras"),
         (

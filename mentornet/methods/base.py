@@ -147,9 +147,13 @@ class NoisyLabelMethod(Staged, MethodProtocol, KerasUse):
         """As in Keras, without a loss or metrics; every further peer gets a fresh optimiser of the same settings.
 
         Raises:
-            ValueError: a loss or metrics, which would not be used, or an optimiser of another Keras.
+            ValueError: a loss or metrics, which would not be used, an optimiser of another Keras, or eager steps, in
+                which the derivative along the clean gradient would be lost.
         """
         check_compile(optimizer, options)
+        eager = options.get("run_eagerly") or tf.config.functions_run_eagerly()
+        if eager and (getattr(self, "_meta", None) or getattr(self, "_bootstrap", None)) is not None:
+            raise ValueError(f"{type(self).__name__} takes its meta step in a compiled graph: leave run_eagerly out")
         super().compile(optimizer, *arguments, **options)
         self._compiled_steps().clear()
         if self.peers > 1:
