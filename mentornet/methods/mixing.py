@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
+from scipy import stats
 
 from mentornet.features import random_seed
 from mentornet.methods.replicas import gather, own_part, replicas, total
 
 _TINY = 1e-12
+_QUANTILES = 4096
 
 
 def guess(logits: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -55,11 +58,14 @@ def sharpened(distributions: tf.Tensor, temperature: float) -> tf.Tensor:
 def mixing_weight(alpha: float, seed: int, step: tf.Tensor) -> tf.Tensor:
     """lambda ~ Beta(alpha, alpha), or 1 - lambda if that is more; a function of (seed, step), float32 in [0.5, 1].
 
-    X / (X + Y) with X and Y two Gamma variables of shape alpha.
+    By the inverse of its distribution, between tabled quantiles: XLA has no Gamma variables.
     """
-    drawn = tf.random.stateless_gamma([2], random_seed(seed, "mixing_weight", step), alpha=alpha)
-    share = drawn[0] / tf.maximum(drawn[0] + drawn[1], _TINY)
-    return tf.maximum(share, 1.0 - share)
+    places = np.linspace(0.5, 1.0, _QUANTILES + 1)
+    quantiles = tf.constant(stats.beta(alpha, alpha).ppf(places), tf.float32)
+    place = tf.random.stateless_uniform([], random_seed(seed, "mixing_weight", step)) * _QUANTILES
+    below = tf.minimum(tf.cast(place, tf.int32), _QUANTILES - 1)
+    low, high = tf.gather(quantiles, below), tf.gather(quantiles, below + 1)
+    return low + (high - low) * (place - tf.cast(below, tf.float32))
 
 
 def permutation(count: tf.Tensor | int, seed: int, step: tf.Tensor) -> tf.Tensor:
