@@ -110,8 +110,9 @@ def test_a_folder_alone_trains_is_interrupted_and_tells_its_suspects(photos, tmp
         suspects.write(configuration.parse(command[1:]))
         return subprocess.CompletedProcess(command, 0, capsys.readouterr().out, "")
 
-    monkeypatch.setattr(unfinished.subprocess, "run", here)
-    assert report.main([str(folder)]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(unfinished.subprocess, "run", here)
+        assert report.main([str(folder)]) == 0
     told = capsys.readouterr().out
     assert "is not finished" in told
     assert "of step 6; the run can go on" in told
