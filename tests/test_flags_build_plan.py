@@ -40,6 +40,10 @@ def test_schedules_that_do_not_fit_are_warned_about():
     warm = warnings("--method=co_teaching_plus", "--warmup_epochs=8", "--num_epochs=6", "--keep_schedule=constant:0.7")
     assert "--warmup_epochs=8 fills all 6 epochs" in warm
     assert "never decides" in warnings("--curriculum=mentornet_pd", "--burn_in_epoch=100")
+    counted = warnings("--curriculum=mentornet_pd", "--num_epochs=1")
+    assert "is 1 epoch long" in counted
+    assert "try --num_epochs=30" in counted  # not the flag that would be refused beside it
+    assert warnings("--method=simclr", "--max_number_of_steps=300") == ""
     after = warnings("--method=standard", "--num_epochs=5", "--num_epochs_per_decay=8")
     assert "first lowered after 8 epochs, but the training has 5" in after
 

@@ -115,7 +115,8 @@ def _trained(
     heartbeat.stop()
     if distribution.is_chief:
         print(f"finished: {messages.figures(result)}; see {workdir.path}")
-        print(messages.next_steps(workdir, len(inputs.given)))
+        labels = methods.get(config.method.name).uses_labels
+        print(messages.next_steps(workdir, len(inputs.given), masks=inputs.masks is not None, labels=labels))
     return result
 
 
