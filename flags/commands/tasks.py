@@ -18,6 +18,7 @@ from flags.build import curricula, in_memory, plan, preparation, segmentation
 from flags.commands import estimating, making, messages, suspects
 from flags.define import presets, released_flags, student_flags
 from flags.settings import Config
+from mentornet import methods
 from mentornet.runs.metrics_table import last_known
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
