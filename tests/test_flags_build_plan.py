@@ -129,6 +129,19 @@ def test_a_folder_alone_trains_is_interrupted_and_tells_its_suspects(photos, tmp
     assert_same_training(folder, tmp_path / "whole")
 
 
+def test_a_step_is_told_once_and_a_run_without_labels_has_no_suspects(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ProgressLine, "due", lambda _: True)
+    flags = ["--dataset_name=digits", "--train_examples=100", "--studentnet=s2e_mlp", "--batch_size=25"]
+    flags += ["--max_number_of_steps=4", "--eval_every_steps=2", "--steps_per_execution=1", "--show_progress"]
+    train(*flags, "--method=simclr", f"--train_log_dir={tmp_path / 'run'}")
+    said = capsys.readouterr().out
+    told = [line.split(" (")[0] for line in said.splitlines() if line.startswith("step ")]
+    assert told == ["step 1/4", "step 2/4", "step 3/4", "step 4/4"]
+    assert "warning: the training is" not in said
+    assert "review" not in said
+    assert "suspects" not in said
+
+
 def test_dumps_are_kept_while_training_and_survive_an_interruption(tmp_path, monkeypatch):
     flags = [
         *("--dataset_name=digits", "--train_examples=100", "--noise_type=uniform", "--noise_fraction=0.4"),

@@ -53,31 +53,40 @@ def tell(
 
 def lines(config: Config, network: keras.Model, inputs: TrainingInputs, place: Distribution) -> list[str]:
     """What the run will do, a few lines for a person."""
-    each = ""
-    if inputs.given.ndim == 1:  # one label an image
+    shape = " x ".join(map(str, network.input_shape[1:3]))
+    masks = inputs.masks
+    if masks is None:
         counts = np.bincount(inputs.given, minlength=len(inputs.class_names))
         each = f" ({counts.min():,} to {counts.max():,} each)" if np.ptp(counts) else f" ({counts[0]:,} each)"
-    shape = " x ".join(map(str, network.input_shape[1:3]))
-    if inputs.clean is None:
-        wrong = "unknown"
+        of = f"training images of {len(inputs.class_names)} classes{each}, {shape} pixels; wrong labels: "
+        wrong = _share_wrong(inputs.given, inputs.clean)
     else:
-        share = float(np.mean(inputs.given != inputs.clean))
-        wrong = f"{100 * share:.1f}%" if share else "none that is known"
+        of = f"training slices of {masks.classes} classes, {shape} pixels; wrong pixels: "
+        wrong = _share_wrong(masks.train.masks, masks.train.true_masks)
     judged = "held-out images with their given labels" if inputs.judged_by_given else "test images with clean labels"
+    if masks is not None:
+        judged = "test slices"
     judging = f"{inputs.evaluation_examples:,} {judged}" if inputs.evaluation_examples else judged
     if not config.run.mode.endswith("evaluate"):
         judging = "nothing while it trains (--mode=train)"
     parameters = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     peers = methods.get(config.method.name).peers
     return [
-        f"data:     {config.data.dataset_name}, {len(inputs.given):,} training images of {len(inputs.class_names)} "
-        f"classes{each}, {shape} pixels; wrong labels: {wrong}",
+        f"data:     {config.data.dataset_name}, {len(inputs.given):,} {of}{wrong}",
         f"judge:    {judging}",
         f"student:  {config.student.name}, {parameters:,} parameters"
         + (f", {peers} of them" if peers > 1 else "")
         + f", on {_device(place)}",
         f"training: {_training(config, len(inputs.given))}",
     ]
+
+
+def _share_wrong(given: np.ndarray, true: np.ndarray | None) -> str:
+    """How many of the labels, or pixels, are wrong, as far as anybody knows."""
+    if true is None:
+        return "unknown"
+    share = float(np.mean(given != true))
+    return f"{100 * share:.1f}%" if share else "none that is known"
 
 
 def warnings(config: Config, examples: int) -> list[str]:
