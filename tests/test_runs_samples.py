@@ -182,13 +182,13 @@ class TestSheet:
         monkeypatch.setattr(suspects, "_write", lambda draw, place, text, *more: written.append(text))
         images, facts = np.zeros((2, 8, 8, 1), np.uint8), {"loss": np.array([2.5, 1.0])}
         for probability, weight, note, figure in (
-            ([0.0002, 0.5], [0.1, 0.2], "lowest probability of the given label", "probability < 0.001"),
-            (None, [0.1, 0.2], "lowest mean weight", "weight 0.100"),
-            (None, [np.nan, np.nan], "highest loss", "loss 2.500"),
+            ([0.0002, np.nan], [0.1, 0.2], "lowest mean probability of the given label", "#1  probability 0.368"),
+            (None, [0.1, 0.2], "lowest mean weight", "#0  weight 0.100"),
+            (None, [np.nan, np.nan], "highest loss", "#0  loss 2.500"),
         ):
             written.clear()
             more = {} if probability is None else {"mean_probability": np.array(probability)}
-            self.draw(tmp_path / "s.png", images, mean_weight=np.array(weight), **facts, **more)
+            self.draw(tmp_path / "s.png", images, index=np.arange(2), mean_weight=np.array(weight), **facts, **more)
             assert written[1].startswith(note)
             assert figure in written
 

@@ -51,8 +51,8 @@ def suspect_sheet(
       given: int [k], the labels trained on.
       predicted: int [k], the student's answers.
       mean_weight: float [k], NaN where unknown.
-      mean_probability: float [k], of the given labels, where suspects are ranked by it.
-      loss: float [k].
+      mean_probability: float [k], of the given labels, where suspects are ranked by it; NaN: not met.
+      loss: float [k], of the trained student.
       index: int [k], shown as "#index".
       clean: int [k], the true labels.
       class_names: name of every label; numbers are shown without.
@@ -179,7 +179,10 @@ def _ranking(
 ) -> tuple[str, str, np.ndarray]:
     """What suspects are ranked by: in a sentence, in a word, and the figures."""
     if mean_probability is not None and np.isfinite(mean_probability).any():
-        return "lowest probability of the given label first, mean of the training", "probability", mean_probability
+        known = mean_probability
+        if loss is not None:  # of a sample that was never met, as ``rank_suspects`` has it
+            known = np.where(np.isfinite(known), known, np.exp(-loss))
+        return "lowest mean probability of the given label first", "probability", known
     if np.isfinite(mean_weight).any():
         return "lowest mean weight at the end of training first", "weight", mean_weight
     return "highest loss first", "loss", np.full(len(mean_weight), np.nan) if loss is None else loss
