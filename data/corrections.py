@@ -47,6 +47,11 @@ class Corrections:
 
     KEEP, LEAVE_OUT = -1, -2
 
+    @property
+    def kept(self) -> npt.NDArray[np.int64]:
+        """The ids of images whose label was confirmed or changed."""
+        return self.ids[self.labels != self.LEAVE_OUT]
+
 
 def read(path: str | os.PathLike[str], train: Any, class_names: Sequence[str]) -> Corrections:
     """Reads decisions.
@@ -115,9 +120,15 @@ def applied(corrections: Corrections, train: Any, noisy: NoisyLabels) -> tuple[A
 
 
 def without(
-    names: Iterable[Any], train: Any, noisy: NoisyLabels, *, by_path: bool, what: str
+    names: Iterable[Any],
+    train: Any,
+    noisy: NoisyLabels,
+    *,
+    by_path: bool,
+    what: str,
+    checked: npt.NDArray[np.int64] | None = None,
 ) -> tuple[Any, NoisyLabels]:
-    """Training images and labels without those of these paths or indices.
+    """Training images and labels without those of these paths or indices, except for checked ids, which stay.
 
     Raises:
       ValueError: one of them is none of the training images, or nothing would be left.
@@ -128,7 +139,7 @@ def without(
     if unknown is not None:
         raise ValueError(f"{what} names {unknown}, which is none of this run's training images: is it of other data?")
     ids = train.ids[np.array([positions[name] for name in names], np.int64)]
-    order = np.sort(ids)
+    order = np.sort(ids if checked is None else ids[~np.isin(ids, checked)])
     left, labels, _ = applied(Corrections(order, np.full(len(order), Corrections.LEAVE_OUT, np.int32)), train, noisy)
     return left, labels
 

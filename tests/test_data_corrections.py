@@ -101,5 +101,8 @@ def test_suspects_are_left_out_by_path_or_index():
     assert labels.given.tolist() == [0, 2, 0, 2]
     left, _ = corrections.without([split().paths[0]], split(), noisy(), by_path=True, what="it")
     assert left.ids.tolist() == [9, 8, 7, 6, 5]
+    checked = np.array([6, 10])  # of these 6 is a suspect, but somebody has looked at it
+    left, _ = corrections.without([9, 6], split(), noisy(), by_path=False, what="it", checked=checked)
+    assert left.ids.tolist() == [10, 8, 7, 6, 5]
     with pytest.raises(ValueError, match="it names 77, which is none"):
         corrections.without([77], split(), noisy(), by_path=False, what="it")

@@ -40,6 +40,10 @@ def test_schedules_that_do_not_fit_are_warned_about():
     warm = warnings("--method=co_teaching_plus", "--warmup_epochs=8", "--num_epochs=6", "--keep_schedule=constant:0.7")
     assert "--warmup_epochs=8 fills all 6 epochs" in warm
     assert "never decides" in warnings("--curriculum=mentornet_pd", "--burn_in_epoch=100")
+    counted = warnings("--curriculum=mentornet_pd", "--num_epochs=1")
+    assert "is 1 epoch long" in counted
+    assert "try --num_epochs=30" in counted  # not the flag that would be refused beside it
+    assert warnings("--method=simclr", "--max_number_of_steps=300") == ""
     after = warnings("--method=standard", "--num_epochs=5", "--num_epochs_per_decay=8")
     assert "first lowered after 8 epochs, but the training has 5" in after
 
@@ -110,8 +114,9 @@ def test_a_folder_alone_trains_is_interrupted_and_tells_its_suspects(photos, tmp
         suspects.write(configuration.parse(command[1:]))
         return subprocess.CompletedProcess(command, 0, capsys.readouterr().out, "")
 
-    monkeypatch.setattr(unfinished.subprocess, "run", here)
-    assert report.main([str(folder)]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(unfinished.subprocess, "run", here)
+        assert report.main([str(folder)]) == 0
     told = capsys.readouterr().out
     assert "is not finished" in told
     assert "of step 6; the run can go on" in told
@@ -122,6 +127,19 @@ def test_a_folder_alone_trains_is_interrupted_and_tells_its_suspects(photos, tmp
     assert not (folder / "result.json").exists()
     train(*flags, f"--train_log_dir={folder}")
     assert_same_training(folder, tmp_path / "whole")
+
+
+def test_a_step_is_told_once_and_a_run_without_labels_has_no_suspects(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(ProgressLine, "due", lambda _: True)
+    flags = ["--dataset_name=digits", "--train_examples=100", "--studentnet=s2e_mlp", "--batch_size=25"]
+    flags += ["--max_number_of_steps=4", "--eval_every_steps=2", "--steps_per_execution=1", "--show_progress"]
+    train(*flags, "--method=simclr", f"--train_log_dir={tmp_path / 'run'}")
+    said = capsys.readouterr().out
+    told = [line.split(" (")[0] for line in said.splitlines() if line.startswith("step ")]
+    assert told == ["step 1/4", "step 2/4", "step 3/4", "step 4/4"]
+    assert "warning: the training is" not in said
+    assert "review" not in said
+    assert "suspects" not in said
 
 
 def test_dumps_are_kept_while_training_and_survive_an_interruption(tmp_path, monkeypatch):

@@ -1,10 +1,16 @@
 """The share of wrong labels from answers whose mixture, or whose transition matrix, is known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from flags import configuration
+from flags.commands import estimating
 from mentornet.learning.dump import LossDump
 from mentornet.methods import noise_estimate
+from mentornet.runs.metrics_table import METRIC_COLUMNS
+from mentornet.runs.workdir import Workdir
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.4, 0.6])
@@ -30,6 +36,38 @@ def test_a_student_that_knows_the_matrix_gives_it_away():
 
 def test_percentiles_leave_something_to_learn_and_something_to_doubt():
     assert [noise_estimate.percentile(wrong) for wrong in (0.0, 0.1, 0.364, 0.6, 0.9)] == [0.95, 0.9, 0.64, 0.4, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "wrong", "disagreement", "says"),
+    [
+        ("standard", 50, 0.35, 0.5, "try:"),
+        ("spade", 50, 0.35, 0.5, "this is a run of spade"),
+        ("standard", 3000, 0.0, 0.02, "this run is 30 epochs long"),
+    ],
+)
+def test_settings_follow_from_short_plain_runs_alone(tmp_path, method, step, wrong, disagreement, says):
+    found = noise_estimate.NoiseEstimate(wrong, wrong, 0.9, disagreement, 0.65, 20, 3000)
+    config = configuration.parse(
+        ["train_cifar.py", f"--train_log_dir={tmp_path}", "--dataset_name=digits", "--max_number_of_steps=9"]
+    )
+    workdir, inputs = (
+        Workdir(tmp_path / "run", METRIC_COLUMNS),
+        SimpleNamespace(given=np.zeros(12_800, int), clean=None),
+    )
+    workdir.claim("", {"method": method})
+    told = estimating.tell(found, config, workdir, step, inputs)
+    assert says in told
+    assert ("try:" in told) == workdir.estimate_file.is_file() == (says == "try:")
+    assert ("fewer labels may be wrong" in told) == (says == "try:")
+    if says == "try:":
+        assert estimating.as_estimated(config, workdir) is config  # it has a percentile of its own
+
+
+def test_a_weak_student_gives_an_upper_end():
+    assert noise_estimate.is_upper_end(0.35, 0.5)
+    assert not noise_estimate.is_upper_end(0.382, 0.413)
+    assert not noise_estimate.is_upper_end(0.004, 0.3)  # fewer than 0% can't be wrong
 
 
 def test_dumps_taken_too_late_are_warned_about():

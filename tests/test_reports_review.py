@@ -99,9 +99,11 @@ def test_the_page_of_a_run_has_its_worst_and_links_nothing_outside_its_data(tmp_
     assert (large.format, large.size) == ("JPEG", (85, 128))
 
 
-@pytest.mark.parametrize("bad", ["no run", "no samples", "damaged pictures", "top"])
+@pytest.mark.parametrize("bad", ["no run", "no samples", "masks", "damaged pictures", "top"])
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path, capsys, bad):
-    workdir = make_run(tmp_path / "run", samples=bad != "no samples")
+    workdir = make_run(tmp_path / "run", samples=bad != "no samples", finished=bad != "no samples")
+    if bad == "masks":
+        np.savez(workdir.path / "masks.npz", given=np.zeros(1))
     if bad == "damaged pictures":
         np.savez(
             tmp_path / "run" / "suspects.npz", index=np.arange(3), ends=np.array([1, 9, 3]), bytes=np.zeros(3, np.uint8)
@@ -115,7 +117,8 @@ def test_what_is_wrong_is_said_in_one_sentence(tmp_path, capsys, bad):
     said = capsys.readouterr().err.strip().splitlines()[-1]
     expected = {
         "no run": "There is no folder",
-        "no samples": "no samples.csv yet",
+        "no samples": f"python -m mentornet.reports {workdir.path} makes it",
+        "masks": "is a run on masks",
         "damaged pictures": "holds no pictures",
     }
     assert expected.get(bad, "one suspect at least") in said

@@ -10,6 +10,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from mentornet.files import RunFolderError
+from mentornet.reports import suspects
 from mentornet.reports.suspects import suspect_sheet
 from mentornet.runs.samples import (
     rank_suspects,
@@ -175,6 +176,21 @@ class TestSheet:
         assert lines.size == 10  # 5 pixels above and 5 below
         columns = np.flatnonzero((sheet[lines[0]] == ORANGE).all(-1))
         assert sheet.shape[1] / 3 - 10 < columns.min() < columns.max() < 2 * sheet.shape[1] / 3 + 10
+
+    def test_the_figure_is_what_ranks(self, tmp_path, monkeypatch):
+        written = []
+        monkeypatch.setattr(suspects, "_write", lambda draw, place, text, *more: written.append(text))
+        images, facts = np.zeros((2, 8, 8, 1), np.uint8), {"loss": np.array([2.5, 1.0])}
+        for probability, weight, note, figure in (
+            ([0.0002, np.nan], [0.1, 0.2], "lowest mean probability of the given label", "#1  probability 0.368"),
+            (None, [0.1, 0.2], "lowest mean weight", "#0  weight 0.100"),
+            (None, [np.nan, np.nan], "highest loss", "#0  loss 2.500"),
+        ):
+            written.clear()
+            more = {} if probability is None else {"mean_probability": np.array(probability)}
+            self.draw(tmp_path / "s.png", images, index=np.arange(2), mean_weight=np.array(weight), **facts, **more)
+            assert written[1].startswith(note)
+            assert figure in written
 
     def test_nothing_is_framed_without_clean_labels(self, tmp_path):
         sheet = self.draw(tmp_path / "s.png", np.zeros((3, 8, 8, 1), np.uint8))

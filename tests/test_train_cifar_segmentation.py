@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from flags import configuration
+from flags.build import plan, segmentation
+from mentornet.training.distribution.strategy import Distribution
 from tests import processes
 from tests.script_runs import assert_same_training, command, student_weights
 from tests.test_train_cifar_methods import train
@@ -21,6 +23,17 @@ SHORT = ["--studentnet=unet_small", "--batch_size=4", "--max_number_of_steps=6",
 L2B = ["--method=l2b", "--clip_norm=0.2", "--clean_step", "--pseudo_label_views=5", "--clean_batch_size=2"]
 OTHERS = ["--learning_rate=0.05", "--steps_per_execution=1", "--noshow_progress"]
 FLAGS = [*DATA, *SHORT, *L2B, *OTHERS]
+
+
+def test_the_plan_speaks_of_slices_and_pixels():
+    config = configuration.parse(["train_cifar.py", "--train_log_dir=t", *FLAGS])
+    loaded = segmentation.load_data(config.data)
+    config = config.resolved(len(loaded.train))
+    inputs = segmentation.training_inputs(loaded, config, Distribution())
+    data, judge, *_ = plan.lines(config, segmentation.student(config.student, loaded, 0), inputs, Distribution())
+    wrong = np.mean(loaded.train.masks != loaded.train.true_masks)
+    assert data.endswith(f"12 training slices of 2 classes, 16 x 16 pixels; wrong pixels: {100 * wrong:.1f}%")
+    assert judge.endswith("test slices")
 
 
 @pytest.fixture(scope="module")

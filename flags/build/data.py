@@ -136,6 +136,8 @@ def reviewed(
 ) -> tuple[Any, NoisyLabels, np.ndarray]:
     """Training images and labels after what a person decided, and without the suspects of an earlier run.
 
+    A suspect that a person has confirmed or relabelled stays.
+
     Args:
         config: the flags.
         source: all images that may have been reviewed, a ``Split`` or an ``ImageIndex``.
@@ -149,15 +151,22 @@ def reviewed(
     Raises:
         ValueError, FileNotFoundError: decisions or a run that do not fit.
     """
+    decided = None
+    if config.corrections_file is not None:
+        decided = corrections.read(config.corrections_file, source, class_names)
     if config.leave_out_suspects is not None:
         count, folder = suspects_of(config.leave_out_suspects)
         names, by_path = first_run.suspects(folder, count, has_paths=train.paths_at([0]) is not None)
         what = f"--leave_out_suspects={config.leave_out_suspects}"
-        train, noisy = corrections.without(names, train, noisy, by_path=by_path, what=what)
-        print(f"left out: the {len(names):,} most suspect images of {folder}", flush=True)
-    if config.corrections_file is None:
+        before = len(train)
+        train, noisy = corrections.without(
+            names, train, noisy, by_path=by_path, what=what, checked=None if decided is None else decided.kept
+        )
+        stay = len(names) - (before - len(train))
+        kept = f"; {stay:,} of them stay, because somebody has checked their labels" if stay else ""
+        print(f"left out: the {len(names):,} most suspect images of {folder}{kept}", flush=True)
+    if decided is None:
         return train, noisy, np.empty(0, np.int64)
-    decided = corrections.read(config.corrections_file, source, class_names)
     print(corrections.summary(decided, noisy, train), flush=True)
     return corrections.applied(decided, train, noisy)
 

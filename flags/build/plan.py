@@ -53,31 +53,40 @@ def tell(
 
 def lines(config: Config, network: keras.Model, inputs: TrainingInputs, place: Distribution) -> list[str]:
     """What the run will do, a few lines for a person."""
-    each = ""
-    if inputs.given.ndim == 1:  # one label an image
+    shape = " x ".join(map(str, network.input_shape[1:3]))
+    masks = inputs.masks
+    if masks is None:
         counts = np.bincount(inputs.given, minlength=len(inputs.class_names))
         each = f" ({counts.min():,} to {counts.max():,} each)" if np.ptp(counts) else f" ({counts[0]:,} each)"
-    shape = " x ".join(map(str, network.input_shape[1:3]))
-    if inputs.clean is None:
-        wrong = "unknown"
+        of = f"training images of {len(inputs.class_names)} classes{each}, {shape} pixels; wrong labels: "
+        wrong = _share_wrong(inputs.given, inputs.clean)
     else:
-        share = float(np.mean(inputs.given != inputs.clean))
-        wrong = f"{100 * share:.1f}%" if share else "none that is known"
+        of = f"training slices of {masks.classes} classes, {shape} pixels; wrong pixels: "
+        wrong = _share_wrong(masks.train.masks, masks.train.true_masks)
     judged = "held-out images with their given labels" if inputs.judged_by_given else "test images with clean labels"
+    if masks is not None:
+        judged = "test slices"
     judging = f"{inputs.evaluation_examples:,} {judged}" if inputs.evaluation_examples else judged
     if not config.run.mode.endswith("evaluate"):
         judging = "nothing while it trains (--mode=train)"
     parameters = sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
     peers = methods.get(config.method.name).peers
     return [
-        f"data:     {config.data.dataset_name}, {len(inputs.given):,} training images of {len(inputs.class_names)} "
-        f"classes{each}, {shape} pixels; wrong labels: {wrong}",
+        f"data:     {config.data.dataset_name}, {len(inputs.given):,} {of}{wrong}",
         f"judge:    {judging}",
         f"student:  {config.student.name}, {parameters:,} parameters"
         + (f", {peers} of them" if peers > 1 else "")
         + f", on {_device(place)}",
         f"training: {_training(config, len(inputs.given))}",
     ]
+
+
+def _share_wrong(given: np.ndarray, true: np.ndarray | None) -> str:
+    """How many of the labels, or pixels, are wrong, as far as anybody knows."""
+    if true is None:
+        return "unknown"
+    share = float(np.mean(given != true))
+    return f"{100 * share:.1f}%" if share else "none that is known"
 
 
 def warnings(config: Config, examples: int) -> list[str]:
@@ -91,13 +100,13 @@ def warnings(config: Config, examples: int) -> list[str]:
     options = config.method.options
     for name, value in options.items():
         if name.endswith("_epochs") and isinstance(value, (int, float)) and value and value >= epochs:
-            found.append(f"--{name}={value:g} fills all {epochs:.3g} epochs: what follows never comes")
+            found.append(f"--{name}={value:g} fills all {_count(epochs)}: what follows never comes")
     steps = config.run.max_steps
     for name in ("warmup_steps", "agreement_steps"):
         if steps is not None and options.get(name, 0) >= steps:
             found.append(f"--{name}={options[name]} fills all {steps:,} steps: what follows never comes")
     found += _late_rates(config, examples, epochs)
-    if config.method.name == methods.PLAIN:
+    if config.method.name == methods.PLAIN or not methods.get(config.method.name).uses_labels:
         return found
     burn_in = options.get("burn_in_epoch")
     if burn_in is not None and burn_in >= 100:
@@ -106,11 +115,11 @@ def warnings(config: Config, examples: int) -> list[str]:
         after = "" if not burn_in else f", {epochs * max(0, 100 - burn_in) / 100:.2g} of them after the burn-in"
         longer = (
             f"--num_epochs={3 * FEW_EPOCHS}"
-            if steps is None
+            if config.run.num_epochs is not None
             else f"--max_number_of_steps={3 * FEW_EPOCHS * config.steps_per_epoch(examples):,}".replace(",", "")
         )
         found.append(
-            f"the training is {epochs:.2g} epochs long{after}; below {FEW_EPOCHS} the losses hardly tell wrong labels "
+            f"the training is {_count(epochs, 2)} long{after}; below {FEW_EPOCHS} the losses hardly tell wrong labels "
             f"from right ones, and methods may come out in another order than in a longer one: try {longer}"
         )
     return found
@@ -123,6 +132,12 @@ def _epochs(config: Config, examples: int) -> float:
     return config.run.max_steps / config.steps_per_epoch(examples)
 
 
+def _count(epochs: float, digits: int = 3) -> str:
+    """So many epochs, in words."""
+    shown = f"{epochs:.{digits}g}"
+    return f"{shown} epoch" if shown == "1" else f"{shown} epochs"
+
+
 def _late_rates(config: Config, examples: int, epochs: float) -> list[str]:
     """Boundaries of the learning rate that are never reached."""
     student, steps = config.student, config.run.max_steps
@@ -132,16 +147,16 @@ def _late_rates(config: Config, examples: int, epochs: float) -> list[str]:
         if student.num_epochs_per_decay < epochs:
             return []
         return [
-            f"the learning rate is first lowered after {student.num_epochs_per_decay:g} epochs, but the training has "
+            f"the learning rate is first lowered after {_count(student.num_epochs_per_decay)}, but the training has "
             f"{epochs:.3g}: it never is"
         ]
-    length, unit = (epochs, "epochs") if steps is None else (steps, "steps")
+    length, shown = (epochs, _count(epochs)) if steps is None else (steps, f"{steps:,} steps")
     late = [boundary for boundary in student.learning_rate_boundaries or () if boundary >= length]
     if not late:
         return []
     return [
         f"--learning_rate_boundaries: the learning rate never changes at {', '.join(f'{one:,}' for one in late)}, "
-        f"because the training has {length:,.0f} {unit}"
+        f"because the training has {shown}"
     ]
 
 
@@ -151,9 +166,9 @@ def _training(config: Config, examples: int) -> str:
     rule = f"{method.name} with {method.curriculum}" if method.curriculum else method.name
     epochs = _epochs(config, examples)
     length = (
-        f"{epochs:g} epochs, batches of {config.data.batch_size}"
+        f"{_count(epochs)}, batches of {config.data.batch_size}"
         if steps is None
-        else f"{steps:,} steps of {config.data.batch_size} = {epochs:.3g} epochs"
+        else f"{steps:,} steps of {config.data.batch_size} = {_count(epochs)}"
     )
     parts = [f"{rule}, {length}"]
     burn_in = method.options.get("burn_in_epoch")

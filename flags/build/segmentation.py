@@ -80,8 +80,6 @@ def load_data(config: DataConfig, run_labels: Path | None = None) -> LoadedMasks
         )
     except ModuleNotFoundError as error:
         raise ValueError(str(error)) from None
-    for note in found.notes:
-        print(f"note: {note}", flush=True)
     foreground = np.asarray((found.train.masks > 0).any(axis=(1, 2)), np.int32)
     true = found.train.true_masks
     noise_type = config.mask_options.get("mask_noise", "none")

@@ -33,7 +33,7 @@ EPOCHS = 5
 LEAST_STEPS = 50
 """Its length where an epoch has few steps."""
 MEMORISED = 0.9
-"""Training accuracy on given labels above which a student has little left to tell."""
+"""Training accuracy on given labels above which a student of unknown length may have little left to tell."""
 
 
 def is_auto(config: Config) -> bool:
@@ -54,18 +54,39 @@ def resolved(config: Config, build: Any, made: making.Data, workdir: Workdir, he
         heartbeat.say(f"estimate: a plain training of {short.run.max_steps:,} steps shows how many labels are wrong")
         estimate = of_student(_student(short, build, made, heartbeat), made.inputs, config, len(made.loaded.train))
         files.write_json(workdir.estimate_file, estimate.facts())
+    percentile, told = _stored(workdir)
+    if told:
+        heartbeat.say(told)
+    return _with_percentile(config, percentile)
+
+
+def as_estimated(config: Config, workdir: Workdir) -> Config:
+    """The configuration of a run that exists, with the percentile of its estimate.json if it has ``auto``.
+
+    Raises:
+        RunFolderError: the run has no such file, or a damaged one.
+    """
+    return _with_percentile(config, _stored(workdir)[0]) if is_auto(config) else config
+
+
+def _with_percentile(config: Config, percentile: float) -> Config:
+    options = config.method.options | {"loss_percentile": features.per_epoch_table(percentile, "--loss_p_percentile")}
+    return dataclasses.replace(config, method=dataclasses.replace(config.method, options=options))
+
+
+def _stored(workdir: Workdir) -> tuple[float, str]:
+    """The percentile of estimate.json, and what is said about it."""
     stored = reading.read_json(workdir.estimate_file, {"percentile": reading.Value(float, 0, 1)})
     percentile, wrong = stored.get("percentile"), stored.get("wrong")
     if percentile is None:
         raise files.RunFolderError(f"{workdir.estimate_file} has no percentile: remove it to estimate anew")
-    if isinstance(wrong, float):
-        upper = isinstance(disagrees := stored.get("disagreement"), float) and disagrees - wrong > noise_estimate.WEAK
-        about = "at most about" if upper else "about"
-        heartbeat.say(
-            f"estimate: {about} {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}"
-        )
-    options = config.method.options | {"loss_percentile": features.per_epoch_table(percentile, "--loss_p_percentile")}
-    return dataclasses.replace(config, method=dataclasses.replace(config.method, options=options))
+    if not isinstance(wrong, float):
+        return percentile, ""
+    disagrees = stored.get("disagreement")
+    upper = isinstance(disagrees, float) and noise_estimate.is_upper_end(wrong, disagrees)
+    about = "at most about" if upper else "about"
+    told = f"estimate: {about} {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}"
+    return percentile, told
 
 
 def of_student(student: keras.Model, inputs: Any, config: Config, examples: int) -> NoiseEstimate:
@@ -75,8 +96,33 @@ def of_student(student: keras.Model, inputs: Any, config: Config, examples: int)
     return noise_estimate.estimate(losses, probabilities, inputs.given, config.steps_per_epoch(examples))
 
 
-def report(estimate: NoiseEstimate, fits: float, student: str, clean: np.ndarray | None, given: np.ndarray) -> str:
-    """What a person is told."""
+def tell(found: NoiseEstimate, config: Config, workdir: Workdir, step: int, inputs: Any) -> str:
+    """What a person is told of a run's estimate, which is kept in its folder unless it says nothing.
+
+    Args:
+        found: the estimate.
+        config: of the run.
+        workdir: its folder, or a folder that has checkpoints alone.
+        step: of the checkpoint.
+        inputs: the training data.
+    """
+    of_run = workdir.read_run()["identity"] if workdir.is_run_folder() else {}
+    epochs = step / config.steps_per_epoch(len(inputs.given)) if step > 2 * LEAST_STEPS else 0.0
+    if of_run.get("method", methods.PLAIN) != methods.PLAIN:
+        why = f"this is a run of {of_run['method']}, which treats wrong labels differently, and not a plain one"
+    elif epochs > 2 * EPOCHS:
+        why = f"this run is {epochs:.0f} epochs long, and may have learned wrong labels, too"
+    elif not of_run and 1 - found.disagreement > MEMORISED:
+        why = f"this student fits {_percent(1 - found.disagreement)} of the given labels, perhaps wrong ones, too"
+    else:
+        why = ""
+    if of_run and not why:
+        files.write_json(workdir.estimate_file, found.facts())
+    return report(found, config.student.name, inputs.clean, inputs.given, why)
+
+
+def report(estimate: NoiseEstimate, student: str, clean: np.ndarray | None, given: np.ndarray, why: str = "") -> str:
+    """The estimate, and what follows; ``why`` says why nothing does."""
     lines = [
         f"wrong labels: about {_percent(estimate.wrong)} ({_percent(estimate.wrong_by_losses)} by the losses, "
         f"{_percent(estimate.wrong_by_matrix)} by the transition matrix); the student disagrees with "
@@ -84,15 +130,18 @@ def report(estimate: NoiseEstimate, fits: float, student: str, clean: np.ndarray
     ]
     if clean is not None:
         lines.append(f"known here:   {_percent(float(np.mean(clean != given)))}")
+    if why:
+        lines.append(
+            f"warning: {why}: the figures above may be far off, and no settings follow from them. The estimate needs a "
+            f"short plain run: train with --method={methods.PLAIN} --num_epochs={EPOCHS}, the same data flags and "
+            "another --train_log_dir, and give that folder to --mode=estimate --checkpoint_dir; "
+            "--loss_p_percentile=auto does both by itself"
+        )
+        return "\n".join(lines)
     if estimate.upper_end:
         lines.append(
             "warning: the student disagrees with many labels that it does not take for wrong, so it has learned little "
             "yet: fewer labels may be wrong than this says; a larger student or a longer training tells more"
-        )
-    if fits > MEMORISED:
-        lines.append(
-            f"warning: the student fits {_percent(fits)} of the given labels, wrong ones too: estimate from a plain "
-            f"training of about {EPOCHS} epochs"
         )
     lines.append(
         f"try:          --curriculum=mentornet_pd --loss_p_percentile={estimate.percentile:g} "

@@ -13,14 +13,27 @@ STOPPED = (
 )
 
 
-def next_steps(workdir: Workdir, samples: int) -> str:
-    """Where the suspects are, and how to go on."""
+def next_steps(workdir: Workdir, samples: int, *, masks: bool = False, labels: bool = True) -> str:
+    """Where the suspects are, and how to go on.
+
+    Args:
+        workdir: of the finished run.
+        samples: how many were trained on.
+        masks: they are slices with masks, which are not corrected on a page.
+        labels: False: the method did not look at the labels, so that it has no suspects to show.
+    """
     folder = shlex.quote(str(workdir.path))
-    return (
+    sums_up = f"python -m mentornet.reports {folder} sums the run up"
+    if not labels:
+        return f"next:     {sums_up}"
+    suspects = (
         f"suspects: {workdir.suspects_file} shows the first, {workdir.samples_file} has all {samples:,} training "
-        "images, most suspect first\n"
-        f"next:     python -m mentornet.reports.review {folder} makes a page to correct labels on; "
-        f"python -m mentornet.reports {folder} sums the run up"
+        f"{'slices' if masks else 'images'}, most suspect first\n"
+    )
+    if masks:
+        return f"{suspects}next:     {sums_up}"
+    return (
+        f"{suspects}next:     python -m mentornet.reports.review {folder} makes a page to correct labels on; {sums_up}"
     )
 
 

@@ -9,7 +9,7 @@ import dataclasses
 from typing import Any
 
 from flags.build import in_memory, segmentation
-from flags.commands import making
+from flags.commands import estimating, making
 from flags.settings import Config
 from mentornet import files, students
 from mentornet.runs.workdir import Workdir
@@ -41,6 +41,7 @@ def write(config: Config, build: Any = in_memory) -> None:
             made.config, run=dataclasses.replace(made.config.run, mode=workdir.read_run()["identity"]["mode"])
         )
         workdir.check_identity(config.identity())
+        config = estimating.as_estimated(config, workdir)
         trainer = making.trainer(config, build, made.loaded, here, build.arguments(config, made.loaded, workdir))
         trainer.method.compile(optimizer=trainer.optimizer)
         step = checkpoints.Checkpoints(workdir.checkpoints, trainer.method, config.run.keep_checkpoints).restore()

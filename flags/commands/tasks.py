@@ -18,7 +18,7 @@ from flags.build import curricula, in_memory, plan, preparation, segmentation
 from flags.commands import estimating, making, messages, suspects
 from flags.define import presets, released_flags, student_flags
 from flags.settings import Config
-from mentornet import files
+from mentornet import methods
 from mentornet.runs.metrics_table import last_known
 from mentornet.runs.workdir import Workdir
 from mentornet.training import checkpoints, determinism, evaluate, run
@@ -116,7 +116,8 @@ def _trained(
     heartbeat.stop()
     if distribution.is_chief:
         print(f"finished: {messages.figures(result)}; see {workdir.path}")
-        print(messages.next_steps(workdir, len(inputs.given)))
+        labels = methods.get(config.method.name).uses_labels
+        print(messages.next_steps(workdir, len(inputs.given), masks=inputs.masks is not None, labels=labels))
     return result
 
 
@@ -218,12 +219,10 @@ def estimate_noise(config: Config, build: Any = in_memory) -> None:
     checkpoints.newest(folder)
     loaded = build.load_data(config.data, _labels_of(run_folder))
     network = build.predictor(config, loaded, config.run.seed)
-    checkpoints.restore_student(network, folder)
+    step = checkpoints.restore_student(network, folder)
     inputs = build.training_inputs(loaded, config, Distribution())
     found = estimating.of_student(network, inputs, config, len(loaded.train))
-    if (workdir := Workdir(run_folder)).is_run_folder():
-        files.write_json(workdir.estimate_file, found.facts())
-    print(estimating.report(found, 1 - found.disagreement, config.student.name, inputs.clean, inputs.given))
+    print(estimating.tell(found, config, Workdir(run_folder), step, inputs))
 
 
 def _epoch_reached(run_folder: Path) -> int:

@@ -25,7 +25,7 @@ from mentornet.methods import loss_split
 
 LEAST, MOST = 0.3, 0.95
 """Percentiles that are suggested lie in this range: beyond it nearly nothing, or nearly everything, would count."""
-WEAK = 0.15
+WEAK = 0.1
 """Share of the labels that a student neither predicts nor takes for wrong, above which it has learned too little."""
 EPOCHS = 30
 """Length in epochs that is suggested at least; every comparison in docs/results is about as long."""
@@ -58,7 +58,7 @@ class NoiseEstimate:
     @property
     def upper_end(self) -> bool:
         """Whether the student has learned so little yet that the true share is probably smaller."""
-        return self.disagreement - self.wrong > WEAK
+        return is_upper_end(self.wrong, self.disagreement)
 
     def facts(self) -> dict[str, Any]:
         """What estimate.json holds."""
@@ -92,6 +92,11 @@ def estimate(
         burn_in_epoch=BURN_IN,
         steps=EPOCHS * steps_per_epoch,
     )
+
+
+def is_upper_end(wrong: float, disagreement: float) -> bool:
+    """Whether a student disagrees with many more labels than it takes for wrong, so that fewer may be; never of 0%."""
+    return wrong >= 0.01 and disagreement - wrong > WEAK
 
 
 def percentile(wrong: float) -> float:

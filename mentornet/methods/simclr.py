@@ -40,6 +40,7 @@ class SimCLR(NoisyLabelMethod):
     )
     report_columns = ("contrastive_loss",)
     VIEWS = ("simclr", "simclr")
+    uses_labels = False  # but for the probe, whose gradient ends there
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from mentornet import files
 from mentornet.reports import review_page
 from mentornet.runs import samples, suspect_pictures
+from mentornet.runs.mask_samples import MASKS_FILE
 from mentornet.runs.run_data import RunData
 from mentornet.runs.workdir import Workdir
 
@@ -36,8 +38,18 @@ def write_review(path: str | os.PathLike[str], top: int = 500, output: str | os.
       RunFolderError: (a ValueError) no run folder, no samples.csv in it, a damaged file, or nothing can be written.
     """
     run = RunData.load(path)
+    if (run.path / MASKS_FILE).is_file():
+        raise files.RunFolderError(
+            f"{run.path} is a run on masks, and this page is for labels of images: look at suspects.png, and correct "
+            "the mask files themselves."
+        )
+    if run.samples is None and run.finished:
+        raise files.RunFolderError(f"{run.path} is finished, but its samples.csv is gone.")
     if run.samples is None:
-        raise files.RunFolderError(f"{run.path} has no samples.csv yet: it is written when the training ends.")
+        raise files.RunFolderError(
+            f"{run.path} has no samples.csv yet: it is written when the training ends; before that, "
+            f"python -m mentornet.reports {shlex.quote(str(run.path))} makes it from the last checkpoint."
+        )
     target = Path(output) if output is not None else run.path / "review.html"
     order = np.argsort(run.samples["suspect_rank"], kind="stable")[:top]
     if not len(order):

@@ -29,6 +29,8 @@ def suspect_sheet(
     given: np.ndarray,
     predicted: np.ndarray,
     mean_weight: np.ndarray,
+    mean_probability: np.ndarray | None = None,
+    loss: np.ndarray | None = None,
     index: np.ndarray | None = None,
     clean: np.ndarray | None = None,
     class_names: Sequence[str] | None = None,
@@ -38,7 +40,8 @@ def suspect_sheet(
 ) -> None:
     """Draws samples as a sheet of captioned pictures, in the order given (`samples.top_suspects`), as a PNG.
 
-    Under each picture: its position in the data set and its weight, the given and the predicted label, the true one
+    Under each picture: its position in the data set and the figure that ranks it (the first that is known of
+    probability, weight and loss), the given and the predicted label, the true one
     if `clean` is known, and the name of its file; samples whose given label is known to be wrong have a thick orange
     frame.
 
@@ -48,6 +51,8 @@ def suspect_sheet(
       given: int [k], the labels trained on.
       predicted: int [k], the student's answers.
       mean_weight: float [k], NaN where unknown.
+      mean_probability: float [k], of the given labels, where suspects are ranked by it; NaN: not met.
+      loss: float [k], of the trained student.
       index: int [k], shown as "#index".
       clean: int [k], the true labels.
       class_names: name of every label; numbers are shown without.
@@ -62,7 +67,7 @@ def suspect_sheet(
     pictures = [_as_picture(image) for image in images]
     facts: dict[str, np.ndarray | Sequence[str] | None] = {
         "given": given, "predicted": predicted, "mean_weight": mean_weight, "index": index, "clean": clean,
-        "paths": paths,
+        "paths": paths, "mean_probability": mean_probability, "loss": loss,
     }  # fmt: skip
     for fact, values in facts.items():
         if values is not None and len(values) != len(pictures):
@@ -77,8 +82,7 @@ def suspect_sheet(
     rows = max(1, -(-len(pictures) // columns))
     sheet = Image.new("RGB", (columns * step_x + _GAP, _HEAD + rows * step_y), "white")
     draw = ImageDraw.Draw(sheet)
-    weighted = bool(np.isfinite(mean_weight).any())
-    note = "lowest mean weight at the end of training first" if weighted else "highest loss first"
+    note, figure, ranking = _ranking(mean_weight, mean_probability, loss)
     if clean is not None:
         wrong = int(np.sum(np.asarray(clean) != np.asarray(given)))
         note += f"; orange frame: the given label is really wrong ({wrong} of {len(pictures)})"
@@ -96,7 +100,7 @@ def suspect_sheet(
 
         number = f"#{index[k]}" if index is not None else ""
         lines = [
-            (f"{number}  {_weight(float(mean_weight[k]))}".strip(), False, _FAINT),
+            (f"{number}  {_figure(figure, float(ranking[k]))}".strip(), False, _FAINT),
             (f"given: {_name(given[k], class_names)}", True, _WRONG if is_wrong else _INK),
             (f"predicted: {_name(predicted[k], class_names)}", False, _INK),
         ]
@@ -170,7 +174,21 @@ def _file_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _weight(value: float) -> str:
+def _ranking(
+    mean_weight: np.ndarray, mean_probability: np.ndarray | None, loss: np.ndarray | None
+) -> tuple[str, str, np.ndarray]:
+    """What suspects are ranked by: in a sentence, in a word, and the figures."""
+    if mean_probability is not None and np.isfinite(mean_probability).any():
+        known = mean_probability
+        if loss is not None:  # of a sample that was never met, as ``rank_suspects`` has it
+            known = np.where(np.isfinite(known), known, np.exp(-loss))
+        return "lowest mean probability of the given label first", "probability", known
+    if np.isfinite(mean_weight).any():
+        return "lowest mean weight at the end of training first", "weight", mean_weight
+    return "highest loss first", "loss", np.full(len(mean_weight), np.nan) if loss is None else loss
+
+
+def _figure(name: str, value: float) -> str:
     if np.isnan(value):
         return ""
-    return "weight < 0.001" if 0 < value < 0.001 else f"weight {value:.3f}"
+    return f"{name} < 0.001" if 0 < value < 0.001 else f"{name} {value:.3f}"

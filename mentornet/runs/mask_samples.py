@@ -16,6 +16,8 @@ from mentornet import files
 from mentornet.runs.metrics_table import format_row
 from mentornet.runs.samples import as_text
 
+MASKS_FILE = "masks.npz"
+"""The given masks in a run folder, from the start of the run; see ``mentornet.training.segmentation``."""
 COLUMNS = (
     "suspect_rank",
     "case",

@@ -118,17 +118,21 @@ class IntervalRecorder(keras.callbacks.Callback):
             self._heartbeat.doing("training", aloud=False)
             self._compiling = False
         if self._progress is not None and self._progress.due():
+            step = int(self.model.step.numpy())
+            at_end = step >= self._start + self._length
+            if self._is_row(at_end, step) or (self._last and at_end):
+                return  # the row's own line follows
             self._inputs.check()
             # Statistics that several processes share can't be read by one of them alone.
             values = {} if self._distribution.cooperating else self.model.statistics.result()
-            self._show(int(self.model.step.numpy()), values)
+            self._show(step, values)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._checkpoints.seconds.assign_add(time.monotonic() - self._resumed)
         self._step = int(self.model.step.numpy())
         at_end = self._step >= self._start + self._length
         last = self._last and at_end
-        if not last and not self._is_row(at_end):
+        if not last and not self._is_row(at_end, self._step):
             if at_end and self._stage.record is False:
                 self._note_checkpoint(at_end, last)
             return
@@ -174,10 +178,10 @@ class IntervalRecorder(keras.callbacks.Callback):
             self._saved = time.monotonic()
         self.checkpoint_due = False
 
-    def _is_row(self, at_end: bool) -> bool:
+    def _is_row(self, at_end: bool, step: int) -> bool:
         """Whether an interval ends here."""
         if self._stage.record is None:
-            return self._step % self._settings.eval_every_steps == 0
+            return step % self._settings.eval_every_steps == 0
         return self._stage.record and at_end
 
     def _share(self, step: int) -> float:

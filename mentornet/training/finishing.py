@@ -155,6 +155,8 @@ def _finish_samples(
         given=inputs.given[top],
         predicted=outputs.predicted[top],
         mean_weight=samples.telling(told.weight)[top],
+        mean_probability=None if ranked_by is None else ranked_by[top],
+        loss=outputs.loss[top],
         index=inputs.original_index[top],
         clean=None if clean is None else clean[top],
         class_names=names,

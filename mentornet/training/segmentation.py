@@ -21,7 +21,6 @@ from mentornet.reports.mask_sheet import mask_sheet
 from mentornet.runs import mask_samples, samples
 from mentornet.runs.workdir import RunFolderError, Workdir
 
-MASKS_FILE = "masks.npz"
 PREDICTIONS = "predictions"
 SHOWN_SLICES = 12
 
@@ -79,7 +78,7 @@ def save_masks(workdir: Workdir, masks: Masks) -> None:
     Raises:
         RunFolderError: other masks than the run began with, or a damaged file.
     """
-    file = workdir.path / MASKS_FILE
+    file = workdir.path / mask_samples.MASKS_FILE
     kept = {
         "given": masks.train.masks,
         "case": np.array(masks.train.cases),
