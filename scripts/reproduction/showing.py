@@ -76,16 +76,31 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
     costs = [times.seconds(job.cell, job.more) for job in left]
     known_seconds = [value for value in costs if value is not None]
     space = sum(times.room(job.cell, job.more) or 0.0 for job in left)
-    unknown = len(costs) - len(known_seconds)
+    unknown = [job.cell for job, value in zip(left, costs, strict=True) if value is None]
     cost = f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(space)}"
     summary = (
         f"{table}: {len(jobs)} trainings, {len(jobs) - len(left)} finished; left: "
         f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps"
         + (f", {cost}" if known_seconds or not left else "")
-        + (f"; the time of {unknown} is not known (--data_dir lets them be measured)" if unknown else "")
+        + (f"; the time of {len(unknown)} is not known ({_why_unknown(unknown, times)})" if unknown else "")
     )
     notes = "Times are those of training steps alone, without evaluations; a plan of a busy machine is too long."
     return "\n".join([*rows, "", summary, notes, ""])
+
+
+def _why_unknown(cells: Sequence[Cell], times: StepTimes) -> str:
+    """Why cells have no measured step, each reason with how many it is of."""
+    found: dict[str, int] = {}
+    for cell in cells:
+        problem = (times.of(cell) or {}).get("problem")
+        if cell.recipe is None:
+            reason = f"made by {cell.script}, whose stages are not measured"
+        elif problem is not None:
+            reason = f"could not be measured: {problem}"
+        else:
+            reason = "not measured yet, without --no_measure they are"
+        found[reason] = found.get(reason, 0) + 1
+    return "; ".join(f"{count} {reason}" for reason, count in found.items())
 
 
 def _bytes(count: float | None) -> str:
@@ -146,9 +161,12 @@ def _shown(value: Any, spread: Any) -> str:
 def show(table_name: str, jobs: Sequence[Job], output: Path, more_csv: Path | None = None) -> None:
     """Prints the Markdown, and writes it beside the runs with a csv and a picture."""
     table = results.table_of(table_name)
+    if more_csv is not None and not more_csv.absolute().parent.is_dir():
+        raise ValueError(f"--csv={more_csv}: there is no folder {more_csv.absolute().parent}, make it first")
     rows = rows_of(table, jobs)
     stem = output / f"{table_name}_{jobs[0].cell.scale}"
-    output.mkdir(parents=True, exist_ok=True)
+    with files.explained(output):
+        output.mkdir(parents=True, exist_ok=True)
     text = markdown(table, rows)
     files.write_text(stem.with_suffix(".md"), text)
     _write_csv(stem.with_suffix(".csv"), COLUMNS, rows)
@@ -176,12 +194,11 @@ def record(jobs: Sequence[Job], path: Path) -> None:
     rows = [row for row in map(results.figures_of_runs, by_cell(jobs)) if row is not None]
     if not rows:
         raise ValueError(f"no run of these cells is finished: {path} is not written")
-    path.parent.mkdir(parents=True, exist_ok=True)
     _write_csv(path, list(rows[0]), rows)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as stream:
+    with files.explained(path), open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
