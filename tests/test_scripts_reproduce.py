@@ -160,6 +160,27 @@ def test_show_has_mean_and_deviation_of_the_seeds_and_leaves_the_rest_empty(fake
     assert {path.name for path in fake.output.glob("fake_cpu.*")} == {"fake_cpu.md", "fake_cpu.csv", "fake_cpu.png"}
 
 
+def test_a_shortened_run_is_marked_and_replaces_no_stored_result(fake, capsys, monkeypatch):
+    one, two, _ = (jobs.Job(cell, 0, fake.output, more=("--steps=5",)) for cell in tables.cells("fake"))
+    for job in (one, two):
+        job.folder.mkdir(parents=True)
+        job.result_file.write_text(json.dumps({"accuracy_last": 0.2}))
+        job.write_settings()
+    stored = ("x.csv", {"recipe": "a", "seeds": "2", "accuracy_last": "0.7"})
+    monkeypatch.setattr(results, "recorded", lambda: {"a": stored})
+    monkeypatch.setattr(results, "_recorded_name", lambda cell: cell.row)
+    target = fake.output / "more.csv"
+    assert reproduce.main(["show", "fake", f"--output={fake.output}", f"--csv={target}"]) == 0
+    text = capsys.readouterr().out
+    assert "| a | here | | 70.0 | 2 |" in text
+    assert "Left out: a_seed0 (shortened: --steps=5)." in text
+    assert "| b | here | | 20.0 (shortened: --steps=5) | 1 |" in text
+    for file in (fake.output / "fake_cpu.csv", target):
+        with open(file, newline="") as stream:
+            changed = {row.get("row", row["recipe"]): row["changed"] for row in csv.DictReader(stream)}
+        assert changed["b"] == "shortened: --steps=5"
+
+
 def test_a_difference_is_ours_minus_the_papers_in_percent(tmp_path):
     """README: MentorNet PD has 57.0 where ICML table 2 prints 0.77."""
     table = tables.tables()["icml_table2"]
