@@ -113,14 +113,17 @@ def _recorded_name(cell: Cell) -> str:
 
 _LENGTHS = ("--max_number_of_steps", "--num_epochs", "--warmup_epochs", "--warmup_steps", "--train_examples", "--steps")
 
+_BESIDE = ("--eval_every_steps", "--save_interval_secs", "--show_progress", "--noshow_progress")
+
 
 def otherwise(job: Job) -> str:
     """How the run of a job was made otherwise than the table declares, in words; empty: as declared."""
     changed = job.changed
     if not changed:
         return ""
-    lengths = all(flag.partition("=")[0] in _LENGTHS for flag in changed)
-    return f"{'shortened' if lengths else 'changed'}: {' '.join(changed)}"
+    names = {flag.partition("=")[0] for flag in changed}
+    shortened = names & {*_LENGTHS} and names <= {*_LENGTHS, *_BESIDE}
+    return f"{'shortened' if shortened else 'changed'}: {' '.join(changed)}"
 
 
 def ours_of(table: Table, cell: Cell, jobs: Sequence[Job]) -> tuple[Ours | None, list[Job]]:
