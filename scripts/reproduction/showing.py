@@ -198,7 +198,8 @@ def record(jobs: Sequence[Job], path: Path) -> None:
     rows = [row for row in map(results.figures_of_runs, by_cell(jobs)) if row is not None]
     if not rows:
         raise ValueError(f"no run of these cells is finished: {path} is not written")
-    _write_csv(path, list(max(rows, key=len)), rows)  # with the column "changed" if a run was made otherwise
+    columns = dict.fromkeys(name for row in rows for name in row)  # "changed" only if a run was made otherwise
+    _write_csv(path, list(columns), rows)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
