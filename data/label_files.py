@@ -71,6 +71,8 @@ def read_labels_file(
         facts = {name: _fact(file, name, value) for name, value in arrays.items() if value.ndim == 0}
     elif suffix in (".csv", ".txt"):
         columns, facts = _read_csv(file), {}
+    elif not file.exists():
+        raise FileNotFoundError(f"There is no file {file}, which should hold labels.")
     else:
         raise ValueError(f"The labels file {file} ends in {suffix!r}, but .npz, .csv and .txt are what can be read.")
 

@@ -178,13 +178,18 @@ def parse(argv: Sequence[str], make: Callable[[], Config] = config, modules: Seq
 
 def made_of(argv: Sequence[str], make: Callable[[], Made], modules: Sequence[ModuleType]) -> Made:
     """What ``make`` makes of the flags of a command line, see ``parse``."""
-    with flagsaver.flagsaver():
-        FLAGS.unparse_flags()
-        for module in modules:
-            for flag in FLAGS.get_flags_for_module(module):
-                flag.unparse()
-        _parse(argv)
-        return make()
+    parsed = FLAGS.is_parsed()
+    try:
+        with flagsaver.flagsaver():
+            FLAGS.unparse_flags()
+            for module in modules:
+                for flag in FLAGS.get_flags_for_module(module):
+                    flag.unparse()
+            _parse(argv)
+            return make()
+    finally:
+        if parsed:
+            FLAGS.mark_as_parsed()  # the flagsaver doesn't, and absl asks for its own flags when a script ends
 
 
 def _parse(argv: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mentornet import quiet
 from scripts import tables
-from scripts.reproduction import cluster, pages, planning, runner, showing
+from scripts.reproduction import asked, cluster, pages, planning, runner, showing
 from scripts.reproduction.jobs import Job, OtherSettings, with_needs
 from scripts.reproduction.planning import StepTimes
 from scripts.tables import recipe_files
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
             how.add_argument("--print_jobs", action="store_true", help="print one command a cell, start nothing")
             how.add_argument("--kubernetes", action="store_true", help="print an Indexed Job, start nothing")
             one.add_argument("--slurm_options", default="", help="key=value,... for submitit, as timeout_min=600")
-            one.add_argument("--image", default="IMAGE", help="container image, for --kubernetes")
+            one.add_argument("--image", default=None, help="container image, for --kubernetes")
         if name == "show":
             one.add_argument(
                 "--csv",
@@ -124,7 +124,9 @@ def jobs_of(given: argparse.Namespace, more: Sequence[str]) -> list[Job]:
     )
     output = given.output.resolve()
     cells = chosen_cells(given)
-    return [Job(cell, seed, output, data, tuple(more)) for seed in chosen_seeds(given.seeds) for cell in cells]
+    found = [Job(cell, seed, output, data, tuple(more)) for seed in chosen_seeds(given.seeds) for cell in cells]
+    asked.check_more(more, found)
+    return found
 
 
 def run_table(given: argparse.Namespace, more: Sequence[str]) -> None:
@@ -132,6 +134,7 @@ def run_table(given: argparse.Namespace, more: Sequence[str]) -> None:
     if given.processes < 1:
         raise ValueError(f"--processes={given.processes}: expected 1 or more")
     wanted = jobs_of(given, more)
+    asked.check_places(given, OUTPUT)
     if given.print_jobs or given.kubernetes or given.slurm:
         cluster.hand_out(given, wanted, more)
         return

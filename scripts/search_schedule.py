@@ -65,4 +65,7 @@ def main(argv: Sequence[str]) -> None:
 if __name__ == "__main__":
     for module in search_flags.MODULES:
         flags.adopt_module_key_flags(module)
-    app.run(main, flags_parser=lambda argv: configuration.parse_command_line(argv, search_flags.config))
+    app.run(
+        main,
+        flags_parser=lambda argv: configuration.parse_command_line(argv, search_flags.config, search_flags.MODULES),
+    )

@@ -204,6 +204,9 @@ def test_files_that_are_none(tmp_path):
         labels.read_labels_file(tmp_path / "missing.csv", 3, 3)
     with pytest.raises(FileNotFoundError, match=r"no file .*missing\.npz"):
         labels.read_labels_file(tmp_path / "missing.npz", 3, 3)
+    with pytest.raises(FileNotFoundError, match=r"no file .*missing,"):
+        labels.read_labels_file(tmp_path / "missing", 3, 3)
+    (tmp_path / "labels.json").write_text("[0, 1, 2]")
     with pytest.raises(ValueError, match=r"ends in '\.json'"):
         labels.read_labels_file(tmp_path / "labels.json", 3, 3)
     np.savez(tmp_path / "labels.npz", given=np.arange(3) % 3)

@@ -241,3 +241,14 @@ def test_a_run_with_a_checkpoint_starts_from_it_and_not_from_its_first_run(first
     assert set(build.arguments(config, loaded, workdir)) == {"start_from"}
     shutil.copytree(first / "checkpoints", workdir.checkpoints, dirs_exist_ok=True)
     assert build.arguments(config, loaded, workdir) == {}
+
+
+@pytest.mark.parametrize("method", ["dividemix", "unicon"])
+def test_a_clean_set_that_only_validates_is_none_of_the_methods_clean_samples(method):
+    length = ["--num_epochs=2", "--warmup_epochs=1", "--batch_size=32"]
+    judged = ["--validation=clean_set", "--clean_examples_per_class=5"]
+    config = configuration.parse(["train_cifar.py", *DATA, f"--method={method}", *length, *judged, "--train_log_dir=t"])
+    loaded = build.set_apart(build.load_data(config.data), config.clean, config.data.noise_seed)
+    facts = preparation.preparation(config, loaded, lambda: None)
+    assert facts.clean_source == "none"
+    assert "clean_source" not in methods.get(method).prepared(config.method.options, facts)

@@ -100,7 +100,7 @@ def test_what_follows_from_the_data():
 
 
 def test_bad_settings_are_refused():
-    with pytest.raises(ValueError, match="leave none of the 10 epochs"):
+    with pytest.raises(ValueError, match="leave no epoch to the division, as --num_epochs=10"):
         methods.DivideMix.check_options({}, RunFacts(None, num_epochs=10))
     with pytest.raises(ValueError, match="must leave some of the 2 epochs"):
         divide_mix(num_epochs=2)

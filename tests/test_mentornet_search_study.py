@@ -141,14 +141,17 @@ def test_a_study_of_another_search_is_refused_and_stays_as_it_was(tmp_path):
         ("postgresql+nodriver://me:secret@127.0.0.1:1/x", r"//me:\*\*\*@127.0.0.1:1/x cannot be used|needs a Python"),
         ("/proc/nowhere/study.journal", "Cannot write /proc/nowhere"),
         ("{tmp}/text", "is no journal of a search: name another file"),
+        ("{tmp}/line", "is no journal of a search: name another file"),
     ],
 )
 def test_a_storage_that_cannot_be_used_is_one_sentence(tmp_path, storage, message):
     (tmp_path / "text").write_text("this is\nno journal\n")
+    (tmp_path / "line").write_text("a single line\n")  # which Optuna would find out after it has written behind it
     with pytest.raises(ValueError, match=message) as refused:
         studies.open_storage(storage.format(tmp=tmp_path))
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert (tmp_path / "line").read_text() == "a single line\n"
 
 
 def test_a_missing_driver_is_named():

@@ -143,7 +143,7 @@ def test_show_has_mean_and_deviation_of_the_seeds_and_leaves_the_rest_empty(fake
         (folder / "run.json").write_text(
             json.dumps({"git_commit": "0123456789", "git_changed": False, "started": "2026-11-28T20:00:00+00:00"})
         )
-    target = fake.output / "more" / "fake.csv"
+    target = fake.output / "more.csv"
     more = ["--seeds=0,1", f"--output={fake.output}", f"--csv={target}"]
     assert reproduce.main(["show", "fake", *more]) == 0
     text = capsys.readouterr().out
@@ -158,6 +158,27 @@ def test_show_has_mean_and_deviation_of_the_seeds_and_leaves_the_rest_empty(fake
     assert (row["seeds"], row["accuracy_last"], row["accuracy_last_std"]) == ("2", "0.55", "0.07071")
     assert (row["weights_auc"], row["date"], row["commit"]) == ("", "2026-11-28", "0123456")
     assert {path.name for path in fake.output.glob("fake_cpu.*")} == {"fake_cpu.md", "fake_cpu.csv", "fake_cpu.png"}
+
+
+def test_a_shortened_run_is_marked_and_replaces_no_stored_result(fake, capsys, monkeypatch):
+    one, two, _ = (jobs.Job(cell, 0, fake.output, more=("--steps=5",)) for cell in tables.cells("fake"))
+    for job in (one, two):
+        job.folder.mkdir(parents=True)
+        job.result_file.write_text(json.dumps({"accuracy_last": 0.2}))
+        job.write_settings()
+    stored = ("x.csv", {"recipe": "a", "seeds": "2", "accuracy_last": "0.7"})
+    monkeypatch.setattr(results, "recorded", lambda: {"a": stored})
+    monkeypatch.setattr(results, "_recorded_name", lambda cell: cell.row)
+    target = fake.output / "more.csv"
+    assert reproduce.main(["show", "fake", f"--output={fake.output}", f"--csv={target}"]) == 0
+    text = capsys.readouterr().out
+    assert "| a | here | | 70.0 | 2 |" in text
+    assert "Left out: a_seed0 (shortened: --steps=5)." in text
+    assert "| b | here | | 20.0 (shortened: --steps=5) | 1 |" in text
+    for file in (fake.output / "fake_cpu.csv", target):
+        with open(file, newline="") as stream:
+            changed = {row.get("row", row["recipe"]): row["changed"] for row in csv.DictReader(stream)}
+        assert changed["b"] == "shortened: --steps=5"
 
 
 def test_a_difference_is_ours_minus_the_papers_in_percent(tmp_path):
@@ -186,6 +207,17 @@ def test_plan_counts_steps_and_multiplies_the_measured_step(fake, capsys, monkey
     assert line[1:6] == ["1,500", "2", "s", "50", "min"]
     assert "2 trainings, 0 finished; left: 3,000 steps, about 1.7 h on this machine" in planned
     assert len(json.loads((fake.output / planning.CACHE).read_text())) == 1  # both seeds share a measured step
+
+
+def test_plan_says_why_a_time_is_not_known(fake, capsys, monkeypatch):
+    assert reproduce.main(["plan", "fake", f"--output={fake.output}", "--data_dir=D"]) == 0
+    assert "the time of 3 is not known (3 made by " in capsys.readouterr().out
+    monkeypatch.setattr(planning, "measured", lambda cell, data: {"problem": "there is no such data"})
+    given = ["plan", "icml_table3", "--cells=*reed_hard", f"--output={fake.output}"]
+    assert reproduce.main([*given, "--no_measure"]) == 0
+    assert "(1 not measured yet, without --no_measure they are)" in capsys.readouterr().out
+    assert reproduce.main(given) == 0
+    assert "(1 could not be measured: there is no such data)" in capsys.readouterr().out
 
 
 def test_jobs_for_a_cluster_are_one_command_a_cell(fake, capsys):
@@ -237,10 +269,18 @@ def test_tasks_of_an_array_job_run(fake, tmp_path):
         (["show", "fake", "--more=1"], "unknown argument --more=1"),
         (["run", "l2rw_fig2"], "l2rw_fig2 is made by a command of its own: python scripts/imbalance_experiment.py"),
         (["run", "fake", "--slurm", "--slurm_options=x"], "--slurm_options=x: expected key=value"),
+        (["run", "fake", "--print_jobs", "--slurm_options=a=1"], "--slurm_options are those of --slurm"),
+        (["run", "fake", "--print_jobs", "--image=i"], "--image is the container of --kubernetes"),
+        (["run", "fake", "--kubernetes"], "as its pods see them: give --image, --data_dir, too"),
+        (["run", "fake", "--seed=5"], "--seed=5 is not taken: give --seeds"),
+        (["plan", "fake", "--train_log_dir=X"], "--train_log_dir=X is not taken: give --output"),
+        (["run", "icml_table2", "--nix=3"], "--nix=3: neither reproduce.py nor train_cifar.py has such a flag"),
+        (["run", "fake", "--output=/proc/nix"], "Cannot write /proc/nix: the folder does not exist"),
+        (["show", "fake", "--csv=/nowhere/a.csv"], "--csv=/nowhere/a.csv: there is no folder /nowhere"),
     ],
 )
 def test_a_mistake_is_one_sentence(arguments, sentence, fake, capsys):
-    more = [] if arguments[0] == "list" else [f"--output={fake.output}"]
+    more = [] if "--output=/proc/nix" in arguments else [f"--output={fake.output}"]
     assert reproduce.main([*arguments, *more]) == 2
     error = capsys.readouterr().err
     assert sentence in error

@@ -14,6 +14,7 @@ optuna = pytest.importorskip("optuna")
 from absl import flags as absl_flags  # noqa: E402
 
 from flags import configuration  # noqa: E402
+from flags import help as help_text  # noqa: E402
 from flags.define import search_flags  # noqa: E402
 from mentornet.methods.keep_schedule import KeepSchedule  # noqa: E402
 from mentornet.runs.metrics_table import MetricsTable  # noqa: E402
@@ -110,6 +111,25 @@ def test_settings_of_a_recipe_are_searched_too(tmp_path):
 def test_a_search_that_makes_no_sense_is_refused_before_any_work(given, message):
     with pytest.raises((ValueError, absl_flags.Error), match=message):
         parse(*given)
+
+
+def test_a_refused_trial_leaves_the_process_own_flags_parsed():
+    """Absl asks for its own flags when a script ends; unparsed ones made a traceback of the sentence."""
+    was = absl_flags.FLAGS.is_parsed()
+    absl_flags.FLAGS.mark_as_parsed()
+    try:
+        with pytest.raises(absl_flags.Error, match=r"--batch_size=0\.5"):
+            parse(*DIGITS, "--space=grid:batch_size=0.5,1")
+        assert absl_flags.FLAGS.is_parsed()
+    finally:
+        if not was:
+            absl_flags.FLAGS.unparse_flags()
+
+
+def test_help_shows_the_flags_of_the_search_first():
+    text = help_text.text("", search_flags.MODULES)
+    places = [text.index(f"\n  --{name}") for name in ("space", "sampler=", "outer", "storage", "dataset_name")]
+    assert places == sorted(places)
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def parsed(*flags: str):
     [
         (["--max_number_of_steps=100"], "give --num_epochs instead of --max_number_of_steps"),
         ([], "counts in epochs, whose number of steps follows .*: give --num_epochs$"),
-        (["--num_epochs=10"], "--warmup_epochs=10 leave none of the 10 epochs"),
+        (["--num_epochs=10"], "--warmup_epochs=10 leave no epoch to the division, as --num_epochs=10"),
         (["--num_epochs=20", "--eval_every_steps=5"], "leave --eval_every_steps out"),
         (["--num_epochs=20", "--split_threshold=1"], "--split_threshold=1 must be above 0 and below 1"),
         (["--num_epochs=20", "--clean_examples=5"], "does not use --clean_examples=5"),

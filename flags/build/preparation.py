@@ -72,6 +72,7 @@ def preparation(
         first_run.check_data(folder, settings, labels.given, loaded.train.ids, paths)
         return FirstRun(folder, loaded.dataset.num_classes, batches)
 
+    source = {"corrections": "set", "validation": "none"}.get(config.clean.clean_source, config.clean.clean_source)
     kept = workdir.matrix_file if workdir is not None and workdir.is_run_folder() else None
     injected = labels.noise_type != "none" and labels.clean is not None
     return Preparation(
@@ -79,7 +80,7 @@ def preparation(
         given=labels.given,
         num_classes=loaded.dataset.num_classes,
         steps_per_epoch=config.steps_per_epoch(len(loaded.train)),
-        clean_source="set" if config.clean.clean_source == "corrections" else config.clean.clean_source,
+        clean_source=source,
         clean_batch_size=config.clean.clean_batch_size or config.data.batch_size,
         true_labels=true_labels,
         read_matrix=read_matrix,

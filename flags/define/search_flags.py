@@ -68,7 +68,7 @@ _THREADS = flags.DEFINE_integer(
     "threads", None, "CPU threads of a training; default: the machine's, divided by --workers.", lower_bound=1
 )
 
-MODULES: tuple[ModuleType, ...] = (*configuration.MODULES, sys.modules[__name__])
+MODULES: tuple[ModuleType, ...] = (sys.modules[__name__], *configuration.MODULES)
 _OF_THE_SEARCH = ("train_log_dir", "keep_schedule")
 _NOT_OF_SHARING = ("outer", "trials", "trial_epochs", "utilities", "score", "storage", "study_name")
 _IN_EPOCHS = ("linear_decay_epoch", "num_epochs_per_decay", "warmup_epochs")

@@ -92,8 +92,8 @@ class TakingTurns(NoisyLabelMethod):
         warmup = given(options, "warmup_epochs", defaults["warmup_epochs"])
         if run.num_epochs is not None and warmup >= run.num_epochs:
             raise ValueError(
-                f"--warmup_epochs={warmup} leave none of the {run.num_epochs} epochs to the division: use a shorter "
-                "warm-up or more --num_epochs"
+                f"--warmup_epochs={warmup} leave no epoch to the division, as --num_epochs={run.num_epochs}: use a "
+                "shorter warm-up or more epochs"
             )
 
     @classmethod

@@ -118,8 +118,11 @@ def open_storage(storage: str) -> optuna.storages.BaseStorage:
         path = Path(storage).expanduser().resolve()  # its lock is a symbolic link, which must not be relative
         with files.explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            alien = not _may_be_journal(path)
             backend = optuna.storages.journal.JournalFileBackend(str(path))
         try:
+            if alien:
+                raise ValueError("its first line is no entry")
             return optuna.storages.JournalStorage(backend)
         except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise ValueError(f"--storage={shown} is no journal of a search: name another file") from error
@@ -145,6 +148,18 @@ def open_storage(storage: str) -> optuna.storages.BaseStorage:
                     "database runs"
                 ) from error
     raise AssertionError
+
+
+def _may_be_journal(path: Path) -> bool:
+    """Whether a file is missing, empty, or begins with an entry; Optuna looks at a single line only after writing."""
+    if not path.exists():
+        return True
+    with open(path, "rb") as stream:
+        first = stream.readline(1 << 20)
+    try:
+        return not first or "op_code" in dict(json.loads(first))
+    except (ValueError, TypeError):
+        return False
 
 
 def open_study(plan: Plan) -> optuna.Study:

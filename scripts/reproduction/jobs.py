@@ -118,6 +118,18 @@ class Job:
         """What decides the result, for people and for comparison."""
         return [*self.cell.flags, *self.more, f"--seed={self.seed}"]
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """How the run in the folder was made otherwise than the table declares; empty also where nothing is noted."""
+        file = self.record("json")
+        if not file.is_file():
+            return ()
+        noted, declared = reading.read_json(file)["flags"], [*self.cell.flags, f"--seed={self.seed}"]
+        added = [flag for flag in noted if flag not in declared]
+        names = {flag.partition("=")[0] for flag in added}
+        left_out = [flag for flag in declared if flag not in noted and flag.partition("=")[0] not in names]
+        return (*added, *(f"without {flag}" for flag in left_out))
+
     def write_settings(self) -> None:
         """Notes what the run is started with, unless that is known already."""
         file = self.record("json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import statistics
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ class Ours:
         seeds: how many.
         source: the csv in docs/results; empty for runs that are here.
         date, commit, processor: of the runs, where known.
+        changed: how the runs were made otherwise than the table declares, see ``otherwise``; empty: as declared.
     """
 
     mean: float
@@ -39,6 +41,7 @@ class Ours:
     date: str = ""
     commit: str = ""
     processor: str = ""
+    changed: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def recorded() -> dict[str, tuple[str, dict[str, str]]]:
     for name in (*SHOWN, *others):
         with open(RESULTS / name, newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(line for line in stream if not line.startswith("#")):
-                if row.get("recipe"):
+                if row.get("recipe") and not row.get("changed"):
                     found.setdefault(row["recipe"], (name, row))
     return found
 
@@ -106,6 +109,39 @@ def _recorded_name(cell: Cell) -> str:
     if cell.recipe is None:  # scripts/mentornet_dd.py at one share of noise
         return f"cifar10_{cell.name.rpartition('_')[2]}_{cell.row}"
     return cell.stem
+
+
+_LENGTHS = ("--max_number_of_steps", "--num_epochs", "--warmup_epochs", "--warmup_steps", "--train_examples", "--steps")
+
+_BESIDE = ("--eval_every_steps", "--save_interval_secs", "--show_progress", "--noshow_progress")
+
+
+def otherwise(job: Job) -> str:
+    """How the run of a job was made otherwise than the table declares, in words; empty: as declared."""
+    changed = job.changed
+    if not changed:
+        return ""
+    names = {flag.partition("=")[0] for flag in changed}
+    shortened = names & {*_LENGTHS} and names <= {*_LENGTHS, *_BESIDE}
+    return f"{'shortened' if shortened else 'changed'}: {' '.join(changed)}"
+
+
+def ours_of(table: Table, cell: Cell, jobs: Sequence[Job]) -> tuple[Ours | None, list[Job]]:
+    """What stands in a cell, and the finished runs that don't count: runs made otherwise replace no result.
+
+    Runs as declared come first, then what docs/results has, then runs made otherwise, the first that there are.
+    """
+    finished = [job for job in jobs if job.finished and job.result_file.is_file()]
+    kinds: dict[str, list[Job]] = {"": []}
+    for job in finished:
+        kinds.setdefault(otherwise(job), []).append(job)
+    declared = of_runs(table, kinds.pop("")) or record_of(table, cell)
+    if declared is not None or not kinds:
+        return declared, [job for same in kinds.values() for job in same]
+    words, counted = next(iter(kinds.items()))
+    ours = of_runs(table, counted)
+    left_out = [job for job in finished if otherwise(job) and job not in counted]
+    return (None if ours is None else dataclasses.replace(ours, changed=words)), left_out
 
 
 def of_runs(table: Table, jobs: Sequence[Job]) -> Ours | None:
@@ -145,8 +181,10 @@ def table_of(name: str) -> Table:
 def figures_of_runs(jobs: Sequence[Job]) -> dict[str, Any] | None:
     """A row of a csv in docs/results: what the finished ones of these jobs, which differ in the seed alone, say."""
     finished = [job for job in jobs if job.finished and job.result_file.is_file()]
+    kinds = sorted({otherwise(job) for job in finished})
     if not finished:
         return None
+    finished = [job for job in finished if otherwise(job) == kinds[0]]  # as declared, if there are any
     found = [reading.read_json(job.result_file) for job in finished]
     row: dict[str, Any] = {"recipe": _recorded_name(finished[0].cell), "seeds": len(found)}
     for name in FIGURES:
@@ -158,4 +196,4 @@ def figures_of_runs(jobs: Sequence[Job]) -> dict[str, Any] | None:
     facts = [facts_of(job) for job in finished]
     for place, name in enumerate(("date", "commit", "processor")):
         row[name] = " ".join(sorted({fact[place] for fact in facts} - {""}))
-    return row
+    return row | ({"changed": kinds[0]} if kinds[0] else {})

@@ -17,7 +17,7 @@ from scripts.reproduction.runner import duration
 from scripts.tables.declarations import SCALES, Cell, Table
 
 COLUMNS = ("table", "row", "column", "scale", "recipe", "paper", "paper_spread", "ours", "deviation", "seeds",
-           "difference", "date", "commit", "processor", "source", "setting", "remark")  # fmt: skip
+           "difference", "date", "commit", "processor", "source", "setting", "changed", "remark")  # fmt: skip
 
 
 def listing(known: Iterable[Table]) -> str:
@@ -76,16 +76,31 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
     costs = [times.seconds(job.cell, job.more) for job in left]
     known_seconds = [value for value in costs if value is not None]
     space = sum(times.room(job.cell, job.more) or 0.0 for job in left)
-    unknown = len(costs) - len(known_seconds)
+    unknown = [job.cell for job, value in zip(left, costs, strict=True) if value is None]
     cost = f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(space)}"
     summary = (
         f"{table}: {len(jobs)} trainings, {len(jobs) - len(left)} finished; left: "
         f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps"
         + (f", {cost}" if known_seconds or not left else "")
-        + (f"; the time of {unknown} is not known (--data_dir lets them be measured)" if unknown else "")
+        + (f"; the time of {len(unknown)} is not known ({_why_unknown(unknown, times)})" if unknown else "")
     )
     notes = "Times are those of training steps alone, without evaluations; a plan of a busy machine is too long."
     return "\n".join([*rows, "", summary, notes, ""])
+
+
+def _why_unknown(cells: Sequence[Cell], times: StepTimes) -> str:
+    """Why cells have no measured step, each reason with how many it is of."""
+    found: dict[str, int] = {}
+    for cell in cells:
+        problem = (times.of(cell) or {}).get("problem")
+        if cell.recipe is None:
+            reason = f"made by {cell.script}, whose stages are not measured"
+        elif problem is not None:
+            reason = f"could not be measured: {problem}"
+        else:
+            reason = "not measured yet, without --no_measure they are"
+        found[reason] = found.get(reason, 0) + 1
+    return "; ".join(f"{count} {reason}" for reason, count in found.items())
 
 
 def _bytes(count: float | None) -> str:
@@ -100,7 +115,7 @@ def rows_of(table: Table, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     for same in by_cell(jobs):
         cell = same[0].cell
         paper = results.of_paper(table, cell)
-        ours = results.of_runs(table, same) or results.record_of(table, cell)
+        ours, _ = results.ours_of(table, cell, same)
         row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
         row |= {"table": table.name, "row": cell.row, "column": cell.column, "scale": cell.scale, "recipe": cell.stem}
         if paper is not None:
@@ -109,7 +124,8 @@ def rows_of(table: Table, jobs: Sequence[Job]) -> list[dict[str, Any]]:
             row |= {
                 "ours": _rounded(ours.mean), "deviation": _rounded(ours.deviation), "seeds": ours.seeds,
                 "date": ours.date, "commit": ours.commit, "processor": ours.processor,
-                "source": ours.source or "runs", "setting": table.setting if cell.scale == "cpu" else "",
+                "source": ours.source or "runs", "changed": ours.changed,
+                "setting": ours.changed or (table.setting if cell.scale == "cpu" else ""),
             }  # fmt: skip
         if paper is not None and ours is not None:
             row["difference"] = _rounded(ours.mean - paper.value)
@@ -121,21 +137,23 @@ def _rounded(value: float | None) -> Any:
     return "" if value is None else round(value, 3)
 
 
-def markdown(table: Table, rows: Sequence[dict[str, Any]]) -> str:
-    """The rows for a document."""
+def markdown(table: Table, rows: Sequence[dict[str, Any]], left_out: Sequence[Job] = ()) -> str:
+    """The rows for a document; below them which finished runs are left out, as they were made otherwise."""
     head = ["row", "column", "the paper", "ours", "seeds", "difference", "date", "commit"]
     lines = [f"## {table.title}", "", f"| {' | '.join(head)} |", "| --- | --- |" + " ---: |" * 4 + " --- | --- |"]
     for row in rows:
         paper = _shown(row["paper"], row["paper_spread"])
         difference = "" if row["difference"] == "" else f"{row['difference']:+.1f}"
         source = row["commit"] or (row["source"] if row["source"] != "runs" else "")
-        cells = [row["row"], row["column"], paper, _shown(row["ours"], row["deviation"]), str(row["seeds"])]
+        ours = _shown(row["ours"], row["deviation"]) + (f" ({row['changed']})" if row["changed"] else "")
+        cells = [row["row"], row["column"], paper, ours, str(row["seeds"])]
         lines.append(re.sub(r"\|  (?=\|)", "| ", f"| {' | '.join([*cells, difference, row['date'], source])} |"))
     facts = ["", f"Figures in %: {table.figure}; ours: mean ± standard deviation over seeds."]
     settings = sorted({row["setting"] for row in rows} - {""})
     processors = sorted({row["processor"] for row in rows} - {""})
     facts += [f"Setting of ours: {'; '.join(settings)}."] if settings else []
     facts += [f"Processor: {'; '.join(processors)}."] if processors else []
+    facts += [f"Left out: {job.name} ({results.otherwise(job)})." for job in left_out]
     return "\n".join([*lines, *facts, ""])
 
 
@@ -146,10 +164,14 @@ def _shown(value: Any, spread: Any) -> str:
 def show(table_name: str, jobs: Sequence[Job], output: Path, more_csv: Path | None = None) -> None:
     """Prints the Markdown, and writes it beside the runs with a csv and a picture."""
     table = results.table_of(table_name)
+    if more_csv is not None and not more_csv.absolute().parent.is_dir():
+        raise ValueError(f"--csv={more_csv}: there is no folder {more_csv.absolute().parent}, make it first")
     rows = rows_of(table, jobs)
     stem = output / f"{table_name}_{jobs[0].cell.scale}"
-    output.mkdir(parents=True, exist_ok=True)
-    text = markdown(table, rows)
+    with files.explained(output):
+        output.mkdir(parents=True, exist_ok=True)
+    left_out = [job for same in by_cell(jobs) for job in results.ours_of(table, same[0].cell, same)[1]]
+    text = markdown(table, rows, left_out)
     files.write_text(stem.with_suffix(".md"), text)
     _write_csv(stem.with_suffix(".csv"), COLUMNS, rows)
     if more_csv is not None:
@@ -176,13 +198,13 @@ def record(jobs: Sequence[Job], path: Path) -> None:
     rows = [row for row in map(results.figures_of_runs, by_cell(jobs)) if row is not None]
     if not rows:
         raise ValueError(f"no run of these cells is finished: {path} is not written")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_csv(path, list(rows[0]), rows)
+    columns = dict.fromkeys(name for row in rows for name in row)  # "changed" only if a run was made otherwise
+    _write_csv(path, list(columns), rows)
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    with files.explained(path), open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -200,7 +222,9 @@ def draw(table: Table, rows: Sequence[dict[str, Any]], path: Path) -> None:
         if row["paper"] != "":
             axes.errorbar(row["paper"], place, xerr=row["paper_spread"] or None, fmt="D", mfc="none", color="tab:gray")
         if row["ours"] != "":
-            axes.errorbar(row["ours"], place, xerr=row["deviation"] or None, fmt="o", color="tab:blue", capsize=2)
+            color = "tab:orange" if row["changed"] else "tab:blue"
+            axes.errorbar(row["ours"], place, xerr=row["deviation"] or None, fmt="o", color=color, capsize=2)
+            axes.annotate(row["changed"], (row["ours"], place), (6, 4), textcoords="offset points", fontsize=6)
     axes.set_yticks(range(len(shown)), [f"{row['row']}, {row['column']}".rstrip(", ") for row in shown], fontsize=7)
     axes.invert_yaxis()
     axes.set_xlabel(f"{table.figure.replace('_', ' ')} in %; hollow: the paper, filled: ours")
