@@ -156,8 +156,6 @@ def _run(options: argparse.Namespace, command: str) -> None:
     read = dump.read(options.input_csv_filename) if options.input_csv_filename else None
     if read is not None:
         read.check(num_classes=options.num_classes)
-        if warning := read.memorised():
-            print(f"warning: {warning}", file=sys.stderr, flush=True)
     sets = [] if options.experts else _sets(options, read)
     if options.outdir:
         for samples in sets:
@@ -170,6 +168,8 @@ def _run(options: argparse.Namespace, command: str) -> None:
     if not options.train_dir:
         return
     network, card = _learn(options, sets, read)
+    if read is not None and (warning := read.memorised()):
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     curve = card.pop("curve")
     card = {"name": Path(options.train_dir).name, "command": command, **card}
     learned.save(network, options.train_dir, card)
