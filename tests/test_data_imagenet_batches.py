@@ -191,7 +191,9 @@ def test_wrong_arguments_are_refused(tmp_path):
     made = streams_of({TRAINING: index}, log)
     with pytest.raises(ValueError, match="from step -1"):
         made.dataset({GIVEN: Stream()}, -1, 3)
-    with pytest.raises(ValueError, match="Strong views exist for images in memory, not for those read from the disk"):
+    with pytest.raises(
+        ValueError, match="Views of kind strong exist for images in memory, not for those read from the disk"
+    ):
         made.dataset({GIVEN: Stream(views=("weak", "strong"))})
     with pytest.raises(ValueError, match="batch size is 0"):
         evaluation_batches(index, index.labels, 0, SIZE, UnreadableLog())
