@@ -38,6 +38,10 @@ _KNOWN = {
     "co_teaching": ("Co-teaching", "#e7298a"),
     "co_teaching_plus": ("Co-teaching+", "#8e1550"),
     "dividemix": ("DivideMix", "#264d9b"),
+    "unicon": ("UniCon", "#2e8b8b"),
+    "c2d": ("C2D", "#5c3317"),
+    "simclr": ("SimCLR", "#9aa0ff"),
+    "mixup": ("mix-up", "#708238"),
 }
 _OTHERS = ("#a6761d", "#666666", "#1f9e89", "#fb9a99", "#b2df8a", "#6a3d9a", "#ffb000", "#444466")
 _STYLES = ("-", "--", ":", "-.")
