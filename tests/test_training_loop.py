@@ -15,7 +15,7 @@ from data.augmentation import Augmentation
 from data.streams import MemoryStreams, Source
 from mentornet.runs.metrics_table import METRIC_COLUMNS
 from mentornet.runs.workdir import Workdir
-from mentornet.training import run
+from mentornet.training import finishing, run
 from mentornet.training.callbacks import IntervalRecorder
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.inputs import RunSettings, TrainingInputs
@@ -76,8 +76,8 @@ def deterministic():
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """They have tests of their own."""
-    monkeypatch.setattr(run.plots, "draw_run", lambda run: None)
-    monkeypatch.setattr(run, "suspect_sheet", lambda *arguments, **options: None)
+    monkeypatch.setattr(finishing.plots, "draw_run", lambda run: None)
+    monkeypatch.setattr(finishing, "suspect_sheet", lambda *arguments, **options: None)
 
 
 def tiny() -> keras.Model:

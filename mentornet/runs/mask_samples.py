@@ -34,6 +34,8 @@ COLUMNS = (
 
 def is_table_of_slices(path: str | os.PathLike[str]) -> bool:
     """Whether a samples.csv is of slices, not of images with one label each."""
+    if not os.path.isfile(path):  # a pipe would never answer
+        return False
     with open(path, "rb") as stream:
         return stream.read(200).startswith(",".join(COLUMNS[:3]).encode())
 

@@ -50,6 +50,8 @@ def description(column: str) -> str | None:
 
 def show_suspects(events: Path, sheet: Path, step: int) -> None:
     """Adds the sheet of suspects, a PNG, to a run's TensorBoard events."""
+    if not sheet.is_file():
+        return
     picture = tf.io.decode_png(tf.io.read_file(str(sheet)), channels=3)
     about = "The training images whose labels are most likely wrong."
     writer = tf.summary.create_file_writer(str(events))
