@@ -12,7 +12,6 @@ second call only judges. Needs the "bench" extra.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import sys
 import time
@@ -42,6 +41,7 @@ from mentornet.ranking import rank_suspects  # noqa: E402
 from mentornet.stages import GIVEN, Stream  # noqa: E402
 from mentornet.training.finishing import mean_weights  # noqa: E402
 from mentornet.training.optimizers import MomentumSGD, stepwise_rate  # noqa: E402
+from scripts import csv_table  # noqa: E402
 
 # name: (data set, images or all, noise, fraction, student, learning rate, batch, steps, steps of a fold)
 DATA: dict[str, tuple[str, int, str, float, str, float, int, int, int]] = {
@@ -226,12 +226,7 @@ def main() -> None:
         score = -get_label_quality_scores(given[known], outside[known], method=way)
         tell(f"cleanlab: {way}, {options.folds} of {FOLDS} folds", score, options.folds * fold_steps, seconds)
     if options.output is not None:
-        new = not options.output.exists()
-        with options.output.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+        csv_table.add(options.output, rows)
 
 
 if __name__ == "__main__":

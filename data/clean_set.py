@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from data import checked_labels, seeding
 from data.image_dataset import CleanSet, ImageDataset, Split
 from data.labels import DiagnosticLabels, NoisyLabels
 
-_WAYS = (
+WAYS = (
     "name checked training images with --clean_labels_file, put checked images of a folder data set into "
     "clean/<class>/ beside train/, or use a method that takes --clean_source=mixture, which needs none"
 )
@@ -55,10 +56,7 @@ def chosen(
     checked = dataset.clean
     if checked_file is not None:
         if checked is not None:
-            raise ValueError(
-                f"--clean_labels_file={checked_file} and the folder clean/ beside train/ both give the clean set: "
-                "leave one of them out."
-            )
+            raise given_twice(checked_file)
         checked = checked_labels.read(checked_file, own_images(dataset), dataset.class_names)
     if checked is None:
         truth = _truth(noisy)
@@ -70,12 +68,7 @@ def chosen(
             )
         drawn = positions(truth, dataset.num_classes, seed=seed, examples=examples, per_class=per_class)
         return set_apart(train, noisy, drawn)
-    missing = np.setdiff1d(np.arange(dataset.num_classes), checked.true_labels)
-    if missing.size:
-        raise ValueError(
-            f"None of the checked images ({len(checked)}) is of class {missing[0]} "
-            f"({dataset.class_names[missing[0]]}), but a clean set needs every class."
-        )
+    check_classes(checked.true_labels, dataset.class_names)
     clean = checked
     if examples is not None or per_class is not None:
         labels = checked.true_labels
@@ -83,10 +76,42 @@ def chosen(
         clean = checked.take(drawn)
     if checked_file is None:
         return clean, train, noisy
-    rest = np.flatnonzero(~np.isin(train.ids, clean.ids))
+    return clean, *without(clean.ids, train, noisy, checked_file)
+
+
+def given_twice(checked_file: str | os.PathLike[str]) -> ValueError:
+    """The error of checked images from two places."""
+    return ValueError(
+        f"--clean_labels_file={checked_file} and the folder clean/ beside train/ both give the clean set: leave one of "
+        "them out."
+    )
+
+
+def check_classes(checked: npt.ArrayLike, class_names: Sequence[str], first: int = 0) -> None:
+    """Refuses checked images, of the true labels [k], that leave out a class from `first` on.
+
+    Raises:
+      ValueError: a class without any.
+    """
+    labels = np.asarray(checked)
+    missing = np.setdiff1d(np.arange(first, len(class_names)), labels)
+    if missing.size:
+        raise ValueError(
+            f"None of the checked images ({labels.size}) is of class {missing[0]} ({class_names[missing[0]]}), but a "
+            "clean set needs every class."
+        )
+
+
+def without(ids: npt.ArrayLike, train: Any, noisy: NoisyLabels, what: object) -> tuple[Any, NoisyLabels]:
+    """The training images (`Split` or `ImageIndex`) and labels without those of a clean set, by their ids.
+
+    Raises:
+      ValueError: none would be left; `what` names them all.
+    """
+    rest = np.flatnonzero(~np.isin(train.ids, ids))
     if not rest.size:
-        raise ValueError(f"{checked_file} names all the training images, but at least one has to stay noisy.")
-    return clean, train.take(rest), taken(noisy, rest)
+        raise ValueError(f"{what} names all the training images, but at least one has to stay noisy.")
+    return train.take(rest), taken(noisy, rest)
 
 
 def of_checked(
@@ -107,17 +132,9 @@ def of_checked(
       ValueError: a class without any, or all the training images.
     """
     chosen = np.asarray(checked, np.int64)
-    rest = np.setdiff1d(np.arange(len(train)), chosen)
-    missing = np.setdiff1d(np.arange(len(class_names)), noisy.given[chosen])
-    if missing.size:
-        raise ValueError(
-            f"None of the {chosen.size} checked images is of class {missing[0]} ({class_names[missing[0]]}), but a "
-            "clean set needs every class."
-        )
-    if not rest.size:
-        raise ValueError("All the training images were checked, but at least one has to stay noisy.")
+    check_classes(noisy.given[chosen], class_names)
     clean = CleanSet(train.images[chosen], noisy.given[chosen], train.ids[chosen])
-    return clean, train.take(rest), taken(noisy, rest)
+    return clean, *without(clean.ids, train, noisy, "--corrections_file")
 
 
 def own_images(dataset: ImageDataset) -> Split:
@@ -243,6 +260,6 @@ def _truth(noisy: NoisyLabels) -> npt.NDArray[np.int32]:
     if noisy.clean is None:
         raise ValueError(
             "A clean set needs samples whose labels are known to be right, and nobody knows the true labels of this "
-            f"data set: {_WAYS}."
+            f"data set: {WAYS}."
         )
     return noisy.clean.reveal()

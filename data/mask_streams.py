@@ -8,7 +8,7 @@ bilinear for images, the nearest pixel for masks, so that a class stays a class.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,8 @@ import tensorflow as tf
 
 from data import batching, seeding
 from data.augmentation import AUGMENTATIONS, Augmentation, standardised
-from data.order import GENERATOR, EpochOrder, step_numbers
-from data.streams import Orders, Source, Stream, chosen, named, stacked
+from data.order import GENERATOR, EpochOrder
+from data.streams import HostStreams, Orders, Source, Stream
 
 EVALUATION_BATCH = 32
 
@@ -80,8 +80,13 @@ class MaskSource:
     what: str = "training slices"
 
 
-class MaskStreams:
-    """Streams over slices kept as tensors on the host, once; the interface of ``data.streams.MemoryStreams``."""
+class MaskStreams(HostStreams):
+    """Streams over slices with masks.
+
+    A batch has "image" float32 [b, h, w, c], "label" int32 [b, h, w], "index" int32 [b], "is_clean" bool [b, h, w]
+    where the true masks are known, and the values of its streams; for other streams than "given" with their name in
+    front.
+    """
 
     def __init__(
         self,
@@ -108,10 +113,9 @@ class MaskStreams:
             name: Source(source.images, np.zeros(len(source.images), np.int32), source.batch_size, what=source.what)
             for name, source in sources.items()
         }
-        self._orders = Orders(counted, seed=seed, shard=shard, most_steps=most_steps)
-        self._augmentation = augmentation
+        orders = Orders(counted, seed=seed, shard=shard, most_steps=most_steps)
         with tf.device("CPU:0"):
-            self._arrays = {
+            arrays = {
                 name: {
                     "image": tf.constant(source.images),
                     "label": tf.constant(source.masks),
@@ -119,71 +123,32 @@ class MaskStreams:
                 }
                 for name, source in sources.items()
             }
+        super().__init__(orders, arrays)
+        self._augmentation = augmentation
 
-    def steps(self, stream: Stream) -> int:
-        """Returns how many batches one pass over a stream has."""
-        return self._orders.order("given", stream, None).steps_per_epoch
-
-    def dataset(
-        self,
-        streams: Mapping[str, Stream],
-        start_step: int | tf.Tensor = 0,
-        num_steps: int | None = None,
-        stage: int | None = None,
-    ) -> tf.data.Dataset:
-        """Returns the batches of steps start_step, start_step + 1, ...
-
-        A batch has "image" float32 [b, h, w, c], "label" int32 [b, h, w], "index" int32 [b], "is_clean" bool [b, h, w]
-        where the true masks are known, and the values of its streams; for other streams than "given" with their name
-        in front.
-
-        Args:
-          streams: by name.
-          start_step: 0 or more.
-          num_steps: how many batches; None never ends.
-          stage: gives all random numbers anew; None: those of the run.
-
-        Raises:
-          ValueError: a negative number, or streams that cannot be made.
-        """
-        makers = [self._maker(name, stream, stage) for name, stream in streams.items()]
-
-        def batch(step: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {name: value for make in makers for name, value in make(step).items()}
-
-        return batching.parallel(step_numbers(start_step, num_steps), batch)
-
-    def _maker(self, name: str, stream: Stream, stage: int | None) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-        """Returns the function from a step to a stream's part of its batch."""
-        if "strong" in stream.views or len(stream.views) > 1:
+    def _viewed(
+        self, stream: Stream, order: EpochOrder, seed: int
+    ) -> Callable[[dict[str, tf.Tensor], tf.Tensor], dict[str, tf.Tensor]]:
+        if len(stream.views) != 1 or stream.views[0] not in ("weak", "none"):
             raise ValueError(f"Slices have one view, weak or none, but this stream asks for {', '.join(stream.views)}.")
-        order, seed = self._orders.order(name, stream, stage), self._orders.seed(name, stage)
-        arrays, positions = self._arrays[stream.source], chosen(stream)
-        with tf.device("CPU:0"):
-            where = None if positions is None else tf.constant(positions)
-            values = {key: tf.constant(array) for key, array in stream.values.items()}
-        moved = stream.views[0] != "none"
+        moved = stream.views[0] == "weak"
         keys = {purpose: seeding.key(seed, f"slices/{purpose}") for purpose in ("crop", "flip", "rotation", "zoom")}
 
-        def make(step: tf.Tensor) -> dict[str, tf.Tensor]:
-            index = order.indices(step)
-            index = index if where is None else tf.gather(where, index)
-            batch = {key: tf.gather(array, index) for key, array in (arrays | values).items()}
+        def viewed(batch: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
             image, label, true = batch.pop("image"), batch.pop("label"), batch.pop("true", None)
             if moved:
                 maps = drawn_maps(self._augmentation, keys, step, order, image.shape[1], image.shape[2])
                 image = warped(image, maps, nearest=False)
                 label = warped(label, maps, nearest=True)
                 true = None if true is None else warped(true, maps, nearest=True)
-            batch |= {
-                "image": stacked([standardised(image, self._augmentation.standardise)]),
+            return {
+                **batch,
+                "image": standardised(image, self._augmentation.standardise),
                 "label": tf.cast(label, tf.int32),
-                "index": tf.cast(index, tf.int32),
                 **({} if true is None else {"is_clean": tf.equal(label, true)}),
             }
-            return named(name, batch)
 
-        return make
+        return viewed
 
 
 def drawn_maps(
@@ -278,9 +243,3 @@ def evaluation_batches(
     with tf.device("CPU:0"):
         kept = {"image": tf.constant(images), "label": tf.constant(masks), "index": tf.constant(places, tf.int32)}
     return batching.parallel(tf.data.Dataset.range(0, len(images), EVALUATION_BATCH), batch)
-
-
-def positions_by_case(cases: tuple[str, ...]) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
-    """Yields every case with the positions of its slices, in the order in which cases occur."""
-    for case in dict.fromkeys(cases):
-        yield case, np.flatnonzero(np.array(cases) == case)

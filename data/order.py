@@ -109,12 +109,10 @@ class RepeatedOrder(EpochOrder):
         return self._shuffled(rows % self.num_examples, tf.gather(keys, rows // self.num_examples))
 
 
-class BalancedOrder(EpochOrder):
-    """Batches in which every given class is equally likely: resampling against class imbalance (L2RW, section 4.1).
+class _ByClass(EpochOrder):
+    """An order that draws classes first; the images lie in the order of their classes."""
 
-    Each place of a batch draws a class and then an image of it, with replacement, as a function of (seed, step, place);
-    so images of rare classes come back often, and there are no epochs.
-    """
+    _purpose: str  # of the random numbers
 
     def __init__(
         self,
@@ -144,13 +142,24 @@ class BalancedOrder(EpochOrder):
         given = np.asarray(labels, np.int32)
         self._may_repeat = may_repeat
         super().__init__(len(given), batch_size, seed, shard, what=what, most_steps=most_steps)
-        self._draw_key = seeding.key(seed, "pipeline/balanced")
         counts = np.bincount(given)
         present = np.flatnonzero(counts)
+        self._draw_key = seeding.key(seed, self._purpose)
+        self._rarest, self._classes = int(counts[present].min()), present.size
         with tf.device("CPU:0"):
             self._by_class = tf.constant(np.argsort(given, kind="stable"), tf.int64)
             self._starts = tf.constant((np.cumsum(counts) - counts)[present], tf.int64)
             self._counts = tf.constant(counts[present], tf.int64)
+
+
+class BalancedOrder(_ByClass):
+    """Batches in which every given class is equally likely: resampling against class imbalance (L2RW, section 4.1).
+
+    Each place of a batch draws a class and then an image of it, with replacement, as a function of (seed, step, place);
+    so images of rare classes come back often, and there are no epochs.
+    """
+
+    _purpose = "pipeline/balanced"
 
     def _images(self, step: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         # Drawn for the global batch, so that it is the same however many workers share it.
@@ -163,62 +172,34 @@ class BalancedOrder(EpochOrder):
         return tf.gather(self._by_class, tf.gather(self._starts, classes) + place)
 
 
-class BalancedEpochs(EpochOrder):
+class BalancedEpochs(_ByClass):
     """Epochs that are drawn anew each time, with all given classes equally often (Clothing1M in DivideMix and L2B).
 
     Of the places of an epoch every class that has images gets the same number, one more or less. No image of a class
     comes twice before all of them have come.
     """
 
+    _purpose = "pipeline/within_classes"
     _MOST_ROUNDS = 64  # orders of one class in one epoch; of a class that is gone through more often they come again
-
-    def __init__(
-        self,
-        labels: npt.ArrayLike,
-        batch_size: int,
-        seed: int,
-        shard: tuple[int, int] = (0, 1),
-        *,
-        what: str = "training images",
-        most_steps: int | None = None,
-        may_repeat: bool = False,
-    ) -> None:
-        """Sorts the images by class; see `BalancedOrder`.
-
-        Raises:
-          ValueError: as `EpochOrder`.
-        """
-        given = np.asarray(labels, np.int32)
-        self._may_repeat = may_repeat
-        super().__init__(len(given), batch_size, seed, shard, what=what, most_steps=most_steps)
-        self._within_key = seeding.key(seed, "pipeline/within_classes")
-        counts = np.bincount(given)
-        present = np.flatnonzero(counts)
-        self._places = self.steps_per_epoch * batch_size
-        quota = -(-self._places // present.size)
-        self._rounds = min(self._MOST_ROUNDS, -(-quota // int(counts[present].min())))
-        with tf.device("CPU:0"):
-            self._by_class = tf.constant(np.argsort(given, kind="stable"), tf.int64)
-            self._starts = tf.constant((np.cumsum(counts) - counts)[present], tf.int64)
-            self._counts = tf.constant(counts[present], tf.int64)
 
     def _images(self, step: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
         epoch, step_of_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
+        places = self.steps_per_epoch * self.batch_size
+        rounds = min(self._MOST_ROUNDS, -(-places // (self._classes * self._rarest)))
         place = tf.raw_ops.RandomIndexShuffle(
             index=step_of_epoch * self.batch_size + rows,
             seed=self._epoch_key(epoch),
-            max_index=tf.constant(self._places - 1, tf.int64),
+            max_index=tf.constant(places - 1, tf.int64),
             rounds=_SHUFFLE_ROUNDS,
         )
-        classes = self._counts.shape[0]
         # Where the places are not a multiple of the classes, others get one more in the next epoch.
-        each, rank = (place + epoch) % classes, place // classes
+        each, rank = (place + epoch) % self._classes, place // self._classes
         counts = tf.gather(self._counts, each)
         keys = tf.random.stateless_uniform(
-            [classes, self._rounds, 3], [self._within_key, epoch], minval=None, maxval=None, dtype=tf.int64,
+            [self._classes, rounds, 3], [self._draw_key, epoch], minval=None, maxval=None, dtype=tf.int64,
             alg=GENERATOR,
         )  # fmt: skip
-        own = tf.gather_nd(keys, tf.stack([each, rank // counts % self._rounds], axis=1))
+        own = tf.gather_nd(keys, tf.stack([each, rank // counts % rounds], axis=1))
         within = tf.raw_ops.RandomIndexShuffle(
             index=rank % counts, seed=own, max_index=counts - 1, rounds=_SHUFFLE_ROUNDS
         )

@@ -130,47 +130,17 @@ class Orders:
         return kind(count, size, seed, self._shard, what=source.what, most_steps=most)
 
 
-class MemoryStreams:
-    """Streams over sources whose images are kept as tensors on the host, once."""
+class HostStreams:
+    """Streams over arrays that are kept as tensors on the host, once; a kind of them says what views are made of."""
 
-    def __init__(
-        self,
-        sources: Mapping[str, Source],
-        *,
-        seed: int,
-        augmentation: Augmentation,
-        shard: tuple[int, int] = (0, 1),
-        balanced: bool = False,
-        balanced_epochs: bool = False,
-        most_steps: int | None = None,
-    ) -> None:
-        """Keeps the images.
+    def __init__(self, orders: Orders, arrays: Mapping[str, Mapping[str, tf.Tensor]]) -> None:
+        """Keeps what streams are made of.
 
         Args:
-          sources: by name; "training" is one of them.
-          seed: 0 or more; of order, crops and flips.
-          augmentation: of the views "weak" and "strong"; "simclr" has its flip and standardisation.
-          shard: (i, k), i < k: this is worker i of k and gets rows i b/k to (i+1) b/k of every global batch.
-          balanced: whether streams of training images that do not say draw every class equally often.
-          balanced_epochs: the same, but exactly so in every epoch and without repetition, as far as that goes.
-          most_steps: an epoch, which visits no image twice, ends after so many batches; None: when no batch is left.
-
-        Raises:
-          ValueError: arrays that do not belong together, more images in a batch than there are, or a batch that k
-            workers cannot share equally.
+          orders: which samples a batch holds.
+          arrays: by source, tensors [n, ...] by name, "image" among them.
         """
-        self._orders = Orders(
-            sources, seed=seed, shard=shard, balanced=balanced, balanced_epochs=balanced_epochs, most_steps=most_steps
-        )
-        self._arrays = {
-            name: batching.images_on_host(
-                source.images,
-                label=np.asarray(source.labels, np.int32),
-                **({} if source.is_clean is None else {"is_clean": np.asarray(source.is_clean, bool)}),
-            )
-            for name, source in sources.items()
-        }
-        self._augmentation = augmentation
+        self._orders, self._arrays = orders, arrays
 
     def steps(self, stream: Stream) -> int:
         """Returns how many batches one pass over a stream has."""
@@ -208,17 +178,75 @@ class MemoryStreams:
         with tf.device("CPU:0"):
             where = None if positions is None else tf.constant(positions)
             values = {key: tf.constant(array) for key, array in stream.values.items()}
-        views = [View(kind, self._augmentation, seed, number, order) for number, kind in enumerate(stream.views)]
+        viewed = self._viewed(stream, order, seed)
 
         def make(step: tf.Tensor) -> dict[str, tf.Tensor]:
             index = order.indices(step)
             index = index if where is None else tf.gather(where, index)
-            batch = {key: tf.gather(array, index) for key, array in (arrays | values).items()}
-            pixels = batch.pop("image")
-            batch |= {"image": stacked([view(pixels, step) for view in views]), "index": tf.cast(index, tf.int32)}
-            return named(name, batch)
+            batch = {key: tf.gather(array, index) for key, array in {**arrays, **values}.items()}
+            return named(name, {**viewed(batch, step), "index": tf.cast(index, tf.int32)})
 
         return make
+
+    def _viewed(
+        self, stream: Stream, order: EpochOrder, seed: int
+    ) -> Callable[[dict[str, tf.Tensor], tf.Tensor], dict[str, tf.Tensor]]:
+        """Returns the function from the rows of a batch, as they are kept, and its step to what the batch holds."""
+        raise NotImplementedError
+
+
+class MemoryStreams(HostStreams):
+    """Streams over images with one label each."""
+
+    def __init__(
+        self,
+        sources: Mapping[str, Source],
+        *,
+        seed: int,
+        augmentation: Augmentation,
+        shard: tuple[int, int] = (0, 1),
+        balanced: bool = False,
+        balanced_epochs: bool = False,
+        most_steps: int | None = None,
+    ) -> None:
+        """Keeps the images.
+
+        Args:
+          sources: by name; "training" is one of them.
+          seed: 0 or more; of order, crops and flips.
+          augmentation: of the views "weak" and "strong"; "simclr" has its flip and standardisation.
+          shard: (i, k), i < k: this is worker i of k and gets rows i b/k to (i+1) b/k of every global batch.
+          balanced: whether streams of training images that do not say draw every class equally often.
+          balanced_epochs: the same, but exactly so in every epoch and without repetition, as far as that goes.
+          most_steps: an epoch, which visits no image twice, ends after so many batches; None: when no batch is left.
+
+        Raises:
+          ValueError: arrays that do not belong together, more images in a batch than there are, or a batch that k
+            workers cannot share equally.
+        """
+        orders = Orders(
+            sources, seed=seed, shard=shard, balanced=balanced, balanced_epochs=balanced_epochs, most_steps=most_steps
+        )
+        arrays = {
+            name: batching.images_on_host(
+                source.images,
+                label=np.asarray(source.labels, np.int32),
+                **({} if source.is_clean is None else {"is_clean": np.asarray(source.is_clean, bool)}),
+            )
+            for name, source in sources.items()
+        }
+        super().__init__(orders, arrays)
+        self._augmentation = augmentation
+
+    def _viewed(
+        self, stream: Stream, order: EpochOrder, seed: int
+    ) -> Callable[[dict[str, tf.Tensor], tf.Tensor], dict[str, tf.Tensor]]:
+        views = [View(kind, self._augmentation, seed, number, order) for number, kind in enumerate(stream.views)]
+
+        def viewed(batch: dict[str, tf.Tensor], step: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {**batch, "image": stacked([view(batch["image"], step) for view in views])}
+
+        return viewed
 
 
 class View:

@@ -10,7 +10,6 @@ has slices of both data sets with the right border in red and the noisy one in y
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from pathlib import Path
 
@@ -23,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data import segmentation
 from data.segmentation import noise
+from scripts import csv_table
 
 KINDS = {
     "phantoms": ("l1", "l2", "l3", "dilate:5", "erode:5", "shift:10"),
@@ -92,10 +92,7 @@ def main() -> None:
                 for seed in (0, 1)
                 for row in rows(name, size, seed)
             ]
-            with chosen.output.open("w", encoding="utf-8", newline="") as stream:
-                writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(found)
+            csv_table.write(chosen.output, found, COLUMNS)
         if chosen.picture:
             picture().save(chosen.picture, optimize=True)
     except (OSError, ModuleNotFoundError) as error:

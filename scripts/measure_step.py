@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from flags import quiet
 
 quiet.start_tensorflow(sys.argv)
 
-import tf_keras as keras  # noqa: E402
 from absl import flags as absl_flags  # noqa: E402
 
+from benchmarks.clock import StepClock  # noqa: E402
 from flags import configuration  # noqa: E402
 from flags.build import imagenet, in_memory  # noqa: E402
 from flags.define import imagenet_flags  # noqa: E402
@@ -33,21 +32,6 @@ from mentornet.training.distribution.strategy import Distribution  # noqa: E402
 
 WARM_UP, COUNTED = 2, 4
 WITHOUT_WARM_UP = "--warmup_steps=0"  # a method's first steps may be cheaper than the others
-
-
-class Clock(keras.callbacks.Callback):
-    """Seconds of each batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-        self._begun = 0.0
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._begun = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.seconds.append(time.perf_counter() - self._begun)
 
 
 def measure(arguments: Sequence[str]) -> dict[str, Any]:
@@ -69,7 +53,7 @@ def measure(arguments: Sequence[str]) -> dict[str, Any]:
     streams = method.streams(stage)
     method.begin(0, WARM_UP + COUNTED)
     own_order = stage.number if stage.steps is None else None
-    clock = Clock()
+    clock = StepClock()
     method.fit(
         training_batches(distribution, inputs.streams, streams, 0, WARM_UP + COUNTED, own_order),
         steps_per_epoch=WARM_UP + COUNTED,

@@ -10,11 +10,14 @@ started again, it continues.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scripts import csv_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARES = (0.1, 0.25, 0.4, 0.6)
@@ -48,10 +51,7 @@ def main() -> int:
             rows.append({"dataset": dataset, "noise": noise, "seed": chosen.seed, **row})
             print(rows[-1], flush=True)
     table = chosen.csv or chosen.output / "noise_rates.csv"
-    with table.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    csv_table.write(table, rows, COLUMNS)
     print(f"written: {table}")
     return 0
 

@@ -10,7 +10,6 @@ is not run again.
 from __future__ import annotations
 
 import argparse
-import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from mentornet.runs.workdir import Workdir  # noqa: E402
+from scripts import csv_table  # noqa: E402
 
 _DIGITS = [
     "--dataset_name=digits",
@@ -92,12 +92,7 @@ def main() -> None:
     for row in rows:
         print("  ".join(f"{value}" for value in row.values()))
     if options.output is not None:
-        new = not options.output.exists()
-        with options.output.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+        csv_table.add(options.output, rows)
 
 
 if __name__ == "__main__":

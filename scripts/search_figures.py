@@ -11,7 +11,6 @@ the mean of both. ``fit`` approximates schedules of Co-teaching within the paper
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from mentornet import files, reading  # noqa: E402
 from mentornet.files import RunFolderError  # noqa: E402
 from mentornet.runs.metrics_table import MetricsTable  # noqa: E402
 from mentornet.search import fit, spaces  # noqa: E402
+from scripts import csv_table  # noqa: E402
 
 EPOCHS = 200
 # (tau, t_k, c) of eq. 1 that the paper's own setting and the corners of its ranges have.
@@ -91,8 +91,8 @@ def figures_3_and_5(output: Path, runs: Mapping[str, Path], title: str) -> None:
         rows.append({"method": name, **facts, **{key: _rounded(value) for key, value in figures.items()}})
         for step, a, p in zip(curve["step"], accuracy, precision, strict=True):
             points.append({"method": name, "step": int(step), "accuracy": _rounded(a), "label_precision": _rounded(p)})
-    _write(output.with_suffix(".csv"), rows)
-    _write(output.with_name(f"{output.name}_curves.csv"), points)
+    csv_table.write(output.with_suffix(".csv"), rows)
+    csv_table.write(output.with_name(f"{output.name}_curves.csv"), points)
     figure, (above, below) = _canvas(title, 2)
     for k, (name, curve) in enumerate(found.items()):
         style = {"color": f"C{k}", "lw": 1.6, "label": name}
@@ -116,20 +116,13 @@ def figure_10(output: Path) -> None:
         rows.append({**facts, "rmse": _rounded(found.rmse), "largest_difference": _rounded(found.largest)})
         axes[0].plot(target, color=f"C{k}", lw=1.2, ls="--")
         axes[0].plot(found.curve, color=f"C{k}", lw=1.8, label=f"tau {tau:g}, t_k {length:g}, c {exponent:g}")
-    _write(output.with_suffix(".csv"), rows)
+    csv_table.write(output.with_suffix(".csv"), rows)
     _finish(axes[0], "epoch", "R(t); dashed: Co-teaching's")
     _save(figure, output.with_suffix(".png"))
 
 
 def _rounded(value: float) -> float | str:
     return round(float(value), 5) if np.isfinite(value) else ""
-
-
-def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _canvas(title: str, rows: int) -> tuple[Figure, list[Any]]:

@@ -9,7 +9,6 @@ it (.md) has the means over seeds.
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from mentornet.runs.workdir import Workdir
+from scripts import csv_table
 
 FIGURES = (
     ("dice", "Dice", 3),
@@ -88,10 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows.sort(
         key=lambda found: (found["dataset"] != "phantoms", found["noise"], _place(found["method"]), found["seed"])
     )
-    with chosen.output.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, [*KEY, *(name for name, _, _ in FIGURES)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _rounded(value) for name, value in found.items()} for found in rows)
+    rounded = [{name: _rounded(value) for name, value in found.items()} for found in rows]
+    csv_table.write(chosen.output, rounded, [*KEY, *(name for name, _, _ in FIGURES)])
     chosen.output.with_suffix(".md").write_text(markdown(rows), encoding="utf-8")
     print(markdown(rows), end="")
     return 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tensorflow as tf
 import tf_keras as keras
 
+from benchmarks.clock import StepClock
 from mentornet import methods
 from mentornet.methods.base import Weighting
 from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, stepwise_rate
@@ -36,21 +36,6 @@ class Indexing(methods.Standard):
     def weigh(self, losses: tf.Tensor, label: tf.Tensor) -> Weighting:
         weights = tf.ones_like(losses) * tf.constant([1.0] * STEPS)[self.step]
         return Weighting(weights, weights, tf.constant(0.0))
-
-
-class Clock(keras.callbacks.Callback):
-    """The seconds of every step."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-        self._begun = 0.0
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._begun = time.perf_counter()
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.seconds.append(time.perf_counter() - self._begun)
 
 
 def programs(folder: Path) -> int:
@@ -84,7 +69,7 @@ def take_steps(case: str, folder: Path) -> dict[str, Any]:
     method.build_optimizers()
     batches = source().dataset({}, 0, None).repeat()
     method.keep_intervals()
-    done, clock, start = 0, Clock(), programs(folder)
+    done, clock, start = 0, StepClock(), programs(folder)
     late = []
     while (stage := method.next_stage(done)) is not None:
         method.enter(stage)

@@ -14,11 +14,6 @@ from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex
 from data.labels import NoisyLabels
 
-_WAYS = (
-    "name checked training images with --clean_labels_file, put checked images of a folder data set into "
-    "clean/<class>/ beside train/, or use a method that takes --clean_source=mixture, which needs none"
-)
-
 
 def chosen(
     dataset: StreamedDataset,
@@ -59,10 +54,7 @@ def chosen(
     checked, outside = dataset.clean, True
     if checked_file is not None:
         if checked is not None and dataset.name == "folder":
-            raise ValueError(
-                f"--clean_labels_file={checked_file} and the folder clean/ beside train/ both give the clean set: "
-                "leave one of them out."
-            )
+            raise clean_set.given_twice(checked_file)
         every = dataset.train
         places, labels = checked_labels.positions_and_labels(
             checked_file, every.ids, every.paths_at(range(len(every))), dataset.class_names
@@ -72,7 +64,7 @@ def chosen(
         if noisy.clean is None:
             raise ValueError(
                 "A clean set needs samples whose labels are known to be right, and nobody knows the true labels of "
-                f"this data set: {_WAYS}."
+                f"this data set: {clean_set.WAYS}."
             )
         if not sized:
             raise ValueError("The size of the clean set is not given: give --clean_examples_per_class.")
@@ -80,17 +72,9 @@ def chosen(
         places = drawn(truth, checked=False)
         rest = np.setdiff1d(np.arange(len(train)), places)
         return train.take(places).relabelled(truth[places]), train.take(rest), clean_set.taken(noisy, rest)
-    missing = np.setdiff1d(np.arange(first, dataset.num_classes), checked.labels)
-    if missing.size:
-        raise ValueError(
-            f"None of the checked images ({len(checked)}) is of class {missing[0]} "
-            f"({dataset.class_names[missing[0]]}), but a clean set needs every class."
-        )
+    clean_set.check_classes(checked.labels, dataset.class_names, first)
     if sized:
         checked = checked.take(drawn(checked.labels, checked=True))
     if outside:
         return checked, train, noisy
-    rest = np.flatnonzero(~np.isin(train.ids, checked.ids))
-    if not rest.size:
-        raise ValueError(f"{checked_file} names all the training images, but at least one has to stay noisy.")
-    return checked, train.take(rest), clean_set.taken(noisy, rest)
+    return checked, *clean_set.without(checked.ids, train, noisy, checked_file)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mentornet import files
-from scripts import tables
+from scripts import csv_table, tables
 from scripts.reproduction import planning, results
 from scripts.reproduction.jobs import Job
 from scripts.reproduction.planning import StepTimes
@@ -173,7 +172,7 @@ def show(table_name: str, jobs: Sequence[Job], output: Path, more_csv: Path | No
     left_out = [job for same in by_cell(jobs) for job in results.ours_of(table, same[0].cell, same)[1]]
     text = markdown(table, rows, left_out)
     files.write_text(stem.with_suffix(".md"), text)
-    _write_csv(stem.with_suffix(".csv"), COLUMNS, rows)
+    csv_table.write(stem.with_suffix(".csv"), rows, COLUMNS)
     if more_csv is not None:
         record(jobs, more_csv)
     draw(table, rows, stem.with_suffix(".png"))
@@ -199,14 +198,7 @@ def record(jobs: Sequence[Job], path: Path) -> None:
     if not rows:
         raise ValueError(f"no run of these cells is finished: {path} is not written")
     columns = dict.fromkeys(name for row in rows for name in row)  # "changed" only if a run was made otherwise
-    _write_csv(path, list(columns), rows)
-
-
-def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    with files.explained(path), open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    csv_table.write(path, rows, list(columns))
 
 
 def draw(table: Table, rows: Sequence[dict[str, Any]], path: Path) -> None:
