@@ -104,7 +104,8 @@ def test_a_length_far_from_max_steps_is_warned_about():
         compiled(1000).fit(x, y, batch_size=64, verbose=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compiled(4).fit(x, y, batch_size=64, verbose=0)
+        history = compiled(4).fit(x, y, batch_size=64, verbose=0)
+    assert len(history.epoch) == 1
 
 
 def of_keras_3(name: str) -> object:

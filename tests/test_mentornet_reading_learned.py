@@ -1,6 +1,7 @@
 """Folders of learned curricula, dumps and learning sets that are damaged or claim to be huge: one sentence each."""
 
 import json
+import re
 import shutil
 import struct
 import zipfile
@@ -57,25 +58,25 @@ def test_sizes_of_a_network(folder, monkeypatch, name, size):
 )  # fmt: skip
 def test_types_of_a_network(folder, name, value):
     write_network(folder, **{name: value})
-    refused(folder)
+    assert re.search(rf"{name}|more than 64 bits", refused(folder))
 
 
 @pytest.mark.parametrize(
-    "network",
+    ("network", "said"),
     [
-        MIXTURE | {"experts": [{}] * 10_000},
-        MIXTURE | {"experts": []},
-        MIXTURE | {"experts": [{"lstm_units": 2**40}]},
-        MIXTURE | {"experts": [{"history": "1"}]},
-        MIXTURE | {"experts": {"a": 1}},
-        MIXTURE | {"activation_size": 2**40},
-        MIXTURE | {"top": True},
+        (MIXTURE | {"experts": [{}] * 10_000}, "at most 100 experts, got 10000"),
+        (MIXTURE | {"experts": []}, "got []"),
+        (MIXTURE | {"experts": [{"lstm_units": 2**40}]}, "at most 10,000,000 parameters"),
+        (MIXTURE | {"experts": [{"history": "1"}]}, "whole numbers of at least 1, got {'history': '1'"),
+        (MIXTURE | {"experts": {"a": 1}}, "lists its experts"),
+        (MIXTURE | {"activation_size": 2**40}, "activation_size=1099511627776"),
+        (MIXTURE | {"top": True}, "top=True: a mixture of 2 experts keeps 1 to 2"),
     ],
 )
-def test_mixtures(folder, network):
+def test_mixtures(folder, network, said):
     card = {"architecture": "mixture", "network": network}
     (folder / "card.json").write_text(json.dumps(card))
-    refused(folder)
+    assert said in refused(folder)
 
 
 def test_other_entries_of_a_card(folder):
@@ -112,9 +113,11 @@ def test_damaged_weights(folder, content):
 
 
 def test_every_stored_curriculum_still_fits():
-    for name in curricula.pretrained_names():
+    names = curricula.pretrained_names()
+    assert len(names) >= 12
+    for name in names:
         hdf5.check(curricula.learned_folder(curricula.PRETRAINED + name) / learned.WEIGHTS_FILE)
-    NetworkConfig(label_rows=100_000)
+    assert NetworkConfig(label_rows=100_000).label_rows == 100_000
 
 
 @pytest.mark.slow

@@ -162,4 +162,7 @@ def test_asynchronous_training_is_refused_in_one_sentence(make, what, tmp_path):
 
 @pytest.mark.parametrize("name", ["standard", "spade", "l2rw", "small_loss"])
 def test_one_student_and_one_stage_may_train_asynchronously(name):
-    check_asynchronous(methods.get(name)(linear_student(), max_steps=9))
+    method = methods.get(name)(linear_student(), max_steps=9)
+    check_asynchronous(method)
+    assert method.peers == 1
+    assert method.next_stage(1) is None
