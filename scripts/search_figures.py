@@ -14,23 +14,22 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
 
-from mentornet import files, reading  # noqa: E402
+from mentornet import reading  # noqa: E402
 from mentornet.files import RunFolderError  # noqa: E402
+from mentornet.reports import names  # noqa: E402
 from mentornet.runs.metrics_table import MetricsTable  # noqa: E402
-from mentornet.search import fit, spaces  # noqa: E402
+from mentornet.search import fit, plots, spaces  # noqa: E402
 from scripts import csv_table  # noqa: E402
 
 EPOCHS = 200
+SEARCHED = ("S2E", "#d55e00")  # Co-teaching with a searched schedule, which is no method of its own
 # (tau, t_k, c) of eq. 1 that the paper's own setting and the corners of its ranges have.
 TARGETS = ((0.5, 10, 1.0), (0.5, 100, 1.0), (0.5, 100, 0.5), (0.7, 60, 2.0))
 
@@ -93,22 +92,24 @@ def figures_3_and_5(output: Path, runs: Mapping[str, Path], title: str) -> None:
             points.append({"method": name, "step": int(step), "accuracy": _rounded(a), "label_precision": _rounded(p)})
     csv_table.write(output.with_suffix(".csv"), rows)
     csv_table.write(output.with_name(f"{output.name}_curves.csv"), points)
-    figure, (above, below) = _canvas(title, 2)
-    for k, (name, curve) in enumerate(found.items()):
-        style = {"color": f"C{k}", "lw": 1.6, "label": name}
+    figure, (above, below) = plots.canvas(title, 2, 1, (7.6, 7.8))
+    for name, curve in found.items():
+        label, colour = SEARCHED if name == "s2e" else names.of_method(name)
+        style = {"color": colour, "lw": 1.6, "label": label}
         above.plot(100 * curve["share"], 100 * curve["accuracy"], **style)
         if np.isfinite(curve["label_precision"]).any():
             below.plot(100 * curve["share"], 100 * curve["label_precision"], **style)
-    _finish(above, "", "test accuracy, % (figure 3)")
-    _finish(below, "training done, %", "label precision, % (figure 5)")
-    _save(figure, output.with_suffix(".png"))
+    plots.finish(above, "", "test accuracy, % (figure 3)")
+    plots.finish(below, "training done, %", "label precision, % (figure 5)")
+    plots.save(figure, output.with_suffix(".png"))
 
 
 def figure_10(output: Path) -> None:
     """Writes how close the paper's space comes to schedules of Co-teaching."""
     space, co_teaching = spaces.get("paper"), spaces.get("co_teaching", variant="code")
     rows = []
-    figure, axes = _canvas("Schedules of Co-teaching, and the closest ones of S2E's space (figure 10)", 1)
+    headline = "Schedules of Co-teaching, and the closest ones of S2E's space (figure 10)"
+    figure, axes = plots.canvas(headline, 1, 1, (7.6, 3.9))
     for k, (tau, length, exponent) in enumerate(TARGETS):
         target = co_teaching.schedule([tau, length / EPOCHS, exponent / 2], EPOCHS)
         found = fit.least_squares(space, target)
@@ -117,33 +118,12 @@ def figure_10(output: Path) -> None:
         axes[0].plot(target, color=f"C{k}", lw=1.2, ls="--")
         axes[0].plot(found.curve, color=f"C{k}", lw=1.8, label=f"tau {tau:g}, t_k {length:g}, c {exponent:g}")
     csv_table.write(output.with_suffix(".csv"), rows)
-    _finish(axes[0], "epoch", "R(t); dashed: Co-teaching's")
-    _save(figure, output.with_suffix(".png"))
+    plots.finish(axes[0], "epoch", "R(t); dashed: Co-teaching's")
+    plots.save(figure, output.with_suffix(".png"))
 
 
 def _rounded(value: float) -> float | str:
     return round(float(value), 5) if np.isfinite(value) else ""
-
-
-def _canvas(title: str, rows: int) -> tuple[Figure, list[Any]]:
-    figure = Figure(figsize=(7.6, 3.9 * rows), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title, fontsize=11, fontweight="bold", wrap=True)
-    return figure, [figure.add_subplot(rows, 1, k + 1) for k in range(rows)]
-
-
-def _finish(axes: Any, xlabel: str, ylabel: str) -> None:
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
-    axes.grid(axis="y", color="#e3e6e9", lw=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=9)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with files.replacing(path) as stream:
-        figure.savefig(stream, format="png")
 
 
 if __name__ == "__main__":

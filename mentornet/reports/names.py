@@ -33,7 +33,7 @@ _KNOWN = {
     "class_weights": ("class weights", "#a5aa99"),
     "random_weights": ("random weights", "#6b7580"),
     "clean_only": ("clean samples only", "#bdb76b"),
-    "small_loss": ("small loss", "#c0504d"),
+    "small_loss": ("small loss", "#6b8e00"),
     "decoupling": ("Decoupling", "#d4a017"),
     "co_teaching": ("Co-teaching", "#e7298a"),
     "co_teaching_plus": ("Co-teaching+", "#8e1550"),
@@ -45,6 +45,11 @@ _KNOWN = {
 }
 _OTHERS = ("#a6761d", "#666666", "#1f9e89", "#fb9a99", "#b2df8a", "#6a3d9a", "#ffb000", "#444466")
 _STYLES = ("-", "--", ":", "-.")
+
+
+def of_method(known: str) -> tuple[str, str]:
+    """(name, colour) of a method or curriculum without a run of it; what is not known here is called as it is."""
+    return _KNOWN.get(known, (known,))[0], _colour(known)
 
 
 def name(run: RunData) -> str:

@@ -77,8 +77,11 @@ def plot_loss(path: str | os.PathLike[str], run: RunData) -> None:
     """Mean training loss before and after weighting, the moving percentile, and the loss on clean test labels."""
     figure, (axes,) = _canvas(run.title)
     step, metrics = run.metrics["step"], run.metrics
-    _curve(axes, step, metrics["raw_loss"], "training loss, unweighted", _ORANGE)
-    _curve(axes, step, metrics["weighted_loss"], "training loss, weighted", _GREEN)
+    if run.weights_alike:  # one curve would hide the other
+        _curve(axes, step, metrics["raw_loss"], "training loss", _ORANGE)
+    else:
+        _curve(axes, step, metrics["raw_loss"], "training loss, unweighted", _ORANGE)
+        _curve(axes, step, metrics["weighted_loss"], "training loss, weighted", _GREEN)
     _curve(axes, step, metrics["eval_loss"], f"loss on {run.judge}", _BLUE)
     _curve(axes, step, metrics["loss_percentile"], "moving loss percentile", _GREY, "--")
     _finish(axes, "cross-entropy loss", run)

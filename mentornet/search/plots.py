@@ -55,7 +55,7 @@ def draw(
             chosen.schedule(trial.params, epochs),
             others,
             [curves(plan, run) for run in shown],
-            f"{plan.study}: R(t) of trial {number}, {chosen.title}",
+            f"{plan.study}: R(t) of trial {number}, space {chosen.title.removesuffix('()')}",
         )
         names.append("schedule.png")
         if theta is not None:
@@ -80,12 +80,12 @@ def plot_schedule(
         curves: of each training a column by its name, float64 [evaluations].
         title: above both.
     """
-    figure, (above, below) = _canvas(title, 2, 1, (7.6, 7.0))
+    figure, (above, below) = canvas(title, 2, 1, (7.6, 7.0))
     for k, other in enumerate(others):
         above.plot(other, color=_GREY, lw=0.7, alpha=0.35, label="other trials" if not k else None)
     above.plot(rates, color=_BLUE, lw=2.2, label="the best one")
     above.set_ylim(0, 1.03)
-    _finish(above, "", "R(t), share of small losses kept")
+    finish(above, "", "R(t), share of small losses kept")
     colours = {"test": _GREEN, "validation": _BLUE, "given labels (training)": _ORANGE}
     for k, curve in enumerate(curves):
         for name, values in curve.items():
@@ -93,13 +93,13 @@ def plot_schedule(
             below.plot(epochs, values, color=colours[name], lw=1.4, alpha=0.8, label=name if not k else None)
     above.set_xlim(0, len(rates))
     below.set_xlim(0, len(rates))
-    _finish(below, "epoch", "accuracy")
-    _save(figure, path)
+    finish(below, "epoch", "accuracy")
+    save(figure, path)
 
 
 def plot_progress(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> None:
     """Score of every trial and the best so far, against full trainings spent and against their hours."""
-    figure, panels = _canvas(title, 1, 2, (12.0, 4.6))
+    figure, panels = canvas(title, 1, 2, (12.0, 4.6))
     scored = [row for row in rows if row["score"] is not None]
     for axes, column, label in zip(panels, ("trainings", "hours"), ("trainings", "hours of training"), strict=True):
         for state, marker in (("complete", "o"), ("pruned", "x")):
@@ -110,19 +110,19 @@ def plot_progress(path: Path, rows: Sequence[Mapping[str, Any]], title: str) -> 
         best = [row for row in rows if row["best"] is not None]
         axes.step([row[column] for row in best], [row["best"] for row in best], where="post", color=_BLUE, lw=2,
                   label="best so far")  # fmt: skip
-        _finish(axes, label, "score on the validation data")
-    _save(figure, path)
+        finish(axes, label, "score on the validation data")
+    save(figure, path)
 
 
 def plot_distribution(path: Path, chosen: Schedules, theta: np.ndarray, title: str) -> None:
     """Densities of the numbers under p_theta, and the schedules that it gives beside those of the uniform one."""
     space: Space = chosen.space
-    figure, (left, right) = _canvas(title, 1, 2, (12.0, 5.0))
+    figure, (left, right) = canvas(title, 1, 2, (12.0, 5.0))
     x = np.linspace(0, 1, _GRID)[1:-1]
     for k, (name, (a, b)) in enumerate(marginals(space, theta).items()):
         density = stats.beta.pdf(x, a, b)
         left.plot(x, density, color=f"C{k % 10}", ls=("-", "--", ":")[k // 10 % 3], lw=1.3, label=name)
-    _finish(left, "x", "density under p_theta")
+    finish(left, "x", "density under p_theta")
     left.legend(fontsize=7, ncols=3, frameon=False)
     rng = np.random.default_rng(0)
     for where, colour, label in ((space.start(), _GREY, "uniform, as at the start"), (theta, _BLUE, "now")):
@@ -133,8 +133,8 @@ def plot_distribution(path: Path, chosen: Schedules, theta: np.ndarray, title: s
         right.fill_between(np.arange(chosen.horizon), low, high, color=colour, alpha=0.2)
         right.plot(middle, color=colour, lw=2, label=label)
     right.set_ylim(0, 1.03)
-    _finish(right, "epoch", "R(t): median, and 80% of the draws")
-    _save(figure, path)
+    finish(right, "epoch", "R(t): median, and 80% of the draws")
+    save(figure, path)
 
 
 def marginals(space: Space, theta: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -151,14 +151,16 @@ def curves(plan: Plan, run: Path) -> dict[str, np.ndarray]:
     return {name: objective.accuracies(run, column) for name, column in columns.items()}
 
 
-def _canvas(title: str, rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+def canvas(title: str, rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure of so many inches with a headline, and its axes row by row."""
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=11, fontweight="bold", wrap=True)
     return figure, [figure.add_subplot(rows, columns, k + 1) for k in range(rows * columns)]
 
 
-def _finish(axes: Axes, xlabel: str, ylabel: str) -> None:
+def finish(axes: Axes, xlabel: str, ylabel: str) -> None:
+    """Labels, a quiet grid, and a legend if there is anything to tell apart."""
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     axes.grid(axis="y", color="#e3e6e9", lw=0.8)
@@ -168,6 +170,7 @@ def _finish(axes: Axes, xlabel: str, ylabel: str) -> None:
         axes.legend(frameon=False, fontsize=9)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """A PNG, replaced all at once."""
     with files.replacing(path) as stream:
         figure.savefig(stream, format="png")
