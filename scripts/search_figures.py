@@ -95,7 +95,7 @@ def figures_3_and_5(output: Path, runs: Mapping[str, Path], title: str) -> None:
     figure, (above, below) = plots.canvas(title, 2, 1, (7.6, 7.8))
     for name, curve in found.items():
         label, colour = SEARCHED if name == "s2e" else names.of_method(name)
-        style = {"color": colour, "lw": 1.6, "label": label}
+        style: dict[str, Any] = {"color": colour, "lw": 1.6, "label": label}
         above.plot(100 * curve["share"], 100 * curve["accuracy"], **style)
         if np.isfinite(curve["label_precision"]).any():
             below.plot(100 * curve["share"], 100 * curve["label_precision"], **style)
