@@ -8,7 +8,8 @@ import pytest
 
 from flags import configuration
 from mentornet.training.optimizers import InverseDecay
-from scripts import segmentation_recipes, segmentation_results
+from scripts import segmentation_results
+from scripts.tables import segmentation
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,7 +36,7 @@ def test_l2b_at_full_scale_is_that_of_the_released_code(table):
 
 
 def test_both_tables_have_their_rows():
-    names = {path.stem for path, _ in segmentation_recipes.tables() if path.parent.name == "l2b_table6"}
+    names = {path.stem for path, _ in segmentation.tables() if path.parent.name == "l2b_table6"}
     assert {f"promise12_{level}_{name}" for level in ("l1", "l2", "l3") for name in ("standard", "l2b")} <= names
     reweighting = settings("l2b_table5/promise12_l2_reweighting.flags")
     assert reweighting.method.options["ablation"] == "beta_zero"
