@@ -21,6 +21,7 @@ MODULES = (
     "l2rw",
     "l2b",
     "cpu_methods",
+    "cpu_tuned",
     "s2e_figure3",
     "s2e_search",
     "dividemix",

@@ -113,6 +113,11 @@ class Cell:
         return {name.lstrip("-"): value for name, _, value in (flag.partition("=") for flag in self.flags)}
 
     @property
+    def tuned(self) -> bool:
+        """Whether it is a search, made once, whose best is trained anew with the seeds that are asked for."""
+        return self.script == "scripts/search_schedule.py" and "retrain_seeds" not in self.named
+
+    @property
     def stem(self) -> str:
         """As results in docs/results name it."""
         return self.recipe.stem if self.recipe is not None else self.name
