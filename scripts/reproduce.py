@@ -92,8 +92,9 @@ def chosen_cells(given: argparse.Namespace) -> list[Cell]:
         ValueError: no such table, scale or cells.
     """
     table = tables.tables().get(given.table)
-    if table is not None and table.own_command:
-        raise ValueError(f"{given.table} is made by a command of its own: {table.own_command}")
+    if table is not None and table.apart:
+        made = f"is made by a command of its own: {table.own_command}" if table.own_command else f"is {table.remark}"
+        raise ValueError(f"{given.table} {made}")
     found = tables.cells(given.table, given.scale)
     patterns = [
         pattern if any(sign in pattern for sign in "*?[") else f"{pattern}" for pattern in given.cells.split(",")

@@ -22,19 +22,27 @@ COLUMNS = ("table", "row", "column", "scale", "recipe", "paper", "paper_spread",
 
 def listing(known: Iterable[Table]) -> str:
     """All tables: cells, stated cost and how many cells docs/results has, at both scales."""
-    lines: list[tuple[str, ...]] = []
+    known, lines = list(known), list[tuple[str, ...]]()
     for table in known:
         texts = [table.name, table.title]
-        if table.own_command:
-            lines.append((*texts, "its own command:", table.own_command))
+        if table.apart:
+            made = ("its own command:", table.own_command) if table.own_command else ("none:", table.remark)
+            lines.append((*texts, *made))
             continue
         found = tables.cells(table.name)
         lines.append((*texts, *(_of_scale(table, [cell for cell in found if cell.scale == scale]) for scale in SCALES)))
     head: tuple[str, ...] = ("table", "", "CPU scale", "full scale")
     widths = [max(len(line[k]) for line in (head, *lines)) for k in range(3)]
     rows = ["  ".join([*(line[k].ljust(widths[k]) for k in range(3)), line[3]]).rstrip() for line in (head, *lines)]
+    remarks = [f"{table.name}: {table.remark}." for table in known if table.remark and not table.apart]
     return "\n".join(
-        [*rows, "", "Cells; hours as the heads of the recipes state them; cells whose results are in docs/results.", ""]
+        [
+            *rows,
+            "",
+            "Cells; hours as the heads of the recipes state them; cells whose results are in docs/results.",
+            *remarks,
+            "",
+        ]
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import Any
 
 from mentornet import reading
@@ -27,13 +28,21 @@ def columns(job: Job) -> dict[str, Any]:
     scores: dict[int, str] = {}
     with open(job.folder / "progress.csv", newline="", encoding="utf-8") as stream:
         scores |= {int(row["trial"]): row["score"] for row in csv.DictReader(stream)}
-    tried = []
-    for number, score in sorted(scores.items()):
-        values = reading.read_json(job.folder / "trials" / f"{number:04d}" / "parameters.json")
-        tried.append(f"{_shown(values)}: {float(score):.3f}" if score else f"{_shown(values)}: failed")
+    settings = {number: _shown(reading.read_json(job.folder / "trials" / f"{number:04d}" / "parameters.json"))
+                for number in scores}  # fmt: skip
+    tried = [
+        f"{settings[number]}: {float(scores[number]):.3f}" if scores[number] else f"{settings[number]}: nan"
+        for number in sorted(scores, key=lambda number: _order(settings[number]))
+    ]
     search = reading.read_json(job.folder / "result.json")
     known |= {"tried": "; ".join(tried), "chosen": _shown(search["parameters"])}
     return known | {"tuning_minutes": round(60 * search["hours"], 3)}
+
+
+def _order(text: str) -> tuple[float, str]:
+    """By the first number in it."""
+    found = re.search(r"-?\d+(\.\d+)?", text.partition("=")[2])
+    return (float(found[0]) if found else 0.0, text)
 
 
 def _shown(values: dict[str, Any]) -> str:
