@@ -88,7 +88,6 @@ def test_trials_are_shortened_in_steps_with_their_warm_up_and_values_may_have_co
     )
     assert (plan.trials, plan.epochs) == (2, None)
     assert plan.trial_flags == ("--max_number_of_steps=500", "--warmup_epochs=2")  # a third of each
-    assert plan.training["max_number_of_steps"] == 500
     (flag,) = plan.proposals().flags({"keep_schedule": "co_teaching:tau=0.4,epochs=2"}, Path(), None)
     assert flag == "--keep_schedule=co_teaching:tau=0.4,epochs=2"
 
