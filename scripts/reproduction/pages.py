@@ -58,7 +58,7 @@ def all_documents() -> list[Path]:
 
 
 def main(check: bool) -> int:
-    """Renews all documents, or with ``check`` says which are old, and tells wrong numbers in sentences; the exit code."""
+    """Renews all documents, or with ``check`` says which are old; tells of wrong numbers, too; the exit code."""
     old: list[Path] = []
     wrong: list[str] = []
     for path in all_documents():

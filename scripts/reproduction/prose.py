@@ -6,9 +6,9 @@ A comment behind a paragraph names the file and says where every number of the p
     <!-- numbers from docs/results/x.csv: six = pd accuracy_last - plain accuracy_last; 60.6 = pd accuracy_last -->
 
 A place is a row and a column. A row is what stands in the first column of the file, or conditions as in
-``method=standard,seed!=0,step>100``; a number of rows give their mean. Places may be added and subtracted. A column that
-ends with ``*100`` is multiplied; one in brackets behind a function, ``max(...)``, ``min(...)`` or ``std(...)``, gives that
-of the rows. Numbers are compared with as many digits as they have in the text, words as whole numbers.
+``method=standard,seed!=0,step>100``; a number of rows give their mean. Places may be added and subtracted. A column
+that ends with ``*100`` is multiplied; one in brackets behind a function, ``max(...)``, ``min(...)`` or ``std(...)``,
+gives that of the rows. Numbers are compared with as many digits as they have in the text, words as whole numbers.
 """
 
 from __future__ import annotations
