@@ -61,8 +61,12 @@ def test_a_tuned_cell_is_searched_once_and_trained_with_every_seed(tmp_path):
     job = jobs.Job(cell, 0, tmp_path, retrained=(0, 1, 2))
     assert job.folder == tmp_path / "cpu_tuned_uniform_focal_loss"
     assert {"--seed=0", "--retrain_seeds=0,1,2", f"--output={job.folder}"} <= set(job.arguments())
-    (first,) = jobs.Job(next(c for c in tables.cells("cpu_tuned") if c.stem == "human_fine_tuned"), 0, tmp_path).needs()
-    assert first.name == "cpu_tuned_human_first_seed0"
+    later, more = (
+        next(c for c in tables.cells("cpu_tuned") if c.stem == "human_fine_tuned"),
+        ("--trial_steps=5", "--seed"),
+    )
+    (first,) = jobs.Job(later, 0, tmp_path, more=more).needs()
+    assert (first.name, first.more) == ("cpu_tuned_human_first_seed0", ("--seed",))  # which is no search
     for number, gamma in enumerate("312"):
         (job.folder / "trials" / f"{number:04d}").mkdir(parents=True)
         (job.folder / "trials" / f"{number:04d}" / "parameters.json").write_text(json.dumps({"gamma": gamma}))
