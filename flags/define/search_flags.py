@@ -77,8 +77,8 @@ _THREADS = flags.DEFINE_integer(
 MODULES: tuple[ModuleType, ...] = (sys.modules[__name__], *configuration.MODULES)
 _OF_THE_SEARCH = ("train_log_dir", "keep_schedule")
 _NOT_OF_SHARING = ("outer", "trials", "trial_epochs", "trial_steps", "utilities", "score", "storage", "study_name")
-_IN_EPOCHS = ("linear_decay_epoch", "num_epochs_per_decay", "warmup_epochs")
-_IN_STEPS = ("warmup_steps", "agreement_steps", "agreed_steps", "warmup_epochs")
+_IN_EPOCHS: tuple[str, ...] = ("linear_decay_epoch", "num_epochs_per_decay", "warmup_epochs")
+_IN_STEPS: tuple[str, ...] = (*_IN_EPOCHS, "warmup_steps", "agreement_steps", "agreed_steps")
 """Flags that a shortened trial shortens likewise, by --trial_epochs and --trial_steps."""
 
 

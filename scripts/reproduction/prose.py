@@ -17,13 +17,14 @@ import csv
 import functools
 import re
 import statistics
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from scripts.tables.recipe_files import ROOT
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-FUNCTIONS = {"max": max, "min": min, "std": statistics.stdev}
+FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {"max": max, "min": min, "std": statistics.stdev}
 _COMMENT = re.compile(r"<!-- numbers from (?P<file>[^\s:]+):\s+(?P<places>.*?)\s*-->", re.DOTALL)
 _COLUMN = re.compile(r"(?:(?P<function>\w+)\((?P<inside>\w+)\)|(?P<plain>\w+))(?P<factor>\*100)?")
 
