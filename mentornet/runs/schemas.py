@@ -38,7 +38,7 @@ RESULT: Schema = {
     **dict.fromkeys(("steps", "parameters", "train_examples", "accuracy_best_step", "early_stopped_step"), _COUNT),
     **dict.fromkeys(("max_steps", "max_number_of_steps"), _COUNT),
     **dict.fromkeys(("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "accuracy_early_stopped"), _SHARE),
-    **dict.fromkeys(("top5_last", "weights_auc", "noise_rate_actual"), _SHARE),
+    **dict.fromkeys(("top5_last", "weights_auc", "suspects_auc", "noise_rate_actual"), _SHARE),
     **dict.fromkeys(("data_utilisation", "steps_per_second", "seconds", "transition_l1_error"), _NUMBER),
     **dict.fromkeys(("noise_fraction", "noise_rate", "burn_in_epoch"), _NUMBER),
     **dict.fromkeys(("method", "curriculum", "dataset", "studentnet", "student", "noise_type", "command"), Value(str)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
+from scripts.tables import page_tables
 from scripts.tables.document_table import DocumentTable, Row, auc, by_recipe, figure, read, spread_of
 
 CPU, DD = "docs/results/cpu_cifar10_0.4.csv", "docs/results/cpu_mentornet_dd.csv"
@@ -273,5 +274,6 @@ TABLES = {
         _of_float32,
         left=(4,),
     ),
+    **page_tables.TABLES,
 }  # fmt: skip
 """By the names in the documents' markers."""
