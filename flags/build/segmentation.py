@@ -20,7 +20,7 @@ from data.streams import TRAINING
 from flags.build.in_memory import optimizer, run_settings
 from flags.define.clean_flags import CleanConfig
 from flags.define.data_flags import DataConfig
-from flags.define.student_flags import StudentConfig
+from flags.define.student_settings import StudentConfig
 from flags.settings import Config
 from mentornet import methods
 from mentornet.methods.protocol import CLEAN_SET
