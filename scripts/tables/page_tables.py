@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from scripts.tables.document_table import DocumentTable, Row, by_recipe, figure, read, spread_of
+from scripts.tables import semi_twins
+from scripts.tables.document_table import DocumentTable, Row, auc, by_recipe, figure, read, spread_of
 
 SEMI, SEGMENTATION = "docs/results/cpu_semi_supervised.csv", "docs/results/cpu_segmentation.csv"
 REVIEW, SUSPECTS = "docs/results/review_loop.csv", "docs/results/suspects.csv"
@@ -18,14 +19,28 @@ def percent(row: Row, name: str, digits: int = 1) -> str:
     return f"{100 * float(row[name]):.{digits}f}" if row.get(name) else ""
 
 
-def _of_semi(prefix: str, names: Sequence[str], columns: Sequence[str]) -> list[list[str]]:
+def _of_semi(prefix: str, columns: Sequence[str]) -> list[list[str]]:
+    """A line a recipe of the family that has run."""
+    rows = []
+    for recipe, row in by_recipe(SEMI).items():
+        if recipe.startswith(f"{prefix}_"):
+            rows.append([f"`{recipe.removeprefix(f'{prefix}_')}`", *(_semi(row, name) for name in columns)])
+    return rows
+
+
+def _of_semi_cifar10(column: str) -> list[list[str]]:
+    """A line a method, a column a noise; empty where nothing has run."""
     found = by_recipe(SEMI)
     rows = []
-    for name in names:
-        row = found[f"{prefix}_{name}"]
-        aucs = {column: f"{float(row[column]):.3f}" for column in columns if column.endswith("_auc")}
-        rows.append([f"`{name}`", *(aucs.get(column) or figure(row, column) for column in columns)])
+    for method in semi_twins.ROWS:
+        runs = [found.get(f"semi_cifar10_{noise}_{method}") for noise in semi_twins.NOISES]
+        if any(runs):
+            rows.append([f"`{method}`", *(_semi(run, column) for run in runs)])
     return rows
+
+
+def _semi(row: Row | None, name: str) -> str:
+    return auc(row, name) if name.endswith("_auc") else figure(row, name)
 
 
 _LABELS = {"given": "as given", "300 reviewed": "300 worst suspects reviewed",
@@ -155,15 +170,23 @@ TABLES = {
         (SEMI,),
         ("recipe `cpu/semi_digits_*`", "last", "best", "mean of last 10", "AUC of weights", "AUC of suspects"),
         lambda: _of_semi(
-            "semi_digits",
-            ("plain", "dividemix", "unicon", "c2d"),
-            ("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "weights_auc", "suspects_auc"),
+            "semi_digits", ("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "weights_auc", "suspects_auc")
         ),
     ),
     "semi_folder": DocumentTable(
         (SEMI,),
         ("recipe `cpu/semi_folder_*`", "accuracy, last", "AUC of suspects"),
-        lambda: _of_semi("semi_folder", ("mentornet_pd", "dividemix"), ("accuracy_last", "suspects_auc")),
+        lambda: _of_semi("semi_folder", ("accuracy_last", "suspects_auc")),
+    ),
+    "semi_cifar10_best": DocumentTable(
+        (SEMI,), ("best accuracy, %", *semi_twins.NOISES), lambda: _of_semi_cifar10("accuracy_best")
+    ),
+    "semi_cifar10_last": DocumentTable(
+        (SEMI,), ("mean accuracy of the last 10, %", *semi_twins.NOISES),
+        lambda: _of_semi_cifar10("accuracy_mean_last_10"),
+    ),
+    "semi_cifar10_auc": DocumentTable(
+        (SEMI,), ("AUC of suspects", *semi_twins.NOISES), lambda: _of_semi_cifar10("suspects_auc")
     ),
     "review_loop": DocumentTable(
         (REVIEW,), ("training", "labels", "wrong labels, %", "accuracy, last", "best"), _of_review, left=(1,)
@@ -191,6 +214,11 @@ TABLES = {
         ("method, noise l2", "Dice %", "HD, mm", "ASD, mm", "AUC of loss", "AUC of weight", "AUC of share",
          "paper, PROMISE12: Dice / HD / ASD in voxels"),
         _of_table_5,
+    ),
+    "segmentation_brain": DocumentTable(
+        (SEGMENTATION,),
+        ("method, noise l2", "Dice %", "HD, mm", "ASD, mm", "AUC of loss", "AUC of weight", "AUC of share"),
+        lambda: _of_table_5("brain"),
     ),
     "segmentation_table6": DocumentTable(
         (SEGMENTATION, L2B),
