@@ -70,7 +70,10 @@ def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, or 2 after one sentence about what is wrong."""
+    """The command line; returns the exit status: 0, or 2 after one sentence about what is wrong.
+
+    Where the suspects of an interrupted run can't be made, its curves are drawn nevertheless.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m mentornet.reports",
         description="Redraw the plots of runs and compare the runs in one table and one plot.",
@@ -80,16 +83,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--output", metavar="DIR", help="where report.md and compare.png go (default: the folder containing the runs)"
     )
     options = parser.parse_args(arguments)
+    failed = []
     try:
         for folder in options.runs:
-            if note := unfinished.make_suspects(folder):
-                print(f"note: {note}", flush=True)
-        text = write_report(options.runs, options.output)
+            try:
+                if note := unfinished.make_suspects(folder):
+                    print(f"note: {note}", flush=True)
+            except ValueError as error:  # its curves can be drawn all the same
+                failed.append(str(error))
+        print(write_report(options.runs, options.output), flush=True)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(text)
-    return 0
+        failed = [str(error)]
+    for sentence in failed:
+        print(f"error: {sentence}", file=sys.stderr)
+    return 2 if failed else 0
 
 
 def _common_folder(runs: Sequence[RunData]) -> Path:
