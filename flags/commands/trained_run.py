@@ -78,7 +78,7 @@ def as_trained(config: Config, run_folder: Path) -> Config:
 def _with_masks(data: DataConfig, trained: dict[str, Any]) -> DataConfig:
     """The data with the run's masks: they, and generated cases and held-out ones, follow from settings and a seed."""
     options = {
-        name: tuple(value) if isinstance(value, list) else value
+        name: tuple(map(float if name == "spacing" else int, value)) if isinstance(value, list) else value
         for name, value in trained.items()
         if name in mask_flags.OPTIONS
     }
