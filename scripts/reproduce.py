@@ -92,8 +92,9 @@ def chosen_cells(given: argparse.Namespace) -> list[Cell]:
         ValueError: no such table, scale or cells.
     """
     table = tables.tables().get(given.table)
-    if table is not None and table.own_command:
-        raise ValueError(f"{given.table} is made by a command of its own: {table.own_command}")
+    if table is not None and table.apart:
+        made = f"is made by a command of its own: {table.own_command}" if table.own_command else f"is {table.remark}"
+        raise ValueError(f"{given.table} {made}")
     found = tables.cells(given.table, given.scale)
     patterns = [
         pattern if any(sign in pattern for sign in "*?[") else f"{pattern}" for pattern in given.cells.split(",")
@@ -118,13 +119,21 @@ def chosen_seeds(text: str) -> list[int]:
 
 
 def jobs_of(given: argparse.Namespace, more: Sequence[str]) -> list[Job]:
-    """A job a seed and cell, all cells of the first seed first."""
+    """A job a seed and cell, all cells of the first seed first; of a cell that is tuned one with all seeds."""
     data = tuple(
         f"--{name}={Path(value).resolve()}" for name in _DATA if (value := getattr(given, name, None)) is not None
     )
     output = given.output.resolve()
     cells = chosen_cells(given)
-    found = [Job(cell, seed, output, data, tuple(more)) for seed in chosen_seeds(given.seeds) for cell in cells]
+    seeds = chosen_seeds(given.seeds)
+    found = [
+        Job(cell, seed, output, data, tuple(more))
+        if not cell.tuned
+        else Job(cell, 0, output, data, tuple(more), tuple(seeds))
+        for seed in seeds
+        for cell in cells
+        if not cell.tuned or seed == seeds[0]
+    ]
     asked.check_more(more, found)
     return found
 

@@ -44,6 +44,8 @@ def main(argv: Sequence[str]) -> None:
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
+        if said := search_flags.check_command_line(sys.argv[1:]):
+            print(said, flush=True)
         plan = search_flags.plan(SCRIPT)
         search = weight_sharing_command if plan.sampler == SHARING else command
         result = search.run(plan, search_flags.workers(), search_flags.retrain_seeds())

@@ -67,7 +67,7 @@ def test_every_full_scale_cell_of_a_table_with_numbers_has_one_and_its_recipe_ex
     }
     compared = 0
     for table in tables.tables().values():
-        if not table.paper or table.own_command:
+        if not table.paper or table.apart:
             continue
         for cell in tables.cells(table.name):
             if cell.scale == "cpu":

@@ -50,6 +50,12 @@ _SCORE = flags.DEFINE_enum(
 _TRIAL_EPOCHS = flags.DEFINE_integer(
     "trial_epochs", None, "Shorten the trials to so many epochs; R(t) is squeezed, t is rescaled.", lower_bound=1
 )
+_TRIAL_STEPS = flags.DEFINE_integer(
+    "trial_steps",
+    None,
+    "Shorten the trials to so many steps, where the training's length is in steps; its warm-up shrinks likewise.",
+    lower_bound=1,
+)
 _RETRAIN_SEEDS = flags.DEFINE_list(
     "retrain_seeds", ["0", "1", "2"], "Seeds with which the best is trained anew at full length; none: not at all."
 )
@@ -70,9 +76,10 @@ _THREADS = flags.DEFINE_integer(
 
 MODULES: tuple[ModuleType, ...] = (sys.modules[__name__], *configuration.MODULES)
 _OF_THE_SEARCH = ("train_log_dir", "keep_schedule")
-_NOT_OF_SHARING = ("outer", "trials", "trial_epochs", "utilities", "score", "storage", "study_name")
+_NOT_OF_SHARING = ("outer", "trials", "trial_epochs", "trial_steps", "utilities", "score", "storage", "study_name")
 _IN_EPOCHS = ("linear_decay_epoch", "num_epochs_per_decay", "warmup_epochs")
-"""Flags that a shortened trial shortens likewise."""
+_IN_STEPS = ("warmup_steps", "agreement_steps", "agreed_steps", "warmup_epochs")
+"""Flags that a shortened trial shortens likewise, by --trial_epochs and --trial_steps."""
 
 
 def config() -> Config:
@@ -104,6 +111,25 @@ def workers() -> int:
     return int(_WORKERS.value)
 
 
+def check_command_line(arguments: Sequence[str]) -> str | None:
+    """What is to be said of a --keep_schedule beside a space of schedules; None if nothing.
+
+    Args:
+        arguments: of the command line, without the program's name. A recipe's own schedule, which comes by
+            --flagfile, is what the search replaces.
+
+    Raises:
+        ValueError: the command line itself has one.
+    """
+    if proposals.names(_SPACE.value) or not configuration.is_given(KEEP_SCHEDULE.name):
+        return None
+    if any(re.match(rf"--?{KEEP_SCHEDULE.name}(=|$)", given) for given in arguments):
+        raise ValueError(f"--{KEEP_SCHEDULE.name} is what --space={_SPACE.value} searches: leave one of the two out")
+    return (
+        f"the recipe's --{KEEP_SCHEDULE.name}={flags.FLAGS[KEEP_SCHEDULE.name].value} is replaced by what is searched"
+    )
+
+
 def retrain_seeds() -> list[int]:
     """--retrain_seeds.
 
@@ -131,7 +157,7 @@ def plan(script: str) -> Plan:
     retrain_seeds()
     names = proposals.names(_SPACE.value)
     epochs, method = full.run.num_epochs, full.method.name
-    _check_sampler(names, epochs)
+    _check_sampler(names, epochs, full.run.max_steps or 0)
     if not names and KEEP_SCHEDULE not in methods.get(method).OPTIONS:
         able = [name for name in methods.names() if KEEP_SCHEDULE in methods.get(name).OPTIONS]
         raise ValueError(
@@ -182,7 +208,7 @@ def _sampler(names: Sequence[str]) -> str:
     return str(_SAMPLER.value or default)
 
 
-def _check_sampler(names: Sequence[str], epochs: int | None) -> None:
+def _check_sampler(names: Sequence[str], epochs: int | None, steps: int) -> None:
     chosen, space = _sampler(names), _SPACE.value
     if chosen == SHARING:
         for name in _NOT_OF_SHARING:
@@ -204,6 +230,11 @@ def _check_sampler(names: Sequence[str], epochs: int | None) -> None:
     if _TRIAL_EPOCHS.value and (epochs is None or _TRIAL_EPOCHS.value > epochs):
         raise ValueError(
             f"--trial_epochs={_TRIAL_EPOCHS.value} shortens trials: give --num_epochs, and no fewer than that"
+        )
+    if _TRIAL_STEPS.value and (epochs is not None or _TRIAL_STEPS.value > steps):
+        raise ValueError(
+            f"--trial_steps={_TRIAL_STEPS.value} shortens trainings that count in steps: give "
+            "--max_number_of_steps, no fewer than that, and no --num_epochs"
         )
     if chosen == "hyperband" and (epochs is None or configuration.is_given("eval_every_steps")):
         raise ValueError("--sampler=hyperband looks at every epoch: give --num_epochs, and no --eval_every_steps")
@@ -234,20 +265,29 @@ def _training_flags(full: Config, without: Sequence[str]) -> list[str]:
 
 def _shorter(full: Config) -> list[str]:
     """Flags that make a trial shorter than the full training."""
-    if not _TRIAL_EPOCHS.value or full.run.num_epochs is None:
+    if _TRIAL_STEPS.value and full.run.max_steps:
+        flag, share, scaled = (
+            f"--max_number_of_steps={_TRIAL_STEPS.value}",
+            _TRIAL_STEPS.value / full.run.max_steps,
+            _IN_STEPS,
+        )
+    elif _TRIAL_EPOCHS.value and full.run.num_epochs is not None:
+        flag, share, scaled = (
+            f"--num_epochs={_TRIAL_EPOCHS.value}",
+            _TRIAL_EPOCHS.value / full.run.num_epochs,
+            _IN_EPOCHS,
+        )
+    else:
         return []
-    share = _TRIAL_EPOCHS.value / full.run.num_epochs
-    if configuration.is_given("learning_rate_boundaries"):
+    if configuration.is_given("learning_rate_boundaries") and full.student.learning_rate_boundaries:
         raise ValueError(
-            "--trial_epochs shortens trials, but --learning_rate_boundaries are steps of the full training"
+            f"--trial_{'steps' if _TRIAL_STEPS.value else 'epochs'} shortens trials, but --learning_rate_boundaries "
+            "are steps of the full training"
         )
     own = {name: getattr(full.student, name) for name in ("linear_decay_epoch", "num_epochs_per_decay")}
     known = {**own, **full.method.options}
-    scaled = {name: known[name] for name in _IN_EPOCHS if known.get(name)}
-    return [
-        f"--num_epochs={_TRIAL_EPOCHS.value}",
-        *(f"--{name}={max(1, round(value * share))}" for name, value in scaled.items()),
-    ]
+    lengths = {name: known[name] for name in scaled if known.get(name)}
+    return [flag, *(f"--{name}={max(1, round(value * share))}" for name, value in lengths.items())]
 
 
 def _kinds(full: Config, names: Sequence[str]) -> tuple[str | None, list[str], list[str]]:

@@ -3,7 +3,7 @@
 ``proposals(text, ...)`` reads the text of ``--space``:
 
     paper, rbf:variant=code, ...         a space of ``spaces`` with its options; the trial gets a file R.csv
-    grid:gamma=1,2,3;seed=0,1            these values, each with each
+    grid:gamma=1,2,3;seed=0,1            these values, each with each; | between values that have commas
     range:loss_p_percentile=0.5..0.9     any number between two; ``:log`` behind them for a logarithmic scale
 """
 
@@ -214,7 +214,7 @@ def _assignments(kind: str, text: str) -> list[tuple[str, str]]:
 
 
 def _choices(shown: str, text: str, whole: bool) -> optuna.distributions.CategoricalDistribution:
-    values = [part.strip() for part in text.split(",")]
+    values = [part.strip() for part in text.split("|" if "|" in text else ",")]
     if "" in values or len(set(values)) < len(values):
         raise ValueError(f"{shown}: a value is empty or is there twice")
     return optuna.distributions.CategoricalDistribution(values)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mentornet import files
 from scripts.reproduction.jobs import Job
 
-_INSTEAD = {"seed": "--seeds", "train_log_dir": "--output"}
+_INSTEAD = {"seed": "--seeds", "retrain_seeds": "--seeds", "train_log_dir": "--output"}
 _TRAINING_SCRIPTS = ("train_cifar.py", "train_imagenet.py", "scripts/search_schedule.py")
 
 
@@ -41,7 +41,7 @@ def check_more(more: Sequence[str], jobs: Sequence[Job]) -> None:
     """
     names = {flag.lstrip("-").partition("=")[0]: flag for flag in more}
     for name, instead in _INSTEAD.items():
-        if name in names:
+        if name in names and (name != "retrain_seeds" or any(job.cell.tuned for job in jobs)):
             raise ValueError(f"{names[name]} is not taken: give {instead}, which names the folders of the runs, too")
     scripts = {"train_cifar.py" if job.cell.inner else job.cell.script for job in jobs}
     if not names or not scripts <= {*_TRAINING_SCRIPTS}:

@@ -72,7 +72,7 @@ def command(given: argparse.Namespace, job: Job, more: Sequence[str], python: st
         given.table,
         f"--scale={given.scale}",
         f"--cells={job.cell.stem}",
-        f"--seeds={job.seed}",
+        f"--seeds={','.join(map(str, job.retrained or (job.seed,)))}",
         f"--output={given.output}",
         *data,
         *more,

@@ -1,6 +1,7 @@
 """A cell of a table with a seed: its folder, the command that makes it, what it needs first, whether it is made.
 
-``OUTPUT/<folder of the recipe>_<recipe>_seed<seed>`` is its folder, so tables that share a cell share its run.
+``OUTPUT/<folder of the recipe>_<recipe>_seed<seed>`` is its folder, so tables that share a cell share its run. A cell
+that is tuned first is one job with all its seeds: it is searched once, with seed 0, and further seeds may come later.
 ``OUTPUT/.cells`` has a lock, a log and the settings of each.
 """
 
@@ -37,6 +38,7 @@ class Job:
         output: the folder of all runs, absolute.
         data: flags that say where the data is.
         more: flags that change the training.
+        retrained: of a tuned cell, the seeds with which its best is trained anew; of others none.
     """
 
     cell: Cell
@@ -44,10 +46,17 @@ class Job:
     output: Path
     data: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
+    retrained: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
-        return f"{self.cell.name}_seed{self.seed}"
+        return self.cell.name if self.cell.tuned else f"{self.cell.name}_seed{self.seed}"
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The flags that come to those of the recipe, as far as they change what it costs."""
+        again = (f"--retrain_seeds={','.join(map(str, self.retrained))}",) if self.cell.tuned else ()
+        return (*self.more, *again)
 
     @property
     def folder(self) -> Path:
@@ -68,11 +77,24 @@ class Job:
     @property
     def finished(self) -> bool:
         """Whether all of it is done; a search writes its result before the best is trained anew, and after."""
+        if self.cell.tuned:
+            return len(self.runs()) == len(self.retrained)
         file = self.folder / self.cell.finished
         if not file.is_file():
             return False
         seeds = self.cell.named.get("retrain_seeds", "none")
         return seeds in ("", "none") or len(reading.read_json(file).get("retrained") or []) == len(seeds.split(","))
+
+    def runs(self) -> list[Path]:
+        """Run folders with a result, one a seed."""
+        if not self.cell.tuned:
+            return [self.result_file.parent] if self.finished and self.result_file.is_file() else []
+        search = self.folder / "result.json"
+        if not search.is_file():
+            return []
+        best = reading.read_json(search)["best_trial"]
+        folders = [self.folder / "retrained" / f"trial{best:04d}_seed{seed}" / "run" for seed in self.retrained]
+        return [folder for folder in folders if (folder / "result.json").is_file()]
 
     @property
     def started(self) -> bool:
@@ -108,6 +130,7 @@ class Job:
                 for match in filter(None, map(_FIRST.fullmatch, cell.flags))
             ]
             flags = [f"--flagfile={ROOT / cell.recipe}", *firsts, *self.more]
+        flags += self.counted[len(self.more) :]
         return [cell.script, *flags, f"--seed={self.seed}", *self.data, f"{cell.output}={self.folder}"]
 
     def command(self) -> list[str]:

@@ -25,7 +25,8 @@ from scripts.tables.recipe_files import ROOT
 CACHE = "step_times.json"
 SAMPLES = {"mnist": 60_000, "fashion_mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "tfds:cifar10": 50_000,
            "tfds:cifar100": 50_000, "digits": 1_437, "imagenet": 1_281_167}  # fmt: skip
-SEARCH_FLAGS = ("space", "sampler", "trials", "outer", "samples", "retrain_seeds", "eta", "workers")
+SEARCH_FLAGS = ("space", "sampler", "trials", "outer", "samples", "retrain_seeds", "eta", "workers", "trial_steps",
+                "trial_epochs")  # fmt: skip
 _DEFAULT_STEPS = 39_000
 Measured = dict[str, Any]
 
@@ -50,17 +51,27 @@ def steps(cell: Cell, more: Sequence[str] = ()) -> int:
         training = turns * epoch * int(flags["num_epochs"])
     else:
         training = int(flags.get("max_number_of_steps") or _DEFAULT_STEPS)
-    return training * trainings(flags)
+    trials, again = trainings(flags)
+    shorter = next(
+        (int(flags[n]) / int(flags[full]) for n, full in _SHORTER.items() if n in flags and full in flags), 1
+    )
+    return round(training * (trials * shorter + again))
 
 
-def trainings(flags: dict[str, str]) -> int:
-    """How many trainings a search has; 1 for anything else."""
+_SHORTER = {"trial_steps": "max_number_of_steps", "trial_epochs": "num_epochs"}
+
+
+def trainings(flags: dict[str, str]) -> tuple[int, int]:
+    """How many trials a search has, and how many trainings of what it found; 0 and 1 for anything else."""
     if "space" not in flags:
-        return 1
+        return 0, 1
     seeds = flags.get("retrain_seeds", "none")
     again = 0 if seeds in ("", "none") else len(seeds.split(","))
-    trials = int(flags.get("trials") or 0) or int(flags.get("outer") or 1) * int(flags.get("samples") or 1)
-    return trials + again
+    kind, _, grid = flags["space"].partition(":")
+    if kind == "grid":
+        choices = [part.partition("=")[2] for part in grid.split(";")]
+        return math.prod(len(text.split("|" if "|" in text else ",")) for text in choices), again
+    return int(flags.get("trials") or 0) or int(flags.get("outer") or 1) * int(flags.get("samples") or 1), again
 
 
 def key(cell: Cell) -> str:
@@ -108,7 +119,7 @@ class StepTimes:
 
     def cost(self, job: Job) -> float:
         """For shares of a table: seconds if they are known of this cell, else a second for ten steps."""
-        return self.seconds(job.cell, job.more) or steps(job.cell, job.more) / 10 or 1.0
+        return self.seconds(job.cell, job.counted) or steps(job.cell, job.counted) / 10 or 1.0
 
     def room(self, cell: Cell, more: Sequence[str] = ()) -> float | None:
         """Bytes of a finished run: two checkpoints with one slot a weight, the student, 100 bytes a sample."""
@@ -119,7 +130,7 @@ class StepTimes:
         slots = 2 if flags.get("optimizer") == "adam" else 1
         samples = int(flags.get("train_examples") or 0) or SAMPLES.get(flags.get("dataset_name", ""), 50_000)
         weights = 4.0 * known["parameters"] * known["peers"]
-        return trainings(flags) * (weights * (2 * (1 + slots) + 1) + 100 * samples + 1e6)
+        return sum(trainings(flags)) * (weights * (2 * (1 + slots) + 1) + 100 * samples + 1e6)
 
 
 def measured(cell: Cell, data: Sequence[str]) -> Measured:

@@ -8,10 +8,12 @@ import functools
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mentornet import reading
 from scripts import tables
+from scripts.reproduction import tuning
 from scripts.reproduction.jobs import Job
 from scripts.tables.declarations import Cell, Table
 from scripts.tables.recipe_files import RESULTS, ROOT, SHOWN
@@ -131,7 +133,7 @@ def ours_of(table: Table, cell: Cell, jobs: Sequence[Job]) -> tuple[Ours | None,
 
     Runs as declared come first, then what docs/results has, then runs made otherwise, the first that there are.
     """
-    finished = [job for job in jobs if job.finished and job.result_file.is_file()]
+    finished = [job for job in jobs if job.runs()]
     kinds: dict[str, list[Job]] = {"": []}
     for job in finished:
         kinds.setdefault(otherwise(job), []).append(job)
@@ -148,15 +150,13 @@ def of_runs(table: Table, jobs: Sequence[Job]) -> Ours | None:
     """What the finished ones of these jobs, which differ in the seed alone, say; None if there is none."""
     values: list[float] = []
     facts: list[tuple[str, str, str]] = []
-    for job in jobs:
-        if not job.finished or not job.result_file.is_file():
-            continue
-        value: Any = reading.read_json(job.result_file)
+    for job, run in [(one, folder) for one in jobs for folder in one.runs()]:
+        value: Any = reading.read_json(run / "result.json")
         for part in table.figure.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if value is not None:
             values.append(100 * float(value))
-            facts.append(facts_of(job))
+            facts.append(facts_of(job, run))
     if not values:
         return None
     deviation = statistics.stdev(values) if len(values) > 1 else None
@@ -164,9 +164,9 @@ def of_runs(table: Table, jobs: Sequence[Job]) -> Ours | None:
     return Ours(statistics.fmean(values), deviation, len(values), "", dates, commits, processors)
 
 
-def facts_of(job: Job) -> tuple[str, str, str]:
-    """Day, commit (with + if files were changed) and processor of a run; empty where unknown."""
-    run_file, record = job.folder / job.cell.run / "run.json", job.record("json")
+def facts_of(job: Job, folder: Path) -> tuple[str, str, str]:
+    """Day, commit (with + if files were changed) and processor of a run of a job; empty where unknown."""
+    run_file, record = folder / "run.json", job.record("json")
     run = reading.read_json(run_file) if run_file.is_file() else {}
     commit = (run.get("git_commit") or "")[:7] + ("+" if run.get("git_changed") else "")
     noted = reading.read_json(record) if record.is_file() else {}
@@ -180,20 +180,24 @@ def table_of(name: str) -> Table:
 
 def figures_of_runs(jobs: Sequence[Job]) -> dict[str, Any] | None:
     """A row of a csv in docs/results: what the finished ones of these jobs, which differ in the seed alone, say."""
-    finished = [job for job in jobs if job.finished and job.result_file.is_file()]
+    finished = [job for job in jobs if job.runs()]
     kinds = sorted({otherwise(job) for job in finished})
     if not finished:
         return None
     finished = [job for job in finished if otherwise(job) == kinds[0]]  # as declared, if there are any
-    found = [reading.read_json(job.result_file) for job in finished]
-    row: dict[str, Any] = {"recipe": _recorded_name(finished[0].cell), "seeds": len(found)}
+    runs = [(job, run) for job in finished for run in job.runs()]
+    found = [reading.read_json(run / "result.json") for _, run in runs]
+    row: dict[str, Any] = {"recipe": _recorded_name(finished[0].cell)}
+    if tuning.told(finished[0].cell):
+        row |= tuning.columns(finished[0])
+    row["seeds"] = len(found)
     for name in FIGURES:
         values = [float(result[name]) for result in found if result.get(name) is not None]
         row[name] = round(statistics.fmean(values), 5) if values else None
         row[f"{name}_std"] = round(statistics.stdev(values), 5) if len(values) > 1 else None
     seconds = [result["seconds"] for result in found if result.get("seconds")]
     row["minutes"] = round(statistics.fmean(seconds) / 60, 5) if seconds else None
-    facts = [facts_of(job) for job in finished]
+    facts = [facts_of(job, run) for job, run in runs]
     for place, name in enumerate(("date", "commit", "processor")):
         row[name] = " ".join(sorted({fact[place] for fact in facts} - {""}))
     return row | ({"changed": kinds[0]} if kinds[0] else {})

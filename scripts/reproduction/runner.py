@@ -75,7 +75,7 @@ def share(job: Job) -> float:
 
     if job.finished:
         return 1.0
-    steps = planning.steps(job.cell, job.more)
+    steps = planning.steps(job.cell, job.counted)
     return min(0.99, steps_done(job) / steps) if steps else 0.0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,19 +22,27 @@ COLUMNS = ("table", "row", "column", "scale", "recipe", "paper", "paper_spread",
 
 def listing(known: Iterable[Table]) -> str:
     """All tables: cells, stated cost and how many cells docs/results has, at both scales."""
-    lines: list[tuple[str, ...]] = []
+    known, lines = list(known), list[tuple[str, ...]]()
     for table in known:
         texts = [table.name, table.title]
-        if table.own_command:
-            lines.append((*texts, "its own command:", table.own_command))
+        if table.apart:
+            made = ("its own command:", table.own_command) if table.own_command else ("none:", table.remark)
+            lines.append((*texts, *made))
             continue
         found = tables.cells(table.name)
         lines.append((*texts, *(_of_scale(table, [cell for cell in found if cell.scale == scale]) for scale in SCALES)))
     head: tuple[str, ...] = ("table", "", "CPU scale", "full scale")
     widths = [max(len(line[k]) for line in (head, *lines)) for k in range(3)]
     rows = ["  ".join([*(line[k].ljust(widths[k]) for k in range(3)), line[3]]).rstrip() for line in (head, *lines)]
+    remarks = [f"{table.name}: {table.remark}." for table in known if table.remark and not table.apart]
     return "\n".join(
-        [*rows, "", "Cells; hours as the heads of the recipes state them; cells whose results are in docs/results.", ""]
+        [
+            *rows,
+            "",
+            "Cells; hours as the heads of the recipes state them; cells whose results are in docs/results.",
+            *remarks,
+            "",
+        ]
     )
 
 
@@ -55,11 +64,11 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
     lines: list[tuple[str, ...]] = []
     for job in jobs:
         known = times.of(job.cell) or {}
-        seconds, room = times.seconds(job.cell, job.more), times.room(job.cell, job.more)
+        seconds, room = times.seconds(job.cell, job.counted), times.room(job.cell, job.counted)
         lines.append(
             (
                 job.name,
-                f"{planning.steps(job.cell, job.more):,}",
+                f"{planning.steps(job.cell, job.counted):,}",
                 f"{known['seconds']:.3g} s" if "seconds" in known else "?",
                 duration(seconds) if seconds is not None else "?",
                 _bytes(room),
@@ -72,14 +81,14 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
         for line in (head, *lines)
     ]
     left = [job for job in jobs if not job.finished]
-    costs = [times.seconds(job.cell, job.more) for job in left]
+    costs = [times.seconds(job.cell, job.counted) for job in left]
     known_seconds = [value for value in costs if value is not None]
-    space = sum(times.room(job.cell, job.more) or 0.0 for job in left)
+    space = sum(times.room(job.cell, job.counted) or 0.0 for job in left)
     unknown = [job.cell for job, value in zip(left, costs, strict=True) if value is None]
     cost = f"about {duration(sum(known_seconds))} on this machine, one at a time, and {_bytes(space)}"
     summary = (
         f"{table}: {len(jobs)} trainings, {len(jobs) - len(left)} finished; left: "
-        f"{sum(planning.steps(job.cell, job.more) for job in left):,} steps"
+        f"{sum(planning.steps(job.cell, job.counted) for job in left):,} steps"
         + (f", {cost}" if known_seconds or not left else "")
         + (f"; the time of {len(unknown)} is not known ({_why_unknown(unknown, times)})" if unknown else "")
     )
@@ -191,12 +200,24 @@ def by_cell(jobs: Sequence[Job]) -> list[list[Job]]:
 def record(jobs: Sequence[Job], path: Path) -> None:
     """Writes the figures of the finished runs, a row a cell, as docs/results keeps them.
 
+    Rows of other cells that the file has stay, and so do those of more seeds, or of runs as declared where these are
+    not.
+
     Raises:
         ValueError: none is finished.
     """
-    rows = [row for row in map(results.figures_of_runs, by_cell(jobs)) if row is not None]
-    if not rows:
+    new = {row["recipe"]: row for row in map(results.figures_of_runs, by_cell(jobs)) if row is not None}
+    if not new:
         raise ValueError(f"no run of these cells is finished: {path} is not written")
+    kept: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        with open(path, newline="", encoding="utf-8") as stream:
+            kept = {row["recipe"]: dict(row) for row in csv.DictReader(stream) if row.get("recipe")}
+    for name, row in new.items():
+        old = kept.get(name)
+        if old is None or (int(old["seeds"]) <= row["seeds"] and bool(row.get("changed")) <= bool(old.get("changed"))):
+            kept[name] = row
+    rows = list(kept.values())
     columns = dict.fromkeys(name for row in rows for name in row)  # "changed" only if a run was made otherwise
     csv_table.write(path, rows, list(columns))
 

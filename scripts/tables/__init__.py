@@ -17,10 +17,13 @@ from scripts.tables.declarations import Cell, Table
 
 MODULES = (
     "icml_cifar",
+    "v1",
     "cpu_cifar10",
     "l2rw",
+    "l2rw_figures",
     "l2b",
     "cpu_methods",
+    "cpu_tuned",
     "s2e_figure3",
     "s2e_search",
     "dividemix",
@@ -53,7 +56,7 @@ def recipes() -> dict[Path, str]:
 def tables() -> dict[str, Table]:
     """All tables by name that have cells; folders of recipes without a declaration are tables, too."""
     declared = [table for module in modules() for table in getattr(module, "TABLES", ())]
-    found = {table.name: table for table in declared if table.own_command or declarations.cells(table, recipes())}
+    found = {table.name: table for table in declared if table.apart or declarations.cells(table, recipes())}
     folders = {table.name for table in found.values()}
     for folder in sorted({path.parent.name for path in recipes()} - folders):
         found[folder] = Table(folder, f"recipes in flags/recipes/{folder}")
@@ -61,7 +64,7 @@ def tables() -> dict[str, Table]:
 
 
 def cells(table: str, scale: str | None = None) -> list[Cell]:
-    """The cells of a table, of one scale or both.
+    """The cells of a table, of one scale or both; none of what has no trainings of its own.
 
     Raises:
         ValueError: there is no such table, or it has no cells of that scale.
@@ -72,7 +75,7 @@ def cells(table: str, scale: str | None = None) -> list[Cell]:
     if scale is not None and scale not in declarations.SCALES:
         raise ValueError(f"--scale={scale}: expected one of {', '.join(declarations.SCALES)}")
     found = [cell for cell in declarations.cells(known[table], recipes()) if scale in (None, cell.scale)]
-    if not found:
+    if not found and not (known[table].apart and scale is None):
         other = next(other for other in declarations.SCALES if other != scale)
         raise ValueError(f"table {table} has no cells at the scale {scale}; try --scale={other}")
     return found

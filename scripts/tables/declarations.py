@@ -56,7 +56,7 @@ class Table:
         name: as on the command line; of the recipes' folder, too, unless ``folder`` names another.
         title: paper and table, as people call them.
         cell: a regular expression for the stem of a recipe, with the groups ``row`` and ``column``; stems that do not
-            match are no cells of this table.
+            match are no cells of this table. Empty: it has no recipes of its own.
         paper: the csv in docs/papers without its ending; empty if the paper has no numbers.
         printed: the table's name in there.
         column: where {} stands for that group; constant if the expression has none.
@@ -64,6 +64,7 @@ class Table:
         commands: cells of other scripts.
         own_command: what makes the whole of it, for the few that have a script of their own and no cells here.
         figure: what of result.json stands in a cell, a path with dots.
+        remark: what of the printed table is no cell here, or why it has none, in one sentence.
         setting: how the cells at CPU scale differ from the paper, in one sentence.
     """
 
@@ -79,6 +80,12 @@ class Table:
     own_command: str = ""
     figure: str = "accuracy_last"
     setting: str = ""
+    remark: str = ""
+
+    @property
+    def apart(self) -> bool:
+        """Whether it has no cells: a command of its own makes it, or it is no table of trainings."""
+        return bool(self.own_command) or not (self.cell or self.shared or self.commands)
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,11 @@ class Cell:
     def named(self) -> dict[str, str]:
         """Its flags by name."""
         return {name.lstrip("-"): value for name, _, value in (flag.partition("=") for flag in self.flags)}
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it is a search, made once, whose best is trained anew with the seeds that are asked for."""
+        return self.script == "scripts/search_schedule.py" and "retrain_seeds" not in self.named
 
     @property
     def stem(self) -> str:
@@ -200,7 +212,7 @@ def cells(table: Table, written: Mapping[Path, str]) -> list[Cell]:
     folder = FOLDER / (table.folder or table.name)
     found = []
     for path, text in written.items():
-        place = re.fullmatch(table.cell, path.stem) if path.parent == folder else None
+        place = re.fullmatch(table.cell, path.stem) if table.cell and path.parent == folder else None
         if place is not None:
             groups = place.groupdict()
             column = table.column.format(groups.get("column") or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
-from scripts.tables import page_tables
+from scripts.tables import page_tables, tuned_page
 from scripts.tables.document_table import DocumentTable, Row, auc, by_recipe, figure, read, spread_of
 
 CPU, DD = "docs/results/cpu_cifar10_0.4.csv", "docs/results/cpu_mentornet_dd.csv"
@@ -203,10 +203,12 @@ def _of_recipes() -> list[list[str]]:
 
     rows = []
     for table in tables.tables().values():
-        cells = [] if table.own_command else tables.cells(table.name)
+        cells = [] if table.apart else tables.cells(table.name)
         folder = table.folder or table.name
-        shown = f"[`{table.name}`](../flags/recipes/{folder})" if cells else f"`{table.name}`"
-        row = [shown, table.title if cells else f"{table.title}: `{table.own_command.split(' --')[0]}`"]
+        linked = any(cell.recipe is not None and cell.recipe.parent.name == folder for cell in cells)
+        shown = f"[`{table.name}`](../flags/recipes/{folder})" if linked else f"`{table.name}`"
+        apart = f": `{table.own_command.split(' --')[0]}`" if table.own_command else ""
+        row = [shown, f"{table.title}{apart}"]
         for scale in ("cpu", "paper"):
             of_scale = [cell for cell in cells if cell.scale == scale]
             hours = planning.total(planning.stated_hours(cell) for cell in of_scale if cell.recipe is not None)
@@ -275,5 +277,6 @@ TABLES = {
         left=(4,),
     ),
     **page_tables.TABLES,
+    **tuned_page.TABLES,
 }  # fmt: skip
 """By the names in the documents' markers."""

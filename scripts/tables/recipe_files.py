@@ -30,6 +30,7 @@ SHOWN = {
     "cpu_methods.csv": "the table of all methods in docs/methods.md (measured there)",
     "cpu_semi_supervised.csv": "the tables in docs/semi_supervised.md (measured there, seed 0)",
     "cpu_methods_selection.csv": "the tables of all methods in docs/methods.md (measured there, seed 0)",
+    "cpu_tuned.csv": "the tables in docs/all_methods.md (measured there)",
     "cpu_segmentation.csv": "the tables in docs/segmentation.md (measured there)",
 }
 
