@@ -13,6 +13,7 @@ import pytest
 import mentornet
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "BUILD.md", "CONTRIBUTING.md", "CHANGELOG.md")
 USE = """
 import mentornet, student_nets
 from mentornet import curricula
@@ -29,7 +30,7 @@ def test_the_wheel_works_in_a_folder_of_its_own(tmp_path):
     build = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), "."]
     copy = tmp_path / "checkout"  # building leaves a folder build/ behind
     copy.mkdir()
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "docs", "mentornet", "student_nets"):
+    for name in ("pyproject.toml", "LICENSE", "docs", "mentornet", "student_nets", *DOCUMENTS):
         (copy / name).symlink_to(ROOT / name)
     subprocess.run(build, cwd=copy, check=True, capture_output=True, text=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -48,6 +49,6 @@ def test_the_wheel_works_in_a_folder_of_its_own(tmp_path):
     told = subprocess.run([sys.executable, "-m", "mentornet"], cwd=target, capture_output=True, text=True).stdout
     pages = target / "share" / "doc" / "mentornet"
     assert f"documentation: {pages}\n" in told
-    for page in ("README.md", "docs/keras.md"):
-        links = re.findall(r"\]\((docs/[^)#]*\.(?:md|png)|images/[^)]*)\)", (pages / page).read_text("utf-8"))
-        assert [link for link in links if not ((pages / page).parent / link).exists()] == []
+    for page in (*DOCUMENTS, *(path.relative_to(pages) for path in pages.glob("docs/**/*.md"))):
+        links = re.findall(r"\]\(([^)#:]+\.(?:md|png))(?:#[^)]*)?\)", (pages / page).read_text("utf-8"))
+        assert [link for link in links if not ((pages / page).parent / link).exists()] == [], page
