@@ -66,7 +66,7 @@ def test_settings_follow_from_short_plain_runs_alone(tmp_path, method, step, wro
 
 def test_confident_predictions_show_which_labels_are_wrong():
     """Class by class: of 200 predictions each the surest ten count; 3 and 6 of these have another label."""
-    predicted, sureness = np.repeat([0, 1], 200), np.tile(np.linspace(0.5, 0.99, 200), 2)
+    predicted, sureness = np.repeat([0, 1], 200), np.tile(np.linspace(0.51, 0.99, 200), 2)
     given = 1 - predicted  # all others are wrong, and must not matter
     given[190:197] = 0
     given[390:394] = 1

@@ -17,7 +17,7 @@ from tests.run_folders import make_run
 
 
 def dumped(path, memorised, **settings):
-    """A run of 500 steps with 4 wrong labels of 10, of which so many are known by heart after each fifth."""
+    """A run of 2,000 steps with 4 wrong labels of 10, of which so many are known by heart after each fifth."""
     workdir = make_run(path, **settings)
     (path / "dumps").mkdir()
     for asked, real, count in zip((3, 10, 50), (19, 19, 59), memorised, strict=True):
@@ -45,8 +45,8 @@ def test_the_sheet_shows_what_is_in_the_dumps(tmp_path, monkeypatch):
     curves = {line.get_label(): line for line in panels[1].lines}
     np.testing.assert_allclose(curves["plain"].get_ydata(), [0.25, 0.25, 1.0])
     np.testing.assert_allclose(curves["MentorNet PD"].get_ydata(), [0.25, 0.25, 0.0])
-    np.testing.assert_allclose(curves["plain"].get_xdata(), [100, 100, 300])
-    assert curves["end of burn-in"].get_xdata()[0] == pytest.approx(0.18 * 500)
+    np.testing.assert_allclose(curves["plain"].get_xdata(), [400, 400, 1200])
+    assert curves["end of burn-in"].get_xdata()[0] == pytest.approx(0.18 * 2000)
     losses = {line.get_label(): line.get_ydata() for line in panels[2].lines}
     np.testing.assert_allclose(losses["MentorNet PD, wrong labels"], [3.15, 3.15, 4.0])
     captions = [axes.get_xlabel() for axes in drawn[0].subfigs[1].axes]
