@@ -107,7 +107,7 @@ def measure(student: str = "resnet32", rounds: int = 5, only: tuple[str, ...] = 
     rows = []
     for name, times in seconds.items():
         # One after the other, or batches would be read while other variants train.
-        steps = [takes[name]() for _ in range(READ_AHEAD + rounds)][READ_AHEAD:]
+        steps = [takes[name]() for _ in range(READ_AHEAD + 2)][READ_AHEAD:]
         wait = statistics.median(waited / taken for taken, waited in steps)
         rows.append({**_row(student, name, IMAGES, times, seconds["plain"]), "data_wait": wait})
     answer = answering(student_nets.get(student, CLASSES, seed=0))

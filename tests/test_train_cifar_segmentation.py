@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import signal
 import sys
@@ -14,7 +15,10 @@ from PIL import Image
 from flags import configuration
 from flags.build import plan, segmentation
 from flags.commands import tasks
+from mentornet.reports import run_table
+from mentornet.runs.run_data import RunData
 from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.progress import ProgressLine
 from tests import processes
 from tests.script_runs import assert_same_training, command, rows, student_weights
 from tests.test_train_cifar_methods import train
@@ -62,6 +66,20 @@ def test_the_folder_holds_figures_of_cases_masks_slices_and_suspects(whole):
     assert Image.open(whole / "suspects.png").width > 500
     for file in (whole / "predictions").glob("*.png"):
         assert set(np.unique(Image.open(file))) <= {0, 255}
+
+
+def test_it_is_judged_by_dice_in_pictures_tables_and_on_the_progress_line(whole):
+    cases = [float(row["eval_dice_cases"]) for row in rows(whole)]
+    run = RunData.load(whole)
+    assert (whole / "dice.png").is_file()
+    assert not (whole / "accuracy.png").exists()
+    assert (run.goes_by[0], run.fact("dice_cases_best")) == ("Dice of cases", max(cases))
+    np.testing.assert_array_equal(run.curve, cases)
+    (row,) = run_table.table([run], ["a"])
+    assert (row["judged by"], row["last"], row["best"]) == ("Dice", f"{cases[-1]:.3f}", f"{max(cases):.3f}")
+    written = io.StringIO()
+    ProgressLine(6, written, masks=True).show(6, 0.5, None, cases[-1])
+    assert f"Dice of cases {cases[-1]:.3f}" in written.getvalue()
 
 
 def test_an_evaluation_of_the_folder_alone_finds_what_the_run_found_at_its_end(whole, tmp_path):

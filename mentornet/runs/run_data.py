@@ -114,12 +114,12 @@ class RunData:
 
     @property
     def noise(self) -> str:
-        """Kind and fraction of the label noise in a few letters, such as "uniform 40%"."""
+        """Kind and fraction of the label noise in a few letters, such as "uniform 40%"; of masks the kind alone."""
         kind = str(self.fact("noise_type") or "none")
         if kind == "none" and self.fact("dataset") == "folder" and self.wrong_share is None:
             return "unknown"
         fraction = self.fact("noise_fraction")
-        if kind == "none" or kind.startswith("human") or fraction is None:
+        if kind == "none" or kind.startswith("human") or fraction is None or self.has_masks:
             return kind
         return f"{kind} {100 * float(fraction):g}%"
 

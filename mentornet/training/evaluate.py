@@ -132,7 +132,7 @@ def dump_losses(
     return found
 
 
-def write_csv(path: str | Path, header: Sequence[str], columns: Sequence[np.ndarray]) -> None:
+def write_csv(path: str | Path, header: Sequence[str], columns: Sequence[Sequence[Any] | np.ndarray]) -> None:
     """A csv of equally long columns, replaced all at once."""
     lines = [format_row(list(header)), *(format_row(row) for row in zip(*columns, strict=True))]
     files.write_text(path, "".join(lines))
