@@ -59,6 +59,14 @@ def test_both_typings_have_the_same_numbers():
     assert {row["unit"] for _, row in rows()} == UNITS
 
 
+def test_every_printed_table_is_in_the_list():
+    made_otherwise = {("icml", "appendix D table 1"): "icml_appendix_d", ("v1", "table 1"): "v1_table1"}
+    known = tables.tables()
+    assert all(known[name].own_command for name in made_otherwise.values())
+    listed = {(table.paper, table.printed) for table in known.values()} | made_otherwise.keys()
+    assert {(paper, row["table"]) for paper, row in rows()} <= listed
+
+
 def test_every_full_scale_cell_of_a_table_with_numbers_has_one_and_its_recipe_expects_it():
     printed = {
         (paper, row["table"], row["row"], row["column"]): float(row["value"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.reproduction import pages
+from scripts.reproduction import pages, prose
 from scripts.tables import documents, recipe_files
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,3 +65,43 @@ def test_a_changed_number_or_an_unknown_table_is_noticed():
         pages.renewed(text.replace("table cpu_cifar10_0.4 from", "table nothing from"))
     with pytest.raises(ValueError, match=r"a document names docs/results/x\.csv"):
         pages.renewed(text.replace("from docs/results/cpu_cifar10_0.4.csv,", "from docs/results/x.csv,"))
+
+
+def test_numbers_in_sentences_are_those_of_their_csv():
+    wrong, marked = [], {}
+    for path in pages.all_documents():
+        text = path.read_text(encoding="utf-8")
+        wrong += [f"{path.name}: {problem}" for problem in prose.problems(text)]
+        marked[str(path.relative_to(ROOT))] = prose.count(text)
+    assert not wrong
+    assert {name for name, count in marked.items() if count} >= {
+        "README.md",
+        "docs/methods.md",
+        "docs/reproducing.md",
+        "docs/search.md",
+    }
+
+
+def test_a_wrong_number_in_a_sentence_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr(prose, "ROOT", tmp_path)
+    (tmp_path / "x.csv").write_text("method,seed,accuracy\nplain,0,0.501\nplain,1,0.523\npd,0,0.6049\n")
+
+    def said(sentence: str, place: str) -> list[str]:
+        return prose.problems(f"Another paragraph, 7.\n\n{sentence}\n<!-- numbers from x.csv: {place} -->\n")
+
+    assert said("It is 60.5% and 51.2.", "60.5 = pd accuracy*100; 51.2 = plain accuracy*100") == []
+    assert said("Nine points more.", "nine = pd accuracy*100 - plain accuracy*100") == [
+        "nine is not in the paragraph before its comment (pd accuracy*100 - plain accuracy*100)"
+    ]
+    assert (
+        said(
+            "By nine points, 0.0156 of seeds.",
+            "nine = pd accuracy*100 - plain accuracy*100; 0.0156 = plain std(accuracy)",
+        )
+        == []
+    )
+    assert said("It is 60.4%.", "60.4 = pd accuracy*100") == ["60.4 is 60.49 in x.csv (pd accuracy*100)"]
+    assert said("It is 160.5%.", "60.5 = pd accuracy*100")[0].startswith("60.5 is not in the paragraph")
+    assert said("It is 7.", "7 = method=plain,seed>0 accuracy*100")[0].startswith("7 is 52.3 in x.csv")
+    assert "has no row nix" in said("It is 7.", "7 = nix accuracy")[0]
+    assert "has no column loss" in said("It is 7.", "7 = pd loss")[0]

@@ -65,8 +65,8 @@ def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the
         return found[-1] if found else None
 
     texts = {path: path.read_text(encoding="utf-8") for path in RECIPES}
-    written = {value(text, "train_log_dir") or value(text, "output"): path for path, text in texts.items()}
-    assert None not in written
+    command = re.compile(r"^# command: .* --(?:train_log_dir|output)=(\S+)$", re.MULTILINE)
+    written = {command.search(text)[1]: path for path, text in texts.items()}
     assert len(written) == len(RECIPES)
     later = {path: first for path, text in texts.items() if (first := value(text, "baseline_run"))}
     # +FT in both tables of L2RW, +CONF in the second; three for a CPU under each noise, and tuned; F-correction in
@@ -79,6 +79,23 @@ def test_no_two_recipes_write_to_the_same_folder_and_first_runs_are_those_of_the
         own, earlier = (settings(str(file.relative_to(ROOT / "flags/recipes"))) for file in (path, before))
         assert own.data == earlier.data  # the same images with the same noise
         assert own.student.name == earlier.student.name
+
+
+def test_every_method_and_curriculum_is_tuned_under_every_noise():
+    from mentornet import curricula, methods
+    from scripts.tables import cpu_tuned
+
+    own = [dict(flag.lstrip("-").partition("=")[::2] for flag in tuned.own) for tuned in cpu_tuned.METHODS.values()]
+    used = {flags.get("method", "spade") for flags in own}
+    assert used == set(methods.names()) - {"simclr"}  # which pre-trains
+    formulas = {flags["curriculum"].partition(":")[0] for flags in own if "curriculum" in flags}
+    assert formulas == set(curricula.names()) - {"none"} | {"mentornet_dd"}
+    stems = {path.stem for path in (ROOT / "flags/recipes/cpu_tuned").glob("*.flags")}
+    rows = {*cpu_tuned.METHODS, cpu_tuned.FIRST}
+    assert stems == {f"{noise}_{row}" for noise in ("uniform", "asymmetric", "human", "background") for row in rows}
+    for row, tuned in cpu_tuned.METHODS.items():
+        values = tuned.grid.partition("=")[2]
+        assert len(values.split("|" if "|" in values else ",")) == 3, row  # the same budget
 
 
 def test_the_twins_hold_every_method_under_both_noises():

@@ -26,6 +26,7 @@ DIGITS = (
     "--dataset_name=digits", "--noise_type=symmetric", "--noise_fraction=0.4", "--studentnet=s2e_mlp",
     "--method=co_teaching", "--num_epochs=4", "--optimizer=adam", "--train_examples=512",
 )  # fmt: skip
+KEPT = "constant:0.5"
 FOCAL = ("--flagfile=flags/recipes/icml_table2/resnet101_cifar10_0.4_focal_loss.flags",)
 
 
@@ -79,9 +80,38 @@ def test_settings_of_a_recipe_are_searched_too(tmp_path):
     assert not any(flag.startswith("--batch_size") for flag in ranges.command)
 
 
+def test_trials_are_shortened_in_steps_with_their_warm_up_and_values_may_have_commas():
+    steps = ("--method=co_teaching_plus", "--warmup_epochs=6", "--max_number_of_steps=1500", "--trial_steps=500")
+    digits = [flag for flag in DIGITS if not flag.startswith(("--num_epochs", "--method"))]
+    plan = parse(
+        *digits, *steps, "--space=grid:keep_schedule=co_teaching:tau=0.2,epochs=2|co_teaching:tau=0.4,epochs=2"
+    )
+    assert (plan.trials, plan.epochs) == (2, None)
+    assert plan.trial_flags == ("--max_number_of_steps=500", "--warmup_epochs=2")  # a third of each
+    (flag,) = plan.proposals().flags({"keep_schedule": "co_teaching:tau=0.4,epochs=2"}, Path(), None)
+    assert flag == "--keep_schedule=co_teaching:tau=0.4,epochs=2"
+
+
+def test_a_schedule_beside_the_space_that_searches_it_is_refused_and_a_recipes_own_is_told_of():
+    own, recipe = f"--keep_schedule={KEPT}", "co_teaching:tau=0.5,epochs=10"
+
+    def said(*given: str) -> str | None:
+        return configuration.made_of(
+            [SCRIPT, *given], lambda: search_flags.check_command_line(given), search_flags.MODULES
+        )
+
+    with pytest.raises(ValueError, match="--keep_schedule is what --space=paper searches: leave one of the two out"):
+        said(*DIGITS, own, "--space=paper")
+    assert said(RECIPE) == f"the recipe's --keep_schedule={recipe} is replaced by what is searched"
+    assert said(*DIGITS, own, "--space=grid:batch_size=32,64") is None
+    assert said(*DIGITS) is None
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ([*DIGITS, "--trial_steps=5"], "--trial_steps=5 shortens trainings that count in steps"),
+        ([*FOCAL, "--space=grid:gamma=1,2", "--trial_steps=39001"], "give --max_number_of_steps, no fewer than that"),
         ([*DIGITS, "--train_log_dir=x"], "every trial has its own run folder: give --output"),
         ([*DIGITS, "--mode=train"], "a search trains and evaluates"),
         (["--dataset_name=digits", "--space=paper"], "give the length of training by --num_epochs"),

@@ -22,6 +22,9 @@ from scripts.tables.recipe_files import ROOT
 
 _FIRST = re.compile(r"(?P<flag>--\w+)=runs/(?P<name>[^/]+)(?P<inside>/.*)?")
 RECORDS = ".cells"
+SEARCH_FLAGS = ("space", "sampler", "trials", "outer", "samples", "retrain_seeds", "eta", "workers", "trial_steps",
+                "trial_epochs")  # fmt: skip
+"""Flags of a search that its trainings, and what it needs first, do not have."""
 
 
 class OtherSettings(ValueError):
@@ -111,7 +114,9 @@ class Job:
             first = _cell_of(match["name"], match["inside"] or "", self.cell)
             if first is None:
                 raise ValueError(f"{self.cell.recipe}: no recipe beside it makes {match[0]}")
-            found.append(Job(first, self.seed, self.output, self.data, self.more))
+            search = self.cell.script.endswith("search_schedule.py")
+            more = [flag for flag in self.more if not (search and flag.lstrip("-").partition("=")[0] in SEARCH_FLAGS)]
+            found.append(Job(first, self.seed, self.output, self.data, tuple(more)))
         return found
 
     def arguments(self) -> list[str]:

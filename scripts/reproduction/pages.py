@@ -5,7 +5,8 @@ In a document such a table stands between two comments, the first of which names
     <!-- table NAME from docs/results/x.csv: python scripts/reproduce.py docs -->
     <!-- end of table -->
 
-What it shows is declared in ``scripts/tables/documents.py``.
+What it shows is declared in ``scripts/tables/documents.py``. Numbers in sentences are not written but compared, see
+``prose``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from pathlib import Path
 
 from mentornet import files
+from scripts.reproduction import prose
 from scripts.tables import documents
 from scripts.tables.recipe_files import ROOT
 
@@ -56,17 +58,21 @@ def all_documents() -> list[Path]:
 
 
 def main(check: bool) -> int:
-    """Renews all documents, or with ``check`` says which are old; the exit code."""
-    old = []
+    """Renews all documents, or with ``check`` says which are old; tells of wrong numbers, too; the exit code."""
+    old: list[Path] = []
+    wrong: list[str] = []
     for path in all_documents():
         text = path.read_text(encoding="utf-8")
+        wrong += [f"{path.relative_to(ROOT)}: {problem}" for problem in prose.problems(text)]
         new = renewed(text)
         if new != text:
             old.append(path.relative_to(ROOT))
             if not check:
                 files.write_text(path, new)
+    for problem in wrong:
+        print(problem, file=sys.stderr)
     if check and old:
         print(f"old: {', '.join(map(str, old))}; renew them with python scripts/reproduce.py docs", file=sys.stderr)
         return 1
     print(f"{'old' if check else 'renewed'}: {', '.join(map(str, old)) or 'none'}")
-    return 0
+    return 1 if wrong else 0

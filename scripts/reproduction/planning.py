@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mentornet import files, reading
-from scripts.reproduction.jobs import Job
+from scripts.reproduction.jobs import SEARCH_FLAGS, Job
 from scripts.reproduction.machine import processor
 from scripts.tables.declarations import Cell
 from scripts.tables.recipe_files import ROOT
@@ -25,8 +25,6 @@ from scripts.tables.recipe_files import ROOT
 CACHE = "step_times.json"
 SAMPLES = {"mnist": 60_000, "fashion_mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "tfds:cifar10": 50_000,
            "tfds:cifar100": 50_000, "digits": 1_437, "imagenet": 1_281_167}  # fmt: skip
-SEARCH_FLAGS = ("space", "sampler", "trials", "outer", "samples", "retrain_seeds", "eta", "workers", "trial_steps",
-                "trial_epochs")  # fmt: skip
 _DEFAULT_STEPS = 39_000
 Measured = dict[str, Any]
 

@@ -1,0 +1,113 @@
+"""Numbers in sentences of the documents, each compared with the csv it comes from.
+
+A comment behind a paragraph names the file and says where every number of the paragraph stands:
+
+    At 20% noise MentorNet PD ends almost six points above plain training, at 60.6%.
+    <!-- numbers from docs/results/x.csv: six = pd accuracy_last - plain accuracy_last; 60.6 = pd accuracy_last -->
+
+A place is a row and a column. A row is what stands in the first column of the file, or conditions as in
+``method=standard,seed!=0,step>100``; a number of rows give their mean. Places may be added and subtracted. A column
+that ends with ``*100`` is multiplied; one in brackets behind a function, ``max(...)``, ``min(...)`` or ``std(...)``,
+gives that of the rows. Numbers are compared with as many digits as they have in the text, words as whole numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+import statistics
+from decimal import Decimal
+from pathlib import Path
+
+from scripts.tables.recipe_files import ROOT
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+FUNCTIONS = {"max": max, "min": min, "std": statistics.stdev}
+_COMMENT = re.compile(r"<!-- numbers from (?P<file>[^\s:]+):\s+(?P<places>.*?)\s*-->", re.DOTALL)
+_COLUMN = re.compile(r"(?:(?P<function>\w+)\((?P<inside>\w+)\)|(?P<plain>\w+))(?P<factor>\*100)?")
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong with the marked numbers of a document, a sentence each."""
+    found = []
+    for comment in _COMMENT.finditer(text):
+        paragraph = _COMMENT.sub("", text[: comment.start()].rpartition("\n\n")[2])
+        for entry in filter(None, map(str.strip, " ".join(comment["places"].split()).split(";"))):
+            shown, _, place = entry.partition(" = ")
+            try:
+                value = at(comment["file"], place)
+            except (ValueError, OSError) as error:
+                found.append(f"{entry}: {error}")
+                continue
+            if not re.search(rf"(?<![\w.]){re.escape(shown)}(?![\w]|\.\d)", paragraph):
+                found.append(f"{shown} is not in the paragraph before its comment ({place})")
+            elif not agrees(shown, value):
+                found.append(f"{shown} is {value:.6g} in {comment['file']} ({place})")
+    return found
+
+
+def count(text: str) -> int:
+    """How many numbers of a document are marked."""
+    return sum(len([e for e in comment["places"].split(";") if e.strip()]) for comment in _COMMENT.finditer(text))
+
+
+def agrees(shown: str, value: float) -> bool:
+    """Whether a number as it is written is that value, with the digits that it has."""
+    if shown in WORDS:
+        return WORDS.index(shown) == round(abs(value))
+    written = Decimal(shown.replace(",", ""))
+    digits = max(0, -int(written.as_tuple().exponent))
+    return abs(float(written) - value) <= 0.5 * 10.0**-digits + 1e-9
+
+
+def at(file: str, places: str) -> float:
+    """The value of places in a csv, see above.
+
+    Raises:
+        ValueError: no such row or column, or no number there.
+    """
+    total, sign = 0.0, 1.0
+    for part in re.split(r" ([+-]) ", places):
+        if part in "+-":
+            sign = 1.0 if part == "+" else -1.0
+            continue
+        row, _, column = part.strip().rpartition(" ")
+        total += sign * _figure(file, row, column)
+    return total
+
+
+def _figure(file: str, row: str, column: str) -> float:
+    read = _COLUMN.fullmatch(column)
+    if read is None or (read["function"] or "max") not in FUNCTIONS:
+        raise ValueError(f"no column can be {column!r}")
+    name = read["inside"] or read["plain"]
+    chosen = [found for found in _rows(ROOT / file) if _matches(found, row)]
+    if not chosen or name not in chosen[0]:
+        raise ValueError(f"{file} has no {'column ' + name if chosen else 'row ' + row}")
+    values = [float(found[name]) for found in chosen if found[name]]
+    if not values:
+        raise ValueError(f"{file} has no number in {name} of {row}")
+    value = FUNCTIONS[read["function"]](values) if read["function"] else statistics.fmean(values)
+    return float(value) * (100.0 if read["factor"] else 1.0)
+
+
+def _matches(found: dict[str, str], row: str) -> bool:
+    if not re.search("[=<>]", row):
+        return next(iter(found.values())) == row
+    return all(_holds(found, condition) for condition in row.split(","))
+
+
+def _holds(found: dict[str, str], condition: str) -> bool:
+    name, sign, value = re.split("(!=|=|<|>)", condition, maxsplit=1)
+    if name not in found:
+        raise ValueError(f"there is no column {name}")
+    if sign in "<>":
+        return bool(found[name]) and (float(found[name]) < float(value)) == (sign == "<") and found[name] != value
+    return (found[name] == value) == (sign == "=")
+
+
+@functools.cache
+def _rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(line for line in stream if not line.startswith("#")))
