@@ -17,7 +17,7 @@ export PIP_USE_PEP517 := 1
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(STAMP) ## Create the virtual environment and install the pinned packages
+setup: $(STAMP) ## Create the virtual environment, install the pinned packages and the library
 
 $(STAMP): requirements.txt requirements-dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: install Python 3.10 to 3.13 or name one, as in: make setup PYTHON=python3.12" >&2; exit 1; }
@@ -26,6 +26,7 @@ $(STAMP): requirements.txt requirements-dev.txt
 	@echo "Installing the packages of requirements-dev.txt into $(VENV) (the first time takes some minutes)"
 	@$(PY) -c '' 2>/dev/null || $(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install -q -r requirements-dev.txt
+	@$(PY) -m pip install -q --no-deps -e .
 	@touch $@
 
 demo: $(STAMP) ## Train with and without MentorNet on handwritten digits with 40% wrong labels

@@ -9,7 +9,7 @@ moment of the machine meets all of them. A peak is that of a process that runs t
 the time a training loop waits for its next batch, as a share of the plain step. Behind them, without --students, come
 the rows of benchmarks/input_pipeline.py: {variant, images_per_second_per_core, ratio}, the ratio to decoding alone, and
 of benchmarks/overhead.py: {variant, seconds, plain_steps}, what a run costs beyond its steps, and those of
-benchmarks/semi_supervised.py: {student, variant, images_per_second, ratio}.
+benchmarks/semi_supervised.py: {student, variant, images_per_second, ratio, data_wait}.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 A step of theirs has 64 labelled and 64 unlabelled images, two views of each: 256 images are passed with a gradient. So
 they are compared with a plain step of 256 images; ``images_per_second`` counts these 256 in all. Behind them a pass in
-inference mode, as before an epoch, with several batch sizes. Beside ``benchmarks/run.py`` it runs alone:
+inference mode, as before an epoch, with several batch sizes. ``data_wait`` is how long a training waits for the next
+batch, with its views, as a share of its own step. Beside ``benchmarks/run.py`` it runs alone:
 
-    python benchmarks/semi_supervised.py [--student=resnet32] [--rounds=5]
+    python benchmarks/semi_supervised.py [--student=resnet32] [--rounds=5] [--variants=dividemix,unicon]
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 CLASSES, EXAMPLES, LABELLED = 10, 2_000, 64
 IMAGES = 4 * LABELLED
 EVALUATED = (100, 500, 1000)
+READ_AHEAD = 4
+"""Steps after which what was read while others trained is used up."""
 
 
 def variants(student: str) -> dict[str, methods.NoisyLabelMethod]:
@@ -57,8 +60,8 @@ def variants(student: str) -> dict[str, methods.NoisyLabelMethod]:
     }
 
 
-def prepared(method: methods.NoisyLabelMethod) -> Callable[[], Any]:
-    """Takes one step on the next batch, half of the labels being kept; reading ahead is not part of it."""
+def prepared(method: methods.NoisyLabelMethod) -> Callable[[], tuple[float, float]]:
+    """Takes one step on the next batch, half of the labels being kept: seconds of the step, and of the wait before."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3), np.uint8)
     source = Source(images, rng.integers(0, CLASSES, EXAMPLES).astype(np.int32), IMAGES)
@@ -77,25 +80,36 @@ def prepared(method: methods.NoisyLabelMethod) -> Callable[[], Any]:
     batches = iter(streams.dataset(asked))
     step = tf.function(method.train_step, reduce_retracing=True)
 
-    def take() -> float:
+    def take() -> tuple[float, float]:
+        asked_for = time.perf_counter()
         batch = next(batches)
         begun = time.perf_counter()
         tf.nest.map_structure(lambda value: value.numpy(), step(batch))
-        return time.perf_counter() - begun
+        return time.perf_counter() - begun, begun - asked_for
 
     return take
 
 
-def measure(student: str = "resnet32", rounds: int = 5) -> list[dict[str, Any]]:
-    """Rows {student, variant, images_per_second, ratio}: of steps to the plain one, of looks to the smallest batch."""
-    takes = {name: prepared(method) for name, method in variants(student).items()}
+def measure(student: str = "resnet32", rounds: int = 5, only: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """Rows {student, variant, images_per_second, ratio, data_wait}: of steps, then of looks at all losses.
+
+    The ratio is to the plain step, of looks to the smallest batch; ``data_wait`` is a share of the own step.
+    ``only`` names variants beside the plain one; () for all of them.
+    """
+    made = {name: method for name, method in variants(student).items() if not only or name in ("plain", *only)}
+    takes = {name: prepared(method) for name, method in made.items()}
     for take in takes.values():
         take()
     seconds: dict[str, list[float]] = {name: [] for name in takes}
     for _ in range(rounds):
         for name, take in takes.items():
-            seconds[name].append(take())
-    rows = [_row(student, name, IMAGES, times, seconds["plain"]) for name, times in seconds.items()]
+            seconds[name].append(take()[0])
+    rows = []
+    for name, times in seconds.items():
+        # One after the other, or batches would be read while other variants train.
+        steps = [takes[name]() for _ in range(READ_AHEAD + 2)][READ_AHEAD:]
+        wait = statistics.median(waited / taken for taken, waited in steps)
+        rows.append({**_row(student, name, IMAGES, times, seconds["plain"]), "data_wait": wait})
     answer = answering(student_nets.get(student, CLASSES, seed=0))
     looks: dict[int, list[float]] = {size: [] for size in EVALUATED}
     images = tf.random.stateless_normal([max(EVALUATED), 32, 32, 3], [0, 0])
@@ -122,8 +136,12 @@ def _row(student: str, name: str, images: int, times: list[float], against: list
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows as aligned text."""
-    head = f"{'student':<18}{'variant':<18}{'images/s':>10}{'ratio':>8}"
-    lines = [f"{r['student']:<18}{r['variant']:<18}{r['images_per_second']:>10.1f}{r['ratio']:>8.2f}" for r in rows]
+    head = f"{'student':<18}{'variant':<18}{'images/s':>10}{'ratio':>8}{'data wait':>11}"
+    lines = [
+        f"{r['student']:<18}{r['variant']:<18}{r['images_per_second']:>10.1f}{r['ratio']:>8.2f}"
+        + (f"{r['data_wait']:>11.4f}" if "data_wait" in r else "")
+        for r in rows
+    ]
     return "\n".join([head, *lines])
 
 
@@ -131,5 +149,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", default="resnet32")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--variants", default="", help="comma-separated names beside plain; default: all")
     chosen = parser.parse_args()
-    print(table(measure(chosen.student, chosen.rounds)))
+    print(table(measure(chosen.student, chosen.rounds, tuple(name for name in chosen.variants.split(",") if name))))

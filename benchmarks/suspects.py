@@ -34,7 +34,7 @@ from sklearn.model_selection import StratifiedKFold  # noqa: E402
 import student_nets  # noqa: E402
 from data import datasets, labels, pipeline  # noqa: E402
 from data.streams import TRAINING, MemoryStreams, Source  # noqa: E402
-from flags.define.student_flags import default_boundaries  # noqa: E402
+from flags.define.student_settings import default_boundaries  # noqa: E402
 from mentornet import methods  # noqa: E402
 from mentornet.methods.replicas import add_to_rows  # noqa: E402
 from mentornet.ranking import rank_suspects  # noqa: E402

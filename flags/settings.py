@@ -17,13 +17,14 @@ from flags.define import (
     run_flags,
     spade_flags,
     student_flags,
+    student_settings,
 )
 from flags.define.clean_flags import CleanConfig
 from flags.define.data_flags import DataConfig
 from flags.define.distribution_flags import DistributionConfig
 from flags.define.run_flags import RunConfig
 from flags.define.spade_flags import MethodConfig
-from flags.define.student_flags import StudentConfig
+from flags.define.student_settings import StudentConfig
 from mentornet import methods
 from mentornet.features import EPOCH_ROWS
 from mentornet.runs.metrics_table import MASK_COLUMNS, METRIC_COLUMNS
@@ -85,7 +86,7 @@ class Config:
             self.run, max_steps=steps, eval_every_steps=min(steps, self.run.eval_every_steps or epoch)
         )
         if student.learning_rate_boundaries is None:
-            boundaries = student_flags.default_boundaries(student.name, steps)
+            boundaries = student_settings.default_boundaries(student.name, steps)
             student = dataclasses.replace(student, learning_rate_boundaries=boundaries)
         return dataclasses.replace(self, run=run, student=student)
 
@@ -109,7 +110,7 @@ class Config:
         assert self.run.num_epochs is not None
         student = self.student
         if student.learning_rate_boundaries is None:
-            halfway = student_flags.default_epoch_boundaries(self.run.num_epochs)
+            halfway = student_settings.default_epoch_boundaries(self.run.num_epochs)
             student = dataclasses.replace(student, learning_rate_boundaries=halfway)
         return dataclasses.replace(self, run=dataclasses.replace(self.run, eval_every_steps=epoch), student=student)
 

@@ -1,7 +1,7 @@
 """MentorNet: curricula that tell a student network how much to trust every sample of a noisy data set.
 
 Sub-packages load on first use (``mentornet.curricula``, ``mentornet.methods``, ``mentornet.training``), so that
-``import mentornet`` itself does not start TensorFlow.
+``import mentornet`` itself does not start TensorFlow. ``python -m mentornet`` says where the documentation is.
 """
 
 from __future__ import annotations

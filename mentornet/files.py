@@ -152,6 +152,21 @@ def _sync(path: Path, access: int) -> None:
         os.close(descriptor)
 
 
+def in_use(folder: Path) -> bool:
+    """Whether another process holds the folder's lock; False where nothing can be locked."""
+    try:
+        import fcntl
+
+        with open(folder / ".lock", "rb+") as stream:
+            try:
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                return error.errno in (errno.EACCES, errno.EAGAIN)
+    except (ImportError, OSError):
+        pass
+    return False
+
+
 def lock(folder: Path) -> None:
     """Keeps a second process off a folder until this one ends, however it ends.
 

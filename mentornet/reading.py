@@ -134,7 +134,8 @@ def read_json(path: str | os.PathLike[str], schema: Schema | None = None) -> dic
     except RecursionError:
         raise RunFolderError(f"Cannot read {name}: it is nested too deeply.") from None
     if not isinstance(content, dict):
-        raise RunFolderError(f"Cannot read {name}: it holds a {type(content).__name__}, not an object.")
+        held = "null" if content is None else f"a {type(content).__name__}"
+        raise RunFolderError(f"Cannot read {name}: it holds {held}, not an object.")
     check_plain(content, f"Cannot read {name}")
     check_object(content, schema or {}, f"Cannot read {name}")
     return content

@@ -83,14 +83,14 @@ class TrainingSet(Protocol):
     Attributes:
         given: int32 [n], the labels trained on.
         folder: the run folder, of the process that writes it; None in the others.
-        tells_clean: scores [n] -> the area under the ROC curve with which they tell right from wrong labels, NaN where
-            that is not known; a diagnostic.
+        tells_clean: scores [n], or [k] of the samples at positions int64 [k] -> the area under the ROC curve with which
+            they tell right from wrong labels, NaN where that is not known; a diagnostic.
     """
 
     given: np.ndarray
     folder: Path | None
 
-    def tells_clean(self, scores: np.ndarray) -> float: ...
+    def tells_clean(self, scores: np.ndarray, positions: np.ndarray | None = None) -> float: ...
 
     def outputs(self, network: Any, positions: np.ndarray | None = None) -> Any:
         """What a network answers, in inference mode and not augmented; see ``training.evaluation.SampleOutputs``.

@@ -4,7 +4,7 @@
 
 A row is a generated data set, a size of slices, a kind of noise and a seed, with the mean Dice of the noisy masks
 against the right ones over the 37 training cases, and for the levels of L2B the paper's number beside it. The picture
-has slices of both data sets with the right border in red and the noisy one in yellow.
+has slices of both data sets with the right border in red and the noisy one in yellow, a row a kind of noise.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -29,6 +29,11 @@ KINDS = {
     "brain_template": ("l1", "l2", "l3", "l2:0.2", "dilate:2", "erode:1", "shift:5"),
 }
 SHOWN = {"phantoms": ("l1", "l2", "l3"), "brain_template": ("l2:0.2", "dilate:2", "shift:5")}
+HEADINGS = {
+    "phantoms": ("--mask_noise", *(f"phantom {number}" for number in range(1, 5))),
+    "brain_template": ("--mask_noise", "brain, axial", "brain, coronal", "brain, sagittal", "brain, axial"),
+}
+HEADING, FONT = 28, 16
 COLUMNS = ("dataset", "image_size", "mask_noise", "seed", "cases", "slices", "dice", "empty_slices", "paper_dice")
 
 
@@ -47,26 +52,33 @@ def rows(name: str, size: int, seed: int) -> list[dict[str, str | float]]:
     return found
 
 
-def picture(columns: int = 4) -> Image.Image:
-    """A row of slices for each kind of noise that is shown."""
+def picture() -> Image.Image:
+    """A row of slices for each kind of noise that is shown, with its name; above each data set what its columns are."""
     lines = []
     for name, kinds in SHOWN.items():
-        slices = segmentation.load(name, num_cases=(columns, 0, 1)).train
+        slices = segmentation.load(name, num_cases=(len(HEADINGS[name]) - 1, 0, 1)).train
         depth = np.array([slices.volumes[case].shape[0] for case in slices.cases])
         middle = slices.take(np.flatnonzero(slices.slices == depth // 2))
+        lines.append(np.concatenate([written(text, HEADING) for text in HEADINGS[name]], axis=1))
         for kind in kinds:
             given = noise.corrupted(middle, noise.parse(kind), seed=0)
-            lines.append(
-                np.concatenate(
-                    [
-                        outlined(image[..., 0], right, noisy)
-                        for image, right, noisy in zip(middle.images, middle.masks, given, strict=True)
-                    ],
-                    axis=1,
-                )
-            )
+            row = [
+                outlined(image[..., 0], right, noisy)
+                for image, right, noisy in zip(middle.images, middle.masks, given, strict=True)
+            ]
+            lines.append(np.concatenate([written(kind, len(row[0])), *row], axis=1))
     # Few colours, as noise hardly compresses.
     return Image.fromarray(np.concatenate(lines)).quantize(32, dither=Image.Dither.NONE)
+
+
+def written(text: str, height: int, width: int = segmentation.IMAGE_SIZE) -> npt.NDArray[np.uint8]:
+    """A white field with a text in its middle, uint8 [height, width, 3]."""
+    found = Image.new("RGB", (width, height), "white")
+    place = (width / 2, height / 2)
+    ImageDraw.Draw(found).multiline_text(
+        place, text, "black", ImageFont.load_default(FONT), anchor="mm", align="center"
+    )
+    return np.asarray(found)
 
 
 def outlined(image: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8], noisy: npt.NDArray[np.uint8]) -> npt.NDArray:

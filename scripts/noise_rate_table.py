@@ -10,6 +10,7 @@ started again, it continues.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -26,7 +27,10 @@ DATA = {
     "digits": ["--dataset_name=digits", "--studentnet=small_cnn", "--learning_rate=0.01"],
     "cifar10": ["--dataset_name=cifar10", "--train_examples=10000", "--studentnet=resnet8", "--augmentation=none"],
 }
-COLUMNS = ("dataset", "noise", "seed", "wrong", "estimate", "by_losses", "by_matrix", "disagreement", "percentile")
+COLUMNS = (
+    *("dataset", "noise", "seed", "wrong", "estimate", "by_losses", "by_matrix", "by_confident"),
+    *("disagreement", "percentile"),
+)
 
 
 def main() -> int:
@@ -34,7 +38,7 @@ def main() -> int:
     parser.add_argument("--data_dir", help="prepared data sets; without it digits alone")
     parser.add_argument("--output", type=Path, default=Path("runs/noise_rates"), help="folder of the runs")
     parser.add_argument("--csv", type=Path, help="the table; default: noise_rates.csv in --output")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", default="0", help="comma-separated")
     parser.add_argument("--finished", action="store_true", help="only the trainings that are finished")
     chosen = parser.parse_args()
     rows = []
@@ -43,12 +47,12 @@ def main() -> int:
         noises = [(name, ["--noise_type=symmetric", *flags]) for name, flags in noises]
         if dataset == "cifar10":
             noises.append(("human:worse", ["--noise_type=human:worse"]))
-        for noise, flags in noises:
-            folder = chosen.output / f"{dataset}_{noise.replace(' ', '_').replace(':', '_')}_{chosen.seed}"
+        for (noise, flags), seed in itertools.product(noises, map(int, chosen.seeds.split(","))):
+            folder = chosen.output / f"{dataset}_{noise.replace(' ', '_').replace(':', '_')}_{seed}"
             if chosen.finished and not (folder / "result.json").exists():
                 continue
-            row = _row(dataset, flags, folder, chosen.seed, chosen.data_dir)
-            rows.append({"dataset": dataset, "noise": noise, "seed": chosen.seed, **row})
+            row = _row(dataset, flags, folder, seed, chosen.data_dir)
+            rows.append({"dataset": dataset, "noise": noise, "seed": seed, **row})
             print(rows[-1], flush=True)
     table = chosen.csv or chosen.output / "noise_rates.csv"
     csv_table.write(table, rows, COLUMNS)
@@ -76,6 +80,7 @@ def _row(dataset: str, noise: list[str], folder: Path, seed: int, data_dir: str 
         "estimate": round(found["wrong"], 3),
         "by_losses": round(found["wrong_by_losses"], 3),
         "by_matrix": round(found["wrong_by_matrix"], 3),
+        "by_confident": round(found["wrong_by_confident"], 3),
         "disagreement": round(found["disagreement"], 3),
         "percentile": found["percentile"],
     }

@@ -2,9 +2,9 @@
 
     python scripts/review_loop.py --data digits --seeds 0,1 [--data_dir DATA] [--work runs/loop] [--output CSV]
 
-Runs, for MentorNet PD and for plain training: the labels as given; with the corrections of the review; and plain
-without the most suspect images, which nobody looks at. Suspects are those of MentorNet PD. What is finished in --work
-is not run again.
+Runs, for MentorNet PD and for plain training: the labels as given; with the corrections of the review; MentorNet PD
+again with as high a percentile as then are right; and plain without the most suspect images, which nobody looks at.
+Suspects are those of MentorNet PD. What is finished in --work is not run again.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def loop(data: str, seed: int, work: Path, shared: list[str]) -> list[dict[str, 
     run("scripts/simulate_review.py", str(before), f"--top={looked_at}", f"--output={table}")
     corrected = [f"--corrections_file={table}"]
     trained("after", [*pd, *corrected], "mentornet_pd", f"{looked_at} reviewed")
+    fitting = f"--loss_p_percentile={1.0 - float(rows[-1]['noise_rate_actual']):.2f}"
+    trained("after_fitting", [*pd, *corrected, fitting], "mentornet_pd", f"{looked_at} reviewed, percentile to fit")
     trained("plain_before", plain, "plain", "given")
     trained("plain_after", [*plain, *corrected], "plain", f"{looked_at} reviewed")
     left = f"--leave_out_suspects={unseen}:{before}"

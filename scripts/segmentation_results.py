@@ -1,14 +1,15 @@
-"""Finished runs on masks as a csv and a Markdown table: figures of cases and areas under the curve of pixels.
+"""Finished runs on masks as a csv: figures of cases and areas under the curve of pixels.
 
     python scripts/segmentation_results.py RUN_FOLDER... --output=docs/results/cpu_segmentation.csv
 
-A row a run, by data set, noise, method and seed, with the names of the recipes in flags/recipes/cpu. The table beside
-it (.md) has the means over seeds.
+A row a run, by data set, noise, method and seed, with the names of the recipes in flags/recipes/cpu. Rows of other
+recipes and seeds that the csv has stay. Prints means over seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,24 +76,40 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Reads the folders and writes both tables."""
+    """Reads the folders, writes the csv and prints the means."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", metavar="RUN_FOLDER")
-    parser.add_argument("--output", type=Path, required=True, help="the csv; the .md goes beside it")
+    parser.add_argument("--output", type=Path, required=True, help="the csv")
     chosen = parser.parse_args(arguments)
     try:
         rows = [row(folder) for folder in chosen.folders]
     except (ValueError, OSError) as error:
         print(f"segmentation_results.py: {error}", file=sys.stderr)
         return 1
+    new = {(found["recipe"], found["seed"]) for found in rows}
+    rows += [found for found in _kept(chosen.output) if (found["recipe"], found["seed"]) not in new]
     rows.sort(
         key=lambda found: (found["dataset"] != "phantoms", found["noise"], _place(found["method"]), found["seed"])
     )
     rounded = [{name: _rounded(value) for name, value in found.items()} for found in rows]
     csv_table.write(chosen.output, rounded, [*KEY, *(name for name, _, _ in FIGURES)])
-    chosen.output.with_suffix(".md").write_text(markdown(rows), encoding="utf-8")
     print(markdown(rows), end="")
     return 0
+
+
+def _kept(table: Path) -> list[dict[str, Any]]:
+    """The rows that are there already."""
+    if not table.is_file():
+        return []
+    with open(table, newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    numbers = [name for name, _, _ in FIGURES]
+    return [
+        found
+        | {"seed": int(found["seed"]), "steps": int(found["steps"])}
+        | {name: float(found[name]) if found[name] else None for name in numbers}
+        for found in rows
+    ]
 
 
 def _place(method: str) -> int:

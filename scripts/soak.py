@@ -47,8 +47,10 @@ OWN: dict[str, tuple[str, ...]] = {
     "forward_correction": ("--transition_matrix=true",),
     "backward_correction": ("--transition_matrix=true",),
     "s_model": ("--transition_matrix=true",),
+    "c2d": ("--pretrained_run=none",),
 }
-EPOCHS: dict[str, tuple[str, ...]] = {"dividemix": ("--num_epochs=4", "--warmup_epochs=2")}
+_EPOCHS = ("--num_epochs=4", "--warmup_epochs=2")
+EPOCHS: dict[str, tuple[str, ...]] = dict.fromkeys(("dividemix", "unicon", "c2d"), _EPOCHS)
 MOST_KILLS = 3
 
 
@@ -90,9 +92,9 @@ def main() -> int:
         outcome = "equal" if code == 0 and _content(own) == _content(reference) else f"DIFFERENT (exit {code})"
         rows.append((method, kills, outcome))
         print(f"{len(rows):4d}  {method:<28}{kills} kills  {outcome}", flush=True)
+        _write(chosen.csv, rows)
         if outcome == "equal":
             shutil.rmtree(own)
-    _write(chosen.csv, rows)
     survived = sum(kills for _, kills, outcome in rows if outcome == "equal")
     total = sum(kills for _, kills, _ in rows)
     kinds = len({row[0] for row in rows})
@@ -151,7 +153,8 @@ def _content(folder: Path) -> tuple[object, ...]:
         stored = io.BytesIO(archive.read("model.weights.h5"))
     with h5py.File(stored) as file:
         file.visititems(lambda name, item: weights.update({name: _bytes(item)}) if hasattr(item, "shape") else None)
-    return rows, (folder / "samples.csv").read_bytes(), weights
+    samples = folder / "samples.csv"  # which a method that uses no labels does not write
+    return rows, samples.read_bytes() if samples.exists() else None, weights
 
 
 def _bytes(values: h5py.Dataset) -> bytes:

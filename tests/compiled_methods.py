@@ -1,4 +1,4 @@
-"""A process of the tests of compilation: a hundred steps of every method compiled by XLA, what was compiled, and times.
+"""A process of the tests of compilation: forty steps of every method compiled by XLA, what was compiled, and times.
 
     XLA_FLAGS=--xla_dump_to=FOLDER python tests/compiled_methods.py FOLDER OUTPUT.json [CASE...]
 
@@ -24,7 +24,7 @@ from mentornet.methods.base import Weighting
 from mentornet.training.optimizers import Adam, LinearDecay, MomentumSGD, stepwise_rate
 from tests.equal_methods import CASES, EXAMPLES, source, student
 
-STEPS = 100
+STEPS = 40
 INDEXING, FEW_STEPS = "indexing by a tensor", 8  # each of them is compiled
 WARM = 3
 """Steps of a stage after which nothing new may be compiled."""
@@ -46,13 +46,13 @@ def programs(folder: Path) -> int:
 def optimizer(kind: type[methods.NoisyLabelMethod]) -> keras.optimizers.Optimizer:
     """With a rate that changes in the middle, and a first beta, too; the momentum look-ahead reads velocities."""
     if kind is methods.L2B:
-        return MomentumSGD(stepwise_rate(1e-3, [40, 80], 0.1), 0.9)
-    rate = LinearDecay(1e-3, 10, 10)
+        return MomentumSGD(stepwise_rate(1e-3, [15, 30], 0.1), 0.9)
+    rate = LinearDecay(1e-3, 4, 10)
     return Adam(rate, rate.switched(0.9, 0.1))
 
 
 def take_steps(case: str, folder: Path) -> dict[str, Any]:
-    """What a hundred steps of a method in its stages needed."""
+    """What the steps of a method in its stages needed."""
     kind = Indexing if case == INDEXING else methods.get(case.split()[0])
     traced: dict[Any, int] = {}
 

@@ -5,6 +5,7 @@ import pathlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 # Read when TensorFlow is first imported, so it is set before any test module is collected.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -57,3 +58,26 @@ def _kernels_as_found() -> Iterator[None]:
         from tensorflow.python.framework import config
 
         config.disable_op_determinism()
+
+
+@pytest.fixture(autouse=True)
+def _trainings_end_without_rendering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that ends in this process draws its figures as ever, but renders none: a third of a short run's time.
+
+    The tests of reports render theirs, and tests/test_train_cifar.py those of a whole command.
+    """
+    finishing = sys.modules.get("mentornet.training.finishing")
+    if finishing is None:
+        return
+    from matplotlib.figure import Figure
+
+    from tests.processes import save_unrendered
+
+    draw_run = finishing.plots.draw_run
+
+    def draw_unrendered(run: object) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Figure, "savefig", save_unrendered)
+            draw_run(run)
+
+    monkeypatch.setattr(finishing, "plots", SimpleNamespace(draw_run=draw_unrendered))

@@ -2,9 +2,10 @@
 
 Importing TensorFlow is most of the time a short script takes, and all of it on a loaded machine. So scripts are
 forked from a server that has imported the libraries, and none of this project's modules; everything from ``__main__``
-on, flags, signals and exit codes are those of ``python script.py``. TensorFlow may be forked as long as it was only
-imported. What has to be the command itself, its silence on stderr for one, is started with ``subprocess``, and so are
-the processes of clusters and those that compile.
+on, flags, signals and exit codes are those of ``python script.py``; only figures are drawn, but not rendered, which
+took a third of a short run. TensorFlow may be forked as long as it was only imported. What has to be the command
+itself, its silence on stderr or its pictures, is started with ``subprocess``, and so are the processes of clusters and
+those that compile.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 1800  # seconds until a process counts as hung; a shared machine can be twenty times slower than a free one
@@ -30,8 +32,19 @@ _forkserver = multiprocessing.get_context("forkserver")
 _forkserver.set_forkserver_preload(LIBRARIES)
 
 
-def _become(arguments: list[str], environment: dict[str, str], streams: list[str]) -> None:
+def save_unrendered(figure: Any, file: Any, **options: Any) -> None:
+    """In the place of matplotlib's ``Figure.savefig``: a picture of one pixel, whatever the figure shows."""
+    from PIL import Image
+
+    Image.new("L", (1, 1)).save(file, format=options.get("format", "png"))
+
+
+def _become(arguments: list[str], environment: dict[str, str], streams: list[str], largest_file: int | None) -> None:
     """Runs a script in this fresh process as ``python script.py`` would."""
+    if largest_file is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     os.chdir(ROOT)
     for descriptor, file in enumerate(streams, start=1):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -39,6 +52,9 @@ def _become(arguments: list[str], environment: dict[str, str], streams: list[str
         os.close(opened)
     os.environ.clear()
     os.environ.update(environment)
+    from matplotlib.figure import Figure
+
+    Figure.savefig = save_unrendered  # type: ignore[method-assign]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = arguments
     others = [entry for entry in sys.path if entry not in ("", str(ROOT))]  # pytest has put the root there
@@ -49,10 +65,12 @@ def _become(arguments: list[str], environment: dict[str, str], streams: list[str
         atexit._run_exitfuncs()  # multiprocessing leaves without
 
 
-def _started(command: Sequence[str], output: str = os.devnull, errors: str = os.devnull) -> BaseProcess:
+def _started(
+    command: Sequence[str], output: str = os.devnull, errors: str = os.devnull, largest_file: int | None = None
+) -> BaseProcess:
     interpreter, *arguments = command
     assert interpreter == sys.executable
-    process = _forkserver.Process(target=_become, args=(arguments, dict(os.environ), [output, errors]))
+    process = _forkserver.Process(target=_become, args=(arguments, dict(os.environ), [output, errors], largest_file))
     process.start()
     return process
 
@@ -66,15 +84,16 @@ def _exit_code(process: BaseProcess) -> int:
     return process.exitcode
 
 
-def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def run(command: Sequence[str], largest_file: int | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a script to its end, like ``subprocess.run`` with ``capture_output`` and ``text``.
 
     Args:
         command: the interpreter, a script of this project, and its arguments.
+        largest_file: bytes beyond which the process can't write a file.
     """
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder) / "output", Path(folder) / "errors"
-        code = _exit_code(_started(command, str(output), str(errors)))
+        code = _exit_code(_started(command, str(output), str(errors), largest_file))
         return subprocess.CompletedProcess(list(command), code, output.read_text("utf-8"), errors.read_text("utf-8"))
 
 

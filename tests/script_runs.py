@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +14,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras as keras
+from absl import flags as absl_flags
+from absl.testing import flagsaver
 
+from flags import configuration
+from flags.build import imagenet
+from flags.commands import tasks
+from flags.define import imagenet_flags
 from mentornet.training.checkpoints import Checkpoints
-from tests import processes
+from tests import killed_training, processes
 
 
 class Stopped(Exception):
@@ -41,6 +51,74 @@ def command(script: str, *flags: str) -> list[str]:
 
 def run(script: str, *flags: str) -> subprocess.CompletedProcess[str]:
     return processes.run(command(script, *flags))
+
+
+def here(script: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Like ``run``, but in this process: all that a training script does behind ``main``, in half of the time.
+
+    For what needs no process of its own; one that is killed or divides the CPU does.
+    """
+    streams, code = (io.StringIO(), io.StringIO()), 0
+    before = keras.mixed_precision.global_policy()
+    with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
+        try:
+            _parse_and_run(script, flags)
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        finally:
+            keras.mixed_precision.set_global_policy(before)
+    output, errors = (stream.getvalue() for stream in streams)
+    return subprocess.CompletedProcess(command(script, *flags), code, output, errors)
+
+
+def train(*flags: str) -> dict[str, Any]:
+    """Trains with train_cifar.py's flags in this process; the content of result.json. Errors are raised as they are."""
+    config = configuration.parse(["train_cifar.py", *flags])
+    tasks._prepare_tensorflow(config)
+    return tasks.train(config)
+
+
+def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
+    """Trains in this process and ends, as a killed one would, once the checkpoint of a step is written."""
+    with monkeypatch.context() as patch:
+        stop_after(step, patch)
+        with pytest.raises(Stopped):
+            train(*flags)
+
+
+def stopped_in(moment: str, monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
+    """Trains in this process and ends at a moment, see tests/killed_training.py."""
+
+    def die() -> None:
+        raise Stopped
+
+    what, stage, count = moment.split(":")
+    with monkeypatch.context() as patch:
+        killed_training.killing(what, int(stage), int(count), die, patch.setattr)
+        with pytest.raises(Stopped):
+            train(*flags)
+
+
+def killed_in(moment: str, *flags: str, script: str = "train_cifar.py") -> None:
+    """Trains in a process that ends with SIGKILL at a moment, see tests/killed_training.py."""
+    done = processes.run(command("tests/killed_training.py", script, moment, *flags))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def _parse_and_run(script: str, flags: tuple[str, ...]) -> None:
+    """With the flags of the process set, as flags.txt is made of them."""
+    argv = [script, *flags]
+    try:
+        if script != "train_imagenet.py":
+            configuration.parse(argv, lambda: tasks.run_script(script, configuration.config()))
+            return
+        with flagsaver.flagsaver():
+            imagenet_flags.use_defaults()
+            configuration.parse(
+                argv, lambda: tasks.run_script(script, imagenet_flags.config(), imagenet), imagenet_flags.MODULES
+            )
+    except (absl_flags.Error, ValueError, OSError) as error:  # of the flags: what comes later ends with SystemExit
+        configuration.fail(script, error)
 
 
 def row_count(folder: Path) -> int:

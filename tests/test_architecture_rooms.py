@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "runs": _PLAIN,
     "reports": {*_PLAIN, "runs"},
     "__init__": set(),
+    "__main__": {"quiet"},
 }
 WITHOUT_TENSORFLOW = {*_PLAIN, "runs", "reports", "__init__"} - {"quiet"}  # which imports it by name, last of all
 # A method without options of its own is the default; SPADE's flags have the names of the original release.

@@ -46,7 +46,7 @@ def test_all_streams_have_the_orders_of_images_in_memory(files):
     }  # fmt: skip
     for options, stage in (({}, None), ({"most_steps": 2}, 0), ({"balanced": True}, 3)):
         memory = MemoryStreams(blank, seed=5, augmentation=UNTOUCHED, **options)
-        disk = streams_of(images, UnreadableLog(), **options)
+        disk = streams_of(images, UnreadableLog(), preprocessing=Preprocessing(12, distort=False), **options)
         assert [disk.steps(stream) for stream in streams.values()] == [memory.steps(s) for s in streams.values()]
         found, expected = (collected(made.dataset(streams, 1, 6, stage)) for made in (disk, memory))
         for one, other in zip(found, expected, strict=True):

@@ -177,3 +177,16 @@ def test_the_release_preset_takes_what_the_authors_codes_do_unless_a_flag_says_o
 def test_every_method_is_offered_and_described():
     help_text = absl_flags.FLAGS["method"].help
     assert all(name in help_text for name in methods.names())
+
+
+def test_help_names_the_defaults_of_paper_and_release():
+    """ICML section 4 and appendix E.2 against the released train.py."""
+    expected = {
+        "loss_p_percentile": ("0.75", "0.7"),
+        "loss_moving_average_decay": ("0.95", "0.5"),
+        "burn_in_epoch": ("20", "0"),
+        "example_dropout_rates": ("0.5,20,0.05,80", "0.5,17,0.05,78,1.0,5"),
+    }
+    for name, (paper, release) in expected.items():
+        said = f"Default: {paper} (--preset=paper), {release} (release)."
+        assert absl_flags.FLAGS[name].help.endswith(said)

@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 from data.pipeline import AUGMENTATIONS
 from flags import configuration
 from flags.build import in_memory
-from flags.commands import tasks
+from flags.commands import trained_run
 from flags.define import presets
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "release.md"
@@ -193,4 +193,4 @@ def test_an_evaluation_builds_the_student_of_the_run(recorded, variant, tmp_path
     (tmp_path / "run.json").write_text(json.dumps(record), encoding="utf-8")
     for preset in ("paper", "release"):
         config = parsed("--mode=evaluate", f"--checkpoint_dir={tmp_path}", f"--preset={preset}")
-        assert tasks._as_trained(config, tmp_path).student.variant == variant
+        assert trained_run.as_trained(config, tmp_path).student.variant == variant

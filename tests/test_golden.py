@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from scripts import make_fake_imagenet as fake
 from tests import processes, script_runs
 from tests.golden import reading
 from tests.golden.reading import GOLDEN
@@ -34,22 +35,22 @@ SURE_ROWS = {"spade_dd": 1, "spade_dd_between_rows": 1, "interrupted_spade_dd": 
 # Where a MentorNet is learned anew between two rows, the engine before wrote a row there and counted intervals from it;
 # now rows are at multiples of the interval whatever happens between them. Weights and evaluations are the same.
 MOVED_ROWS = {"spade_dd_between_rows"}
-FAKE = ["--layout=slim", "--classes=5", "--train=60", "--test=20", "--width=48", "--height=40"]  # as in record.py
+MADE = fake.Made(classes=5, train=60, test=20, width=48, height=40)  # as in record.py
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> Path:
     """The generated data of train_imagenet.py."""
     folder = tmp_path_factory.mktemp("images")
-    made = script_runs.run("scripts/make_fake_imagenet.py", *FAKE, f"--output_dir={folder / 'slim'}")
-    assert made.returncode == 0, made.stderr
+    fake.write_slim(folder / "slim", MADE)
     return folder
 
 
 def start(name: str, folder: Path, data: Path | str = "") -> None:
-    """Starts the command of a recorded run and waits for its end."""
+    """Does what a recorded run did; in a process of its own where that divides the CPU."""
     flags = [flag.format(data=data) for flag in RUNS[name]["flags"]]
-    done = script_runs.run(RUNS[name]["script"], *flags, f"--train_log_dir={folder}")
+    run = script_runs.run if any(flag.startswith("--logical_cpus") for flag in flags) else script_runs.here
+    done = run(RUNS[name]["script"], *flags, f"--train_log_dir={folder}")
     assert done.returncode == 0, done.stderr
 
 
@@ -143,7 +144,7 @@ def test_an_interrupted_run_goes_on_to_the_figures_of_the_whole_one(name, tmp_pa
 @pytest.mark.slow
 def test_the_flags_of_a_finished_folder_start_it_again(tmp_path):
     flags = [f"--flagfile={FINISHED / 'flags.txt'}", f"--train_log_dir={tmp_path / 'run'}"]
-    done = script_runs.run("train_cifar.py", *flags)
+    done = script_runs.here("train_cifar.py", *flags)
     assert done.returncode == 0, done.stderr
     assert_as_recorded(tmp_path / "run", "finished")
 
@@ -158,7 +159,7 @@ def test_a_finished_folder_is_reported_and_evaluated(tmp_path):
     assert done.returncode == 0, done.stderr
     assert f"{100 * result['accuracy_last']:.1f}" in done.stdout or f"{result['accuracy_last']:.3f}" in done.stdout
     assert {"report.md", "accuracy.png", "loss.png", "weights.png"} <= {file.name for file in folder.iterdir()}
-    evaluated = script_runs.run("train_cifar.py", f"--checkpoint_dir={folder}", f"--eval_dir={tmp_path}")
+    evaluated = script_runs.here("train_cifar.py", f"--checkpoint_dir={folder}", f"--eval_dir={tmp_path}")
     assert evaluated.returncode == 0, evaluated.stderr
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["accuracy"] == pytest.approx(result["accuracy_last"], abs=1e-6)

@@ -123,7 +123,7 @@ def test_from_a_student_to_a_student(tmp_path, capsys):
     first, second, mixture = tmp_path / "first", tmp_path / "second", tmp_path / "mixture"
 
     def script(*flags):
-        done = script_runs.run("train_cifar.py", *student, *flags)
+        done = script_runs.here("train_cifar.py", *student, *flags)
         assert done.returncode == 0, done.stderr
 
     script(*noise, "--max_number_of_steps=60", f"--train_log_dir={first}")

@@ -198,7 +198,11 @@ def test_a_warm_step_against_numpy(penalised):
 
 
 def test_l2bs_step_follows_on_unmixed_samples_with_sharpened_targets(monkeypatch):
-    """Its weights and targets come from the network behind the first step; the second network is as without it."""
+    """Its weights and targets come from the network behind the first step; the second network is as without it.
+
+    The first one is updated twice a step, and its averages move once more than without, on the unmixed samples: the
+    passes that the weights come from leave them alone.
+    """
     monkeypatch.setattr(mixing, "mixing_weight", lambda *_: tf.constant(WEIGHT))
     monkeypatch.setattr(mixing, "permutation", lambda *_: tf.constant(ORDER))
     rng = np.random.default_rng(8)
@@ -206,21 +210,26 @@ def test_l2bs_step_follows_on_unmixed_samples_with_sharpened_targets(monkeypatch
         "clean_image": tf.constant(rng.normal(size=(5, 2, 2, 1)).astype(np.float32)),
         "clean_label": tf.constant(rng.integers(0, CLASSES, 5).astype(np.int32)),
     }
-    batch, held, seen = mix_batch(3) | clean, {}, []
+    batch, held, seen, updates, means = mix_batch(3) | clean, {}, [], {}, {}
 
     def watched(step: BootstrapStep) -> Callable:
         return lambda own, images, targets: seen.append((images, targets)) or step(own, images, targets)
 
     for meta, turn in itertools.product(("none", "l2b"), (0, 1)):
-        method = divide_mix(meta=meta)
+        method = divide_mix(batch_norm=True, meta=meta)
         if meta == "l2b":
             method._bootstrap = watched(method._bootstrap)
         at(method, turn, 6, first=0, step=0, length=1)
         method.train_step(batch)
         held[meta, turn] = method.networks[turn].get_weights()
+        updates[meta, turn] = [int(own.optimizer.iterations) for own in method.students]
+        means[meta, turn] = method.networks[turn].layers[2].moving_mean.numpy()
     assert len(seen) == 1
+    assert updates == {("none", 0): [1, 0], ("none", 1): [0, 1], ("l2b", 0): [2, 0], ("l2b", 1): [0, 1]}
     rows = np.concatenate([batch["labelled_image"], batch["unlabelled_image"]]).reshape(4 * SIZE, 2, 2, 1)
     np.testing.assert_array_equal(seen[0][0], rows)
+    once_more = 0.9 * means["none", 0] + 0.1 * rows.reshape(4 * SIZE, -1).mean(axis=0)
+    np.testing.assert_allclose(means["l2b", 0], once_more, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(seen[0][1].numpy().sum(axis=1), 1, rtol=1e-5)
     for one, other in zip(held["none", 1], held["l2b", 1], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -229,7 +238,10 @@ def test_l2bs_step_follows_on_unmixed_samples_with_sharpened_targets(monkeypatch
 
 @pytest.mark.slow
 def test_two_devices_do_what_one_does(tmp_path):
-    """UniCon and SimCLR as well: permutations and contrasts are those of the global batch."""
+    """UniCon and SimCLR as well: permutations and contrasts are those of the global batch.
+
+    UniCon at ten times its temperature, see ``equal_dividemix.method_of`` for why.
+    """
     output = tmp_path / "held.npz"
     command = [sys.executable, "tests/equal_dividemix.py", str(output)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)

@@ -115,6 +115,7 @@ def of_keras_3(name: str) -> object:
 @pytest.mark.parametrize(
     ("start", "message"),
     [
+        (lambda x, y: compiled().fit(x, y + 1), "labels run from 1 to 2, but the student tells 2 classes apart"),
         (lambda x, y: compiled().fit(x, np.eye(2)[y]), r"labels of shape \(256, 2\) are no class numbers"),
         (lambda x, y: compiled().fit(x, y[:-1]), "256 images, but 255 labels"),
         (lambda x, y: compiled().fit(x, y, sample_weight=y), "sample_weight is what Spade decides itself"),

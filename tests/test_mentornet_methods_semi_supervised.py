@@ -18,13 +18,16 @@ class Training:
     """Networks' losses as told; positions 0 to 4 are labelled right."""
 
     def __init__(self, losses: dict[str, np.ndarray]):
-        self._losses, self.asked = losses, []
+        self._losses, self.asked, self.positions = losses, [], []
+        self.given = np.zeros(N, np.int32)
 
-    def outputs(self, network: keras.Model):
+    def outputs(self, network: keras.Model, positions: np.ndarray | None = None):
         self.asked.append(network.name)
-        return SimpleNamespace(loss=self._losses[network.name])
+        self.positions.append(positions)
+        losses = self._losses[network.name]
+        return SimpleNamespace(loss=losses if positions is None else losses[positions])
 
-    def tells_clean(self, scores: np.ndarray) -> float:
+    def tells_clean(self, scores: np.ndarray, positions: np.ndarray | None = None) -> float:
         return float(scores[:5].mean() - scores[5:].mean())
 
 
@@ -83,10 +86,39 @@ def test_every_sample_has_the_mean_of_its_last_probabilities_whether_it_was_draw
     np.testing.assert_allclose(method.weight_totals, method.clean.numpy().sum(axis=0))
 
 
+def test_of_balanced_epochs_each_network_sees_a_draw_of_its_own_and_the_other_one_trains_on_it_alone():
+    """Clothing1M in the released code: as many of each given class, the division over these, the rest left out."""
+    given = np.array([0, 0, 0, 0, 0, 1, 1, 2])
+    method, training = divide_mix(drawn_examples=6), Training({"a": LOW_FIRST, "bb": LOW_LAST})
+    training.given = given
+    seen = {0: [], 1: []}
+    for epoch in (2, 3, 4, 5):
+        training.positions = []
+        method.look(Stage(("mix", 0), 2 * epoch, epoch=epoch), training)
+        for turn, losses, drawn in zip((1, 0), (LOW_FIRST, LOW_LAST), training.positions, strict=True):
+            assert np.bincount(given[drawn]).tolist() == [2, 2, 1]  # 6 / 3 each, of a small class all
+            seen[turn].append(drawn)
+            streams = method.streams(Stage(("mix", turn), 2 * epoch + turn, epoch=epoch))
+            labelled, unlabelled = streams["labelled"], streams["unlabelled"]
+            assert (labelled.balanced, unlabelled.balanced) == (False, False)
+            np.testing.assert_array_equal(np.flatnonzero(labelled.positions | unlabelled.positions), drawn)
+            assert not (labelled.positions & unlabelled.positions).any()
+            np.testing.assert_array_equal(losses[labelled.positions] < losses[unlabelled.positions].min(), True)
+            share = labelled.positions.sum() / len(drawn)
+            assert method.report()[f"labelled_share_peer_{turn + 1}"] == pytest.approx(share)
+    assert any(not np.array_equal(one, other) for one, other in zip(seen[0], seen[1], strict=True))
+    assert any(not np.array_equal(seen[0][0], other) for other in seen[0])
+    counts = np.bincount(np.concatenate(seen[0] + seen[1]), minlength=N)
+    np.testing.assert_array_equal(method.weight_visits, counts)
+    with pytest.raises(ValueError, match="looks at other samples in each"):
+        divide_mix(drawn_examples=6, loss_history=2)
+
+
 def test_what_follows_from_the_data():
     def prepared(**data):
         facts = {"num_epochs": 9, "batch_size": 128, "noise_type": "uniform", "noise_fraction": 0.2}
-        facts |= {"clean_source": "none", "clean_batch_size": 7}
+        facts |= {"clean_source": "none", "clean_batch_size": 7, "given": np.zeros(1000), "balanced_epochs": False}
+        facts |= {"most_batches": None}
         return methods.DivideMix.prepared({"lambda_u": 0.0}, SimpleNamespace(**facts | data))
 
     made = {"lambda_u": 0.0, "num_epochs": 9, "batch_size": 64, "entropy_penalty": False, "loss_history": 1}
@@ -95,6 +127,8 @@ def test_what_follows_from_the_data():
     assert prepared(noise_fraction=None)["loss_history"] == 1
     assert prepared(clean_source="labelled") == made | {"clean_source": "labelled", "clean_batch_size": 7}
     assert prepared(noise_type="asymmetric")["entropy_penalty"] is True
+    assert prepared(balanced_epochs=True, most_batches=10) == made | {"drawn_examples": 640}
+    assert prepared(balanced_epochs=True, noise_fraction=0.9) == made | {"drawn_examples": 960}
     with pytest.raises(ValueError, match="use an even number"):
         prepared(batch_size=33)
 

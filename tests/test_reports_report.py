@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mentornet.reports import report
+from mentornet.reports import report, unfinished
 from mentornet.runs.run_data import RunData
 from tests.processes import PATIENCE
 from tests.run_folders import make_run
@@ -216,6 +216,33 @@ class TestWrongInput:
         make_run(tmp_path / "b", seed=2)
         monkeypatch.setattr(report.os.path, "commonpath", lambda paths: Path(tmp_path.anchor))
         assert "no folder in common" in self.answer(capsys, tmp_path / "a", tmp_path / "b")
+
+
+def test_suspects_that_cannot_be_made_are_an_error_but_curves_are_drawn(tmp_path, monkeypatch, capsys):
+    workdir = make_run(tmp_path / "run", finished=False, samples=False)
+    workdir.checkpoints.mkdir()
+    (workdir.checkpoints / "ckpt-5.index").write_text("")
+    script = subprocess.CompletedProcess([], 1, "", "train_cifar.py: There is no folder PHOTOS.\n")
+    monkeypatch.setattr(unfinished.subprocess, "run", lambda *_, **__: script)
+    assert report.main([str(workdir.path)]) == 2
+    out, err = capsys.readouterr()
+    expected = (
+        f"error: {workdir.path} is not finished, and its suspects could not be made: There is no folder PHOTOS.\n"
+    )
+    assert err == expected
+    assert "run (unfinished)" in out
+    assert (workdir.path / "report.md").exists()
+
+
+def test_a_run_that_is_still_training_has_its_curves_and_is_left_alone(tmp_path):
+    workdir = make_run(tmp_path / "run", finished=False, samples=False)  # this process holds the folder
+    workdir.checkpoints.mkdir()
+    (workdir.checkpoints / "ckpt-5.index").write_text("")
+    code = f"from mentornet.reports import report; raise SystemExit(report.main([{str(workdir.path)!r}]))"
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "is still training" in done.stdout
 
 
 def test_as_a_command(tmp_path):

@@ -23,7 +23,7 @@ SHORT = ["--max_number_of_steps=60", "--eval_every_steps=20", "--batch_size=64"]
 
 
 SCRIPT = "train_cifar.py"
-command, run = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.run, SCRIPT)
+command, here = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.here, SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_saved_student_predicts_alone(finished):
 def test_a_finished_run_says_so_and_stops(finished):
     folder, _ = finished
     before = (folder / "result.json").read_bytes()
-    again = run(*DIGITS, *PD, *SHORT, f"--train_log_dir={folder}")
+    again = here(*DIGITS, *PD, *SHORT, f"--train_log_dir={folder}")
     assert again.returncode == 0
     assert "is finished" in again.stdout
     assert (folder / "result.json").read_bytes() == before
@@ -93,7 +93,7 @@ def test_a_finished_run_says_so_and_stops(finished):
 
 def test_a_folder_of_other_flags_is_left_alone(finished):
     folder, _ = finished
-    other = run(*DIGITS, *PD, *SHORT, "--seed=7", f"--train_log_dir={folder}")
+    other = here(*DIGITS, *PD, *SHORT, "--seed=7", f"--train_log_dir={folder}")
     assert other.returncode == 1
     assert "seed was 0 and is now 7" in other.stderr
     assert other.stderr.count("\n") == 1
@@ -101,11 +101,11 @@ def test_a_folder_of_other_flags_is_left_alone(finished):
 
 def test_flags_txt_replays_the_run_and_labels_file_gives_the_labels_back(finished, tmp_path):
     folder, _ = finished
-    replay = run(f"--flagfile={folder / 'flags.txt'}", f"--train_log_dir={tmp_path / 'replay'}")
+    replay = here(f"--flagfile={folder / 'flags.txt'}", f"--train_log_dir={tmp_path / 'replay'}")
     assert replay.returncode == 0, replay.stderr
     assert rows(tmp_path / "replay") == rows(folder)
     shorter = [flag for flag in DIGITS if "noise" not in flag]
-    given = run(
+    given = here(
         *shorter, *PD, *SHORT, f"--labels_file={folder / 'labels.npz'}", f"--train_log_dir={tmp_path / 'given'}"
     )
     assert given.returncode == 0, given.stderr
@@ -115,7 +115,7 @@ def test_flags_txt_replays_the_run_and_labels_file_gives_the_labels_back(finishe
 def test_evaluate_and_dump_losses_read_the_run_folder(finished, tmp_path):
     folder, _ = finished
     # Neither data set nor student is named: the run's folder says which they are.
-    done = run(f"--checkpoint_dir={folder}", f"--eval_dir={tmp_path}")
+    done = here(f"--checkpoint_dir={folder}", f"--eval_dir={tmp_path}")
     assert done.returncode == 0, done.stderr
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["accuracy"] == pytest.approx(float(rows(folder)[-1]["eval_accuracy"]), abs=1e-6)
@@ -124,12 +124,12 @@ def test_evaluate_and_dump_losses_read_the_run_folder(finished, tmp_path):
         ((f"--checkpoint_dir={folder}", "--studentnet=lenet"), "has --studentnet=small_cnn: leave the flag out"),
         ((f"--checkpoint_dir={folder}", "--method=reed"), "has --method=spade: leave the flag out"),
     ):
-        refused = run("--mode=evaluate", *flags)
+        refused = here("--mode=evaluate", *flags)
         assert refused.returncode == 1
         assert sentence in refused.stderr
         assert refused.stderr.count("\n") == 1
     dump = tmp_path / "dump.csv"
-    done = run("--mode=dump_losses", f"--checkpoint_dir={folder}", f"--output_csv_file={dump}")
+    done = here("--mode=dump_losses", f"--checkpoint_dir={folder}", f"--output_csv_file={dump}")
     assert done.returncode == 0, done.stderr
     table = np.genfromtxt(dump, delimiter=",", names=True)
     assert table.dtype.names == ("id", "epoch_percent", "noisy_label", "clean_label", "loss")
@@ -151,7 +151,7 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(finished, tmp_pa
         ended = processes.kill_when(lambda rows=wanted: row_count(killed) >= rows, command(*flags))
         assert ended == -signal.SIGKILL
     assert not (killed / "result.json").exists()
-    done = run(*flags)
+    done = here(*flags)
     assert done.returncode == 0, done.stderr
     assert_same_training(killed, folder)
 
@@ -197,7 +197,7 @@ def test_bad_input_gets_one_sentence(flags, sentence, tmp_path, capfd):
 
 def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     folder = tmp_path / "nan"
-    done = run(*DIGITS, *SHORT, "--learning_rate=1e38", "--eval_every_steps=1", f"--train_log_dir={folder}")
+    done = here(*DIGITS, *SHORT, "--learning_rate=1e38", "--eval_every_steps=1", f"--train_log_dir={folder}")
     assert done.returncode == 1
     assert "the loss is not finite, or beyond 1e+08, at step" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -210,16 +210,9 @@ def test_nan_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path):
 
 def test_a_full_disk_is_one_sentence(tmp_path):
     """No file may grow beyond 300 kB: the checkpoint of a 98,000-weight student can't be written."""
-    resource = pytest.importorskip("resource")
+    pytest.importorskip("resource")
     folder = tmp_path / "full"
-    done = subprocess.run(
-        command(*DIGITS, *PD, *SHORT, f"--train_log_dir={folder}"),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=processes.PATIENCE,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)),
-    )
+    done = processes.run(command(*DIGITS, *PD, *SHORT, f"--train_log_dir={folder}"), largest_file=300_000)
     assert done.returncode == 1
     assert "no checkpoint could be written" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
+import json
 
 import numpy as np
 import pytest
 
 from mentornet.runs.metrics_table import MetricsTable
-from tests import processes
-from tests.script_runs import assert_same_training
-from tests.test_train_cifar_methods import train
+from tests.script_runs import assert_same_training, killed_in, stopped_in, train
 
 DATA = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=symmetric", "--noise_fraction=0.5"]
 SHORT = ["--method=dividemix", "--num_epochs=4", "--warmup_epochs=2", "--batch_size=40", "--train_examples=160"]
@@ -28,19 +25,19 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "moment",
-    ["step:0:2", "evaluation:1:0", "look:4:1", "end:4:0", "step:5:1", "start:7:0"],
-)
-def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(moment, whole, tmp_path):
-    """In the warm-up of either network, in a row, between stages, in a look, in an epoch of either network."""
-    folder = tmp_path / "run"
-    command = [sys.executable, "tests/killed_training.py", moment, *FLAGS, f"--train_log_dir={folder}"]
-    done = processes.run(command)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not (folder / "result.json").exists()
-    train(*FLAGS, f"--train_log_dir={folder}")
-    assert_same_training(folder, whole)
+def test_killed_at_every_moment_it_ends_like_an_uninterrupted_run(whole, tmp_path, monkeypatch):
+    """One run, ended six times: in the warm-up of either network, in a row and in a look by SIGKILL; then in this
+    process, which keeps the folder, between stages and in an epoch of either network.
+    """
+    flags = [*FLAGS, f"--train_log_dir={tmp_path / 'run'}"]
+    for moment in ("step:0:2", "evaluation:1:0", "look:4:1"):
+        killed_in(moment, *flags)
+    for moment in ("end:4:0", "step:5:1", "start:7:0"):
+        stopped_in(moment, monkeypatch, *flags)
+    assert not (tmp_path / "run" / "result.json").exists()
+    train(*flags)
+    assert_same_training(tmp_path / "run", whole)
+    assert len(json.loads((tmp_path / "run" / "run.json").read_text())["resumed"]) == 6
 
 
 @pytest.mark.slow
@@ -53,11 +50,14 @@ def test_killed_at_any_moment_it_ends_like_an_uninterrupted_run(moment, whole, t
         ("step:5:1", ["--method=c2d", "--pretrained_run=none", "--clean_source=labelled", "--loss_history=2"]),
     ],
 )
-def test_killed_with_l2bs_step_inside_it_ends_like_an_uninterrupted_run(moment, own, tmp_path):
+def test_interrupted_with_l2bs_step_inside_it_ends_like_an_uninterrupted_run(moment, own, tmp_path, monkeypatch):
     flags = [*DATA, *SHORT[1:], *OTHERS, "--noshow_progress", "--meta=l2b", "--clean_batch_size=10", *own]
     train(*flags, f"--train_log_dir={tmp_path / 'whole'}")
-    command = [sys.executable, "tests/killed_training.py", moment, *flags, f"--train_log_dir={tmp_path / 'run'}"]
-    assert processes.run(command).returncode == -signal.SIGKILL
+    if own[0] == "--method=dividemix":
+        killed_in(moment, *flags, f"--train_log_dir={tmp_path / 'run'}")
+    else:
+        stopped_in(moment, monkeypatch, *flags, f"--train_log_dir={tmp_path / 'run'}")
+    assert not (tmp_path / "run" / "result.json").exists()
     train(*flags, f"--train_log_dir={tmp_path / 'run'}")
     assert_same_training(tmp_path / "run", tmp_path / "whole")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import signal
 import sys
@@ -13,9 +14,13 @@ from PIL import Image
 
 from flags import configuration
 from flags.build import plan, segmentation
+from flags.commands import tasks
+from mentornet.reports import run_table
+from mentornet.runs.run_data import RunData
 from mentornet.training.distribution.strategy import Distribution
+from mentornet.training.progress import ProgressLine
 from tests import processes
-from tests.script_runs import assert_same_training, command, student_weights
+from tests.script_runs import assert_same_training, command, rows, student_weights
 from tests.test_train_cifar_methods import train
 
 DATA = ["--dataset_name=phantoms", "--image_size=16", "--num_cases=3,1,2", "--num_slices=4", "--mask_noise=l2"]
@@ -63,6 +68,37 @@ def test_the_folder_holds_figures_of_cases_masks_slices_and_suspects(whole):
         assert set(np.unique(Image.open(file))) <= {0, 255}
 
 
+def test_it_is_judged_by_dice_in_pictures_tables_and_on_the_progress_line(whole):
+    cases = [float(row["eval_dice_cases"]) for row in rows(whole)]
+    run = RunData.load(whole)
+    assert (whole / "dice.png").is_file()
+    assert not (whole / "accuracy.png").exists()
+    assert (run.goes_by[0], run.fact("dice_cases_best")) == ("Dice of cases", max(cases))
+    np.testing.assert_array_equal(run.curve, cases)
+    (row,) = run_table.table([run], ["a"])
+    assert (row["judged by"], row["last"], row["best"]) == ("Dice", f"{cases[-1]:.3f}", f"{max(cases):.3f}")
+    written = io.StringIO()
+    ProgressLine(6, written, masks=True).show(6, 0.5, None, cases[-1])
+    assert f"Dice of cases {cases[-1]:.3f}" in written.getvalue()
+
+
+def test_an_evaluation_of_the_folder_alone_finds_what_the_run_found_at_its_end(whole, tmp_path):
+    csv_file = tmp_path / "slices.csv"
+    flags = [f"--checkpoint_dir={whole}", f"--eval_dir={tmp_path}", f"--output_csv_file={csv_file}"]
+    found = tasks.evaluate_run(configuration.parse(["train_cifar.py", *flags]))
+    result = json.loads((whole / "result.json").read_text())
+    same = ("dice", "hausdorff", "hausdorff_95", "average_surface_distance", "cases")
+    assert {name: found[name] for name in same} == {name: result[name] for name in same}
+    last = rows(whole)[-1]
+    for name in ("dice_slices", "dice_cases", "loss"):
+        assert found[name] == pytest.approx(float(last[f"eval_{name}"]), abs=1e-6)
+    with open(csv_file, newline="") as stream:
+        slices = list(csv.DictReader(stream))
+    assert np.mean([float(row["dice"]) for row in slices]) == pytest.approx(found["dice_slices"], abs=1e-6)
+    for file in (whole / "predictions").glob("*.png"):
+        np.testing.assert_array_equal(Image.open(tmp_path / "predictions" / file.name), Image.open(file))
+
+
 @pytest.mark.slow
 def test_killed_it_ends_like_an_uninterrupted_run(whole, tmp_path):
     folder = tmp_path / "run"
@@ -97,6 +133,7 @@ def test_two_devices_do_what_one_does(tmp_path):
         (["--studentnet=resnet8"], "use one of unet"),
         (["--method=l2rw", "--clean_examples=10"], "brings its clean cases"),
         (["--validation=test_half"], "one label an image"),
+        (["--mode=dump_losses", "--output_csv_file=losses.csv"], "is for one label an image"),
         (["--mask_noise=l9"], "l9"),
         (["--num_cases=3,1"], "give three numbers"),
         (["--dataset_name=mask_folder"], "--data_dir"),

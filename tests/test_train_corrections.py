@@ -10,7 +10,7 @@ import pytest
 
 from scripts import make_fake_imagenet as fake
 from tests import script_runs
-from tests.test_train_cifar_methods import train
+from tests.script_runs import train
 
 DIGITS = ["--dataset_name=digits", "--studentnet=small_cnn", "--max_number_of_steps=72", "--eval_every_steps=72"]
 DIGITS += ["--noise_type=uniform", "--noise_fraction=0.4", "--batch_size=64", "--noshow_progress"]
@@ -71,9 +71,9 @@ def test_a_review_is_trained_on_left_out_and_a_clean_set(tmp_path, capsys):
 def test_images_read_from_the_disk_are_corrected(tmp_path):
     fake.write_webvision(tmp_path / "data", fake.Made(classes=7, train=42, test=14, width=90, height=80))
     shared = ["--dataset_name=webvision", "--webvision_parts=google", f"--data_dir={tmp_path / 'data'}"]
-    shared += ["--studentnet=inception_resnet_v2_tiny", "--image_size=75", "--batch_size=8", "--max_number_of_steps=2"]
+    shared += ["--studentnet=small_cnn", "--image_size=24", "--batch_size=8", "--max_number_of_steps=2"]
     (tmp_path / "c.csv").write_text("index,action,label\n3,leave_out,\n5,relabel,6\n", encoding="utf-8")
-    done = script_runs.run(
+    done = script_runs.here(
         "train_imagenet.py", *shared, f"--corrections_file={tmp_path / 'c.csv'}", f"--train_log_dir={tmp_path / 'run'}"
     )
     assert done.returncode == 0, done.stderr

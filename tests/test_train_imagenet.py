@@ -21,10 +21,11 @@ from tests.script_runs import rows
 
 MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
 TINY = ["--studentnet=inception_resnet_v2_tiny", "--image_size=75", "--batch_size=8", "--eval_every_steps=3"]
+SMALL = ["--studentnet=small_cnn", "--image_size=24", "--batch_size=8", "--eval_every_steps=3"]
 
 
 SCRIPT = "train_imagenet.py"
-command, run = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.run, SCRIPT)
+command, here = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.here, SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_webvision_is_evaluated_on_both_validation_sets(data, tmp_path):
     whole = broken.read_bytes()
     broken.write_bytes(whole[:700])
     try:
-        done = run(
+        done = here(
             "--dataset_name=webvision_mini", "--webvision_parts=google,flickr", f"--data_dir={data['webvision']}",
             f"--ilsvrc_dir={data['slim']}", f"--index_dir={data['index']}", *TINY, "--max_number_of_steps=6",
             "--curriculum=mentornet_pd", f"--train_log_dir={tmp_path / 'run'}",
@@ -69,10 +70,10 @@ def test_webvision_is_evaluated_on_both_validation_sets(data, tmp_path):
 @pytest.mark.slow
 def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path):
     shared = [
-        f"--data_dir={data['slim']}", f"--index_dir={data['index']}", *TINY, "--max_number_of_steps=9",
+        f"--data_dir={data['slim']}", f"--index_dir={data['index']}", *SMALL, "--max_number_of_steps=9",
         "--noise_type=uniform", "--noise_fraction=0.4", "--method=standard",
     ]  # fmt: skip
-    whole = run(*shared, f"--train_log_dir={tmp_path / 'whole'}")
+    whole = here(*shared, f"--train_log_dir={tmp_path / 'whole'}")
     assert whole.returncode == 0, whole.stderr
     labels = np.load(tmp_path / "whole/labels.npz", allow_pickle=False)
     assert labels["given"].min() >= 1  # 0 is the background class
@@ -81,10 +82,10 @@ def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path
     killed = tmp_path / "killed"
     ended = processes.kill_when((killed / "metrics.csv").exists, command(*shared, f"--train_log_dir={killed}"))
     assert ended == -signal.SIGKILL
-    again = run(*shared, f"--train_log_dir={killed}")
+    again = here(*shared, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
     assert rows(killed) == rows(tmp_path / "whole")
-    evaluated = run(*shared[:2], *TINY, f"--checkpoint_dir={killed}", f"--eval_dir={tmp_path}")
+    evaluated = here(*shared[:2], *SMALL, f"--checkpoint_dir={killed}", f"--eval_dir={tmp_path}")
     assert evaluated.returncode == 0, evaluated.stderr
     evaluation = json.loads((tmp_path / "evaluation.json").read_text())
     assert evaluation["accuracy"] == pytest.approx(float(rows(killed)[-1]["eval_accuracy"]), abs=1e-6)
@@ -106,11 +107,11 @@ def test_methods_that_look_at_the_training_set_between_stages_read_records(own, 
         "--noise_fraction=0.4", *own,
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = run(*flags, f"--train_log_dir={whole}")
+    done = here(*flags, f"--train_log_dir={whole}")
     assert done.returncode == 0, done.stderr
     behind = killed / "checkpoints" / "ckpt-4.index"  # written behind the look
     assert processes.kill_when(behind.exists, command(*flags, f"--train_log_dir={killed}")) == -signal.SIGKILL
-    again = run(*flags, f"--train_log_dir={killed}")
+    again = here(*flags, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
     script_runs.assert_same_training(killed, whole)
 
@@ -137,7 +138,7 @@ def test_a_cluster_trains_on_records(data, tmp_path, strategy, tasks):
 
 
 def test_missing_data_ends_with_one_sentence_before_training(data, tmp_path):
-    done = run("--dataset_name=webvision", f"--data_dir={data['slim']}", f"--train_log_dir={tmp_path / 'run'}", *TINY)
+    done = here("--dataset_name=webvision", f"--data_dir={data['slim']}", f"--train_log_dir={tmp_path / 'run'}", *TINY)
     assert done.returncode == 1
     assert "There is no folder" in done.stderr
     assert "info" in done.stderr

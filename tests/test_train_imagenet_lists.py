@@ -18,7 +18,7 @@ from tests import processes, script_runs
 MADE = fake.Made(train=84, test=28, width=40, height=36)
 SMALL = ["--studentnet=small_cnn", "--image_size=24", "--batch_size=14", "--dropout_keep_probability=1"]
 SCRIPT = "train_imagenet.py"
-command, run = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.run, SCRIPT)
+command, here = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.here, SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_l2b_on_clothing1m_learns_from_its_validation_images_and_resumes(data, t
         "--max_batches_per_epoch=4", "--num_epochs=4", "--clean_batch_size=7",
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = run(*flags, f"--train_log_dir={whole}")
+    done = here(*flags, f"--train_log_dir={whole}")
     assert done.returncode == 0, done.stderr
     assert [row["step"] for row in script_runs.rows(whole)] == ["4", "8", "12", "16"]  # a row an epoch
     result = json.loads((whole / "result.json").read_text())
@@ -55,7 +55,7 @@ def test_l2b_on_clothing1m_learns_from_its_validation_images_and_resumes(data, t
     assert not trained & set(clean)
     ended = processes.kill_when((killed / "metrics.csv").exists, command(*flags, f"--train_log_dir={killed}"))
     assert ended == -signal.SIGKILL
-    again = run(*flags, f"--train_log_dir={killed}")
+    again = here(*flags, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
     script_runs.assert_same_training(killed, whole)
 
@@ -66,7 +66,7 @@ def test_dividemix_on_clothing1m_is_evaluated_on_its_validation_images(data, tmp
         "--dataset_name=clothing1m", f"--data_dir={data['clothing1m']}", *SMALL, "--method=dividemix", "--num_epochs=2",
         "--warmup_epochs=1", "--balanced_epochs", "--max_batches_per_epoch=3", "--validation=clean_set", "--lambda_u=0",
     ]  # fmt: skip
-    done = run(*flags, f"--train_log_dir={tmp_path / 'run'}")
+    done = here(*flags, f"--train_log_dir={tmp_path / 'run'}")
     assert done.returncode == 0, done.stderr
     last = script_runs.rows(tmp_path / "run")[-1]
     # Two networks: an epoch of three batches each, and one of as many as the labels that are kept make, at most three.
@@ -97,7 +97,7 @@ def test_l2b_on_isic2019_takes_its_clean_set_out_and_starts_from_given_weights(d
         "--noise_type=uniform", "--noise_fraction=0.5", "--max_number_of_steps=1", "--learning_rate=1e-9",
         f"--imagenet_weights={tmp_path / 'resnet18.npz'}", f"--train_log_dir={tmp_path / 'run'}",
     ]  # fmt: skip
-    done = run(*flags)
+    done = here(*flags)
     assert done.returncode == 0, done.stderr
     kept = arrays(tmp_path / "run")
     tests = round(112 * 4291 / 25331)
@@ -135,7 +135,7 @@ def test_mistakes_end_with_one_sentence(flags, sentence, data, tmp_path):
         for file in gone:
             file.rename(file.with_suffix(".away"))
     try:
-        done = run(f"--data_dir={data[name]}", *SMALL, *flags, f"--train_log_dir={tmp_path / 'run'}")
+        done = here(f"--data_dir={data[name]}", *SMALL, *flags, f"--train_log_dir={tmp_path / 'run'}")
     finally:
         for file in data[name].rglob("*.away"):
             file.rename(file.with_suffix(".jpg"))

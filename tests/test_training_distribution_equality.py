@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from scripts.local_cluster import free_ports
+from tests import processes
 from tests.processes import PATIENCE, ROOT
 
 SAME = ("percentile", "explicit", "history", "activation")
@@ -33,16 +34,21 @@ def finish(output: Path, process: subprocess.Popen) -> Held:
         return dict(stored)
 
 
+def forked(strategy: str, output: Path, *variants: str) -> Held:
+    ended = processes.run([sys.executable, "tests/equal_training.py", strategy, str(output), *variants])
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    with np.load(output, allow_pickle=False) as stored:
+        return dict(stored)
+
+
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory) -> Held:
-    output = tmp_path_factory.mktemp("one") / "one.npz"
-    return finish(output, start("one_device", output, *SAME))
+    return forked("one_device", tmp_path_factory.mktemp("one") / "one.npz", *SAME)
 
 
 @pytest.fixture(scope="module")
 def two_devices(tmp_path_factory) -> Held:
-    output = tmp_path_factory.mktemp("two") / "two.npz"
-    return finish(output, start("mirrored", output, *SAME, "separate_norm"))
+    return forked("mirrored", tmp_path_factory.mktemp("two") / "two.npz", *SAME, "separate_norm")
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,7 @@ import pytest
 import mentornet
 
 ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "BUILD.md", "CONTRIBUTING.md", "CHANGELOG.md")
 USE = """
 import mentornet, student_nets
 from mentornet import curricula
@@ -28,14 +30,14 @@ def test_the_wheel_works_in_a_folder_of_its_own(tmp_path):
     build = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), "."]
     copy = tmp_path / "checkout"  # building leaves a folder build/ behind
     copy.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE", "mentornet", "student_nets"):
+    for name in ("pyproject.toml", "LICENSE", "docs", "mentornet", "student_nets", *DOCUMENTS):
         (copy / name).symlink_to(ROOT / name)
     subprocess.run(build, cwd=copy, check=True, capture_output=True, text=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.split("/")[0] for name in archive.namelist()}
         metadata = archive.read(next(name for name in archive.namelist() if name.endswith("/METADATA"))).decode()
-    assert {name for name in tops if not name.endswith(".dist-info")} == {"mentornet", "student_nets"}
+    assert {name for name in tops if not name.endswith((".dist-info", ".data"))} == {"mentornet", "student_nets"}
     assert f"Version: {mentornet.__version__}\n" in metadata
     target = tmp_path / "clean"
     subprocess.run([*pip, "install", "-q", "--no-deps", "--target", str(target), str(wheel)], check=True)
@@ -44,3 +46,9 @@ def test_the_wheel_works_in_a_folder_of_its_own(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] == mentornet.__version__
     assert done.stdout.split()[-1] == "10"
+    told = subprocess.run([sys.executable, "-m", "mentornet"], cwd=target, capture_output=True, text=True).stdout
+    pages = target / "share" / "doc" / "mentornet"
+    assert f"documentation: {pages}\n" in told
+    for page in (*DOCUMENTS, *(path.relative_to(pages) for path in pages.glob("docs/**/*.md"))):
+        links = re.findall(r"\]\(([^)#:]+\.(?:md|png))(?:#[^)]*)?\)", (pages / page).read_text("utf-8"))
+        assert [link for link in links if not ((pages / page).parent / link).exists()] == [], page

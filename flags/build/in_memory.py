@@ -15,7 +15,7 @@ import tf_keras as keras
 import student_nets
 from flags.build import curricula, preparation
 from flags.build.data import LoadedData, load_data, ordered_batches, set_apart, training_inputs
-from flags.define.student_flags import StudentConfig
+from flags.define.student_settings import StudentConfig
 from flags.settings import Config
 from mentornet import methods, students
 from mentornet.methods.preparation import START_FROM

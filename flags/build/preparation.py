@@ -89,6 +89,8 @@ def preparation(
         noise_type=labels.noise_type,
         batch_size=config.data.batch_size,
         num_epochs=config.run.num_epochs,
+        balanced_epochs=config.clean.balanced_epochs,
+        most_batches=config.data.max_batches_per_epoch,
         kept_matrix=reading.read_matrix(kept) if kept is not None and kept.is_file() else None,
         continued=workdir is not None and bool(checkpoints.written(workdir.checkpoints)),
         read_student=first_run.pretrained,

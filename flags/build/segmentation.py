@@ -20,7 +20,7 @@ from data.streams import TRAINING
 from flags.build.in_memory import optimizer, run_settings
 from flags.define.clean_flags import CleanConfig
 from flags.define.data_flags import DataConfig
-from flags.define.student_flags import StudentConfig
+from flags.define.student_settings import StudentConfig
 from flags.settings import Config
 from mentornet import methods
 from mentornet.methods.protocol import CLEAN_SET
@@ -35,11 +35,13 @@ __all__ = [
     "LoadedMasks",
     "arguments",
     "load_data",
+    "masks_of",
     "method",
     "optimizer",
     "run_settings",
     "set_apart",
     "student",
+    "task",
     "training_inputs",
 ]
 
@@ -140,7 +142,6 @@ def method(
         ValueError: settings that do not fit.
     """
     made = dict(arguments(config, loaded) if made_from is None else made_from)
-    _, cases = np.unique(np.array(loaded.dataset.test.cases), return_inverse=True)
     kind: Any = methods.get(config.method.name)
     built: methods.NoisyLabelMethod = kind(
         network,
@@ -150,9 +151,28 @@ def method(
         weight_decay=config.student.weight_decay,
         seed=config.run.seed,
         clean_known=loaded.train.true_masks is not None,
-        task=Segmentation(cases, loaded.dataset.num_classes),
+        task=task(loaded),
     )
     return built
+
+
+def task(loaded: LoadedMasks) -> Segmentation:
+    """What is predicted, and how test slices are evaluated."""
+    _, cases = np.unique(np.array(loaded.dataset.test.cases), return_inverse=True)
+    return Segmentation(cases, loaded.dataset.num_classes)
+
+
+def masks_of(loaded: LoadedMasks, config: Config) -> Masks:
+    """What a run on these masks is reported from."""
+    data, how = loaded.dataset, mask_streams.augmentation(config.data.augmentation)
+    return Masks(
+        loaded.train,
+        data.clean,
+        data.test,
+        lambda images: standardised(tf.constant(images), how.standardise).numpy(),
+        data.num_classes,
+        noise.dice_of_given(loaded.train),
+    )
 
 
 def training_inputs(loaded: LoadedMasks, config: Config, place: Distribution) -> TrainingInputs:
@@ -198,12 +218,5 @@ def training_inputs(loaded: LoadedMasks, config: Config, place: Distribution) ->
         pictures=lambda positions: train.images[positions],
         label_facts={**loaded.labels.facts, "dataset_name": config.data.dataset_name},
         evaluation_examples=len(test),
-        masks=Masks(
-            train,
-            data.clean,
-            test,
-            lambda images: standardised(tf.constant(images), how.standardise).numpy(),
-            data.num_classes,
-            noise.dice_of_given(train),
-        ),
+        masks=masks_of(loaded, config),
     )

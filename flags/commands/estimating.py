@@ -83,8 +83,8 @@ def _stored(workdir: Workdir) -> tuple[float, str]:
     if not isinstance(wrong, float):
         return percentile, ""
     disagrees = stored.get("disagreement")
-    upper = isinstance(disagrees, float) and noise_estimate.is_upper_end(wrong, disagrees)
-    about = "at most about" if upper else "about"
+    rough = isinstance(disagrees, float) and noise_estimate.is_rough(wrong, disagrees)
+    about = "very roughly" if rough else "about"
     told = f"estimate: {about} {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}"
     return percentile, told
 
@@ -123,10 +123,12 @@ def tell(found: NoiseEstimate, config: Config, workdir: Workdir, step: int, inpu
 
 def report(estimate: NoiseEstimate, student: str, clean: np.ndarray | None, given: np.ndarray, why: str = "") -> str:
     """The estimate, and what follows; ``why`` says why nothing does."""
+    of = {"losses": estimate.wrong_by_losses, "transition matrix": estimate.wrong_by_matrix}
+    of["surest predictions"] = estimate.wrong_by_confident
     lines = [
-        f"wrong labels: about {_percent(estimate.wrong)} ({_percent(estimate.wrong_by_losses)} by the losses, "
-        f"{_percent(estimate.wrong_by_matrix)} by the transition matrix); the student disagrees with "
-        f"{_percent(estimate.disagreement)}",
+        f"wrong labels: about {_percent(estimate.wrong)}, the median of "
+        + ", ".join(f"{_percent(share)} by the {name}" for name, share in of.items())
+        + f"; the student disagrees with {_percent(estimate.disagreement)}"
     ]
     if clean is not None:
         lines.append(f"known here:   {_percent(float(np.mean(clean != given)))}")
@@ -138,10 +140,10 @@ def report(estimate: NoiseEstimate, student: str, clean: np.ndarray | None, give
             "--loss_p_percentile=auto does both by itself"
         )
         return "\n".join(lines)
-    if estimate.upper_end:
+    if estimate.rough:
         lines.append(
-            "warning: the student disagrees with many labels that it does not take for wrong, so it has learned little "
-            "yet: fewer labels may be wrong than this says; a larger student or a longer training tells more"
+            "warning: the student disagrees with many more labels than that, so it has learned little yet, and the "
+            "estimate may be 15 points off; a review of a hundred images drawn at random tells more"
         )
     lines.append(
         f"try:          --curriculum=mentornet_pd --loss_p_percentile={estimate.percentile:g} "

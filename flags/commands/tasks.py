@@ -15,8 +15,8 @@ from absl import logging
 from data.imagenet import batches as unreadable_data
 from flags import configuration
 from flags.build import curricula, in_memory, plan, preparation, segmentation
-from flags.commands import estimating, making, messages, suspects
-from flags.define import presets, released_flags, student_flags
+from flags.commands import estimating, evaluating_masks, making, messages, suspects, trained_run
+from flags.define import released_flags
 from flags.settings import Config
 from mentornet import methods
 from mentornet.runs.metrics_table import last_known
@@ -150,10 +150,12 @@ def _serve(distribution: Distribution, workdir: Workdir) -> dict[str, Any]:
 
 def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
     """Evaluates the newest checkpoint of a run on a split; writes evaluation.json and, if asked, a csv."""
-    folder, run_folder = _run_folders(config)
-    config = _as_trained(config, run_folder)
+    folder, run_folder = trained_run.folders(config)
+    config = trained_run.as_trained(config, run_folder)
     checkpoints.newest(folder)
-    loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
+    if config.data.has_masks:
+        return evaluating_masks.evaluate_run(config, folder, run_folder)
+    loaded = build.load_data(config.data, trained_run.labels_of(run_folder) if config.run.split == "train" else None)
     network = build.predictor(config, loaded, config.run.seed)
     if config.run.split == "train":
         split, given = loaded.train, loaded.labels.given
@@ -176,10 +178,10 @@ def evaluate_run(config: Config, build: Any = in_memory) -> dict[str, Any]:
 
 def dump_losses(config: Config, build: Any = in_memory) -> None:
     """Writes the csv data-driven learning needs, of the run's training samples with the labels it used."""
-    folder, run_folder = _run_folders(config)
-    config = _as_trained(config, run_folder)
+    folder, run_folder = trained_run.folders(config)
+    config = trained_run.as_trained(config, run_folder)
     checkpoints.newest(folder)
-    loaded = build.load_data(config.data, _labels_of(run_folder) if config.run.split == "train" else None)
+    loaded = build.load_data(config.data, trained_run.labels_of(run_folder) if config.run.split == "train" else None)
     config = config.resolved(len(loaded.train))
     if config.run.split == "test":
         raise ValueError("dump_losses needs noisy and clean labels: use --split_name=train, or leave it out")
@@ -214,10 +216,10 @@ def dump_losses(config: Config, build: Any = in_memory) -> None:
 
 def estimate_noise(config: Config, build: Any = in_memory) -> None:
     """Estimates the share of wrong labels from the newest checkpoint of a run, and says what to train with."""
-    folder, run_folder = _run_folders(config)
-    config = _as_trained(config, run_folder)
+    folder, run_folder = trained_run.folders(config)
+    config = trained_run.as_trained(config, run_folder)
     checkpoints.newest(folder)
-    loaded = build.load_data(config.data, _labels_of(run_folder))
+    loaded = build.load_data(config.data, trained_run.labels_of(run_folder))
     network = build.predictor(config, loaded, config.run.seed)
     step = checkpoints.restore_student(network, folder)
     inputs = build.training_inputs(loaded, config, Distribution())
@@ -255,63 +257,3 @@ def _prepare_tensorflow(config: Config) -> None:
         devices = [chosen]
     for device in devices:
         tf.config.experimental.set_memory_growth(device, True)
-
-
-# What an evaluation takes over from the run; data_dir is in its folder only where it says which images these are.
-_DATA_OF_A_RUN = (
-    "dataset_name",
-    "data_dir",
-    "image_size",
-    "train_examples",
-    "augmentation",
-    "background_class",
-    "batch_size",
-    "max_batches_per_epoch",
-    "preprocessing",
-    "held_out_tenth",
-)
-
-
-def _run_folders(config: Config) -> tuple[Path, Path]:
-    """(folder with the checkpoints, run folder) of an evaluation."""
-    given = Path(config.run.checkpoint_dir or config.run.train_log_dir or "")
-    folder = run.checkpoint_folder(given)
-    return folder, folder.parent if folder.name == "checkpoints" else given
-
-
-def _labels_of(run_folder: Path) -> Path | None:
-    """The labels a run trained on, if its folder is at hand."""
-    file = Workdir(run_folder).labels_file
-    return file if file.is_file() else None
-
-
-def _as_trained(config: Config, run_folder: Path) -> Config:
-    """The configuration with the student, length and, where no flag says otherwise, data of the run, if it is known.
-
-    Raises:
-        ValueError: a flag names another student or method than the run has.
-    """
-    workdir = Workdir(run_folder)
-    if not workdir.is_run_folder():
-        return config
-    trained = workdir.read_run()["identity"]
-    same_method = not configuration.is_given("method") or trained.get("method") in (None, config.method.name)
-    for name, fits in (("studentnet", student_flags.may_name(trained.get("studentnet", ""))), ("method", same_method)):
-        if not fits:
-            raise ValueError(f"the run in {run_folder} has --{name}={trained[name]}: leave the flag out")
-    name = trained.get("studentnet", config.student.name)
-    student = dataclasses.replace(
-        config.student,
-        name=name,
-        dropout_keep_probability=trained.get("dropout_keep_probability", config.student.dropout_keep_probability),
-        auxiliary_head=trained.get("auxiliary_head", False),
-        variant=trained.get("student_variant", presets.PAPER.student_variant.get(name)),
-    )
-    epochs = trained.get("num_epochs")
-    steps = None if epochs else trained.get("max_steps", config.run.max_steps)
-    run_config = dataclasses.replace(config.run, max_steps=steps, num_epochs=epochs)
-    data = {name: trained[name] for name in _DATA_OF_A_RUN if name in trained and not configuration.is_given(name)}
-    method = dataclasses.replace(config.method, name=trained.get("method", config.method.name))
-    return dataclasses.replace(
-        config, student=student, run=run_config, method=method, data=dataclasses.replace(config.data, **data)
-    )

@@ -33,6 +33,9 @@ _FROM = flags.DEFINE_enum(
     "cases_from", None, ["auto", "name", "file"], "mask_folder: what makes a case: its name's first part, or a file."
 )
 
+OPTIONS = ("mask_noise", "num_cases", "num_slices", "structures", "mask_values", "spacing", "cases_from")
+"""The options of ``data.segmentation.load`` that flags give."""
+
 _OF_SETS = {
     "num_cases": ("phantoms", "brain_template"),
     "num_slices": ("phantoms", "brain_template"),
@@ -113,10 +116,19 @@ def check_run(dataset_name: str, mode: str, method: MethodConfig, distribution: 
         )
     if method.options.get("baseline_run"):
         raise ValueError(f"--baseline_run continues from a run on labels, not on {dataset_name}: leave it out")
-    if mode not in ("train", "train_and_evaluate"):
-        raise ValueError(
-            f"--mode={mode} is for one label an image: a run on {dataset_name} has its figures in result.json and the "
-            "masks of its test cases in predictions/"
-        )
+    check_mode(dataset_name, mode)
     if distribution.strategy == "parameter_server":
         raise ValueError(f"parameter_server does not train on masks: use another strategy for {dataset_name}")
+
+
+def check_mode(dataset_name: str, mode: str) -> None:
+    """Refuses modes that go by one label an image.
+
+    Raises:
+        ValueError: with one sentence.
+    """
+    if mode in ("dump_losses", "estimate"):
+        raise ValueError(
+            f"--mode={mode} is for one label an image, and {dataset_name} has a class a pixel: samples.csv of the run "
+            "has the losses of its slices, and --mode=evaluate the figures of its test cases"
+        )

@@ -105,3 +105,9 @@ def of_student(values: Mapping[str, Value], student: str) -> Value:
 def get(name: str) -> Preset:
     """The preset of that name, one of ``PRESETS``."""
     return {"paper": PAPER, "release": RELEASE}[name]
+
+
+def default(field: str) -> str:
+    """What ``--help`` says of a flag whose default is a field of the preset, alike for all students."""
+    paper, release = (getattr(preset, field) for preset in (PAPER, RELEASE))
+    return f"Default: {paper}." if paper == release else f"Default: {paper} (--preset=paper), {release} (release)."

@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import flags
 
-from flags.define import method_flags
+from flags.define import method_flags, presets
 from flags.define.presets import Preset
 from mentornet import curricula, features, methods
 from mentornet.curricula import learned
@@ -29,22 +29,40 @@ _TRAINED_DIR = flags.DEFINE_string("trained_mentornet_dir", None, "The release's
 _FIXED_LABEL = flags.DEFINE_integer(
     "fixed_label",
     None,
-    "Feed this label to a learned MentorNet (0 carries it to a data set of other classes); formulas refuse it.",
+    "Feed this label to a learned MentorNet (0 carries it to a data set of other classes); formulas refuse it. "
+    "Default: each sample's own.",
 )
 _PERCENTILE = flags.DEFINE_string(
     "loss_p_percentile",
     None,
     "p of the moving loss percentile: a number, or value,epochs,... that sum to 100 epochs, or auto: estimate the "
-    "share of wrong labels from a plain training of five epochs before the run.",
+    "share of wrong labels from a plain training of five epochs before the run. "
+    + presets.default("loss_p_percentile"),
 )
 _PRECENTILE = flags.DEFINE_string("loss_p_precentile", None, "The release's spelling of --loss_p_percentile.")
-_PERCENTILE_METHOD = flags.DEFINE_enum("percentile_method", None, features.PERCENTILE_METHODS, "How p is read off.")
-_MOVING_DECAY = flags.DEFINE_float("loss_moving_average_decay", None, "Decay of the moving percentile.")
+_PERCENTILE_METHOD = flags.DEFINE_enum(
+    "percentile_method",
+    None,
+    features.PERCENTILE_METHODS,
+    "How p is read off: between samples, or as the nearest one. " + presets.default("percentile_method"),
+)
+_MOVING_DECAY = flags.DEFINE_float(
+    "loss_moving_average_decay",
+    None,
+    "Decay of the moving percentile. " + presets.default("loss_moving_average_decay"),
+)
 _BURN_IN = flags.DEFINE_integer(
-    "burn_in_epoch", None, "Percent of training before the curriculum decides.", lower_bound=0, upper_bound=100
+    "burn_in_epoch",
+    None,
+    "Percent of training before the curriculum decides. " + presets.default("burn_in_epoch"),
+    lower_bound=0,
+    upper_bound=100,
 )
 _BURN_IN_MODE = flags.DEFINE_enum(
-    "burn_in_mode", None, ["bernoulli", "ones"], "Burn-in weights: random (paper) or all 1 (release)."
+    "burn_in_mode",
+    None,
+    ["bernoulli", "ones"],
+    "Burn-in weights: random, or all 1. " + presets.default("burn_in_mode"),
 )
 _FIXED_EPOCH = flags.DEFINE_boolean(
     "fixed_epoch_after_burn_in",
@@ -52,9 +70,17 @@ _FIXED_EPOCH = flags.DEFINE_boolean(
     "Show the curriculum min(epoch, burn_in_epoch) (MentorNet DD); drop rate and percentile go on by the epoch.",
 )
 _DROP_RATES = flags.DEFINE_string(
-    "example_dropout_rates", None, "Share of samples dropped: a number, or rate,epochs,... that sum to 100 epochs."
+    "example_dropout_rates",
+    None,
+    "Share of samples dropped: a number, or rate,epochs,... that sum to 100 epochs. "
+    + presets.default("example_dropout_rates"),
 )
-_DROPOUT_MODE = flags.DEFINE_enum("example_dropout_mode", None, features.DROPOUT_MODES, "How kept samples are drawn.")
+_DROPOUT_MODE = flags.DEFINE_enum(
+    "example_dropout_mode",
+    None,
+    features.DROPOUT_MODES,
+    "How kept samples are drawn. " + presets.default("example_dropout_mode"),
+)
 _EXPLICIT = flags.DEFINE_boolean(
     "explicit_curriculum", False, "Descend the curriculum's G, keeping v per sample (alg. 1 step 9)."
 )

@@ -44,8 +44,8 @@ class KerasUse(keras.Model):
             **options: of Keras' ``fit``; ``validation_data`` may be pairs, too.
 
         Raises:
-            ValueError: labels that are no class numbers, sample or class weights, which are the method's business, or a
-                method of several stages, between which it would have to look at the training set.
+            ValueError: labels that are no classes of the student, sample or class weights, which are the method's
+                business, or a method of several stages, between which it would have to look at the training set.
         """
         if not self._entered:  # nobody sees to the stages
             self._check_stages()
@@ -56,18 +56,18 @@ class KerasUse(keras.Model):
             raise ValueError("validation_split has no meaning here: give validation_data=(images, labels)")
         if isinstance(options.get("validation_data"), (tuple, list)):
             images, labels = options["validation_data"]
-            options["validation_data"] = arrays(images, labels, batch_size, shuffle=False)
+            options["validation_data"] = self._arrays(images, labels, batch_size)
         elif "validation_data" in options:
             options["validation_data"] = pairs(options["validation_data"])
         shuffle = options.pop("shuffle", True)
-        data = pairs(x) if y is None else arrays(x, y, batch_size, shuffle=bool(shuffle))
+        data = pairs(x) if y is None else self._arrays(x, y, batch_size, shuffle=bool(shuffle))
         if not self._interval_goes_on:
             self._warn_of_length(data, options.get("epochs", 1), options.get("steps_per_epoch"))
         return super().fit(data, **options)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
         """As in Keras, with the data that ``fit`` takes."""
-        data = pairs(x) if y is None else arrays(x, y, batch_size, shuffle=False)
+        data = pairs(x) if y is None else self._arrays(x, y, batch_size)
         return super().evaluate(data, **options)
 
     def suspects(self, x: Any, y: Any = None, batch_size: int | None = None) -> dict[str, np.ndarray]:
@@ -87,7 +87,7 @@ class KerasUse(keras.Model):
         Raises:
             ValueError: another number of samples than ``num_examples``.
         """
-        return suspects.ranked(self, pairs(x) if y is None else arrays(x, y, batch_size, shuffle=False))
+        return suspects.ranked(self, pairs(x) if y is None else self._arrays(x, y, batch_size))
 
     def save(self, filepath: Any, *arguments: Any, **options: Any) -> None:
         """Saves the model that predicts; see ``keras.Model.save``."""
@@ -96,6 +96,16 @@ class KerasUse(keras.Model):
     def summary(self, *arguments: Any, **options: Any) -> None:
         """Prints the model that predicts; see ``keras.Model.summary``."""
         self.student.summary(*arguments, **options)
+
+    def _arrays(self, x: Any, y: Any, batch_size: int | None, *, shuffle: bool = False) -> tf.data.Dataset:
+        """``arrays`` with labels of the student's classes alone."""
+        label, classes = class_numbers(np.asarray(y)), self.student.output_shape[-1]
+        if label.size and classes is not None and not 0 <= label.min() <= label.max() < classes:
+            raise ValueError(
+                f"labels run from {label.min()} to {label.max()}, but the student tells {classes} classes apart: "
+                f"give 0 to {classes - 1}"
+            )
+        return arrays(x, label, batch_size, shuffle=shuffle)
 
     def _check_stages(self) -> None:
         if self.max_steps is None or self.next_stage(1) is not None:

@@ -1,15 +1,17 @@
 """How many given labels are wrong, from the answers of a student that was trained on them for a short time.
 
 Early in a training a student fits what most labels agree on, so that wrong labels have larger losses than right ones
-(Arpit et al., ICML 2017). Two estimates follow:
+(Arpit et al., ICML 2017). Three estimates follow:
 
 - losses: a mixture of two components; the one of larger losses is taken for the wrong labels (Li et al., ICLR 2020,
-  section 3.1). See ``mentornet.methods.loss_split``.
+  section 3.1). See ``mentornet.methods.loss_split``. It is pulled towards the middle.
 - matrix: T estimated from the predictions (Patrini et al., CVPR 2017, section 3.2), and the classes' true shares that
-  it and the given labels imply.
+  it and the given labels imply. It takes for wrong what the student has not learned yet: too many.
+- confident: where the student is surest of a class, it is right, and the labels that differ are wrong (the idea of
+  Northcutt et al., JAIR 2021, who count beyond a threshold). Labels that it has memorised already agree: too few.
 
-Both take for wrong labels what the student has not learned yet, each in its own way, so that the smaller one is used;
-docs/choosing_settings.md has the figures. Nothing here imports TensorFlow.
+As they err in different ways, their median is used; docs/choosing_settings.md has the figures. Nothing here imports
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ WEAK = 0.1
 """Share of the labels that a student neither predicts nor takes for wrong, above which it has learned too little."""
 EPOCHS = 30
 """Length in epochs that is suggested at least; every comparison in docs/results is about as long."""
+SUREST, LEAST_SURE = 0.05, 10
+"""Share of the predictions of a class that count as confident, and how many at least."""
 BURN_IN = 20
 """Burn-in in percent of the training (ICML, section 4)."""
 
@@ -38,9 +42,10 @@ class NoiseEstimate:
     """Estimated shares of wrong labels, in [0, 1], and what follows from them.
 
     Attributes:
-        wrong: the estimate that is used, the smaller of the two.
+        wrong: the estimate that is used, the median of the following three.
         wrong_by_losses: from the mixture.
         wrong_by_matrix: from the transition matrix.
+        wrong_by_confident: from the labels of the surest predictions.
         disagreement: share of given labels that the student does not predict; an upper end, since it errs, too.
         percentile: p for ``--loss_p_percentile``.
         burn_in_epoch: for the flag of that name.
@@ -50,15 +55,16 @@ class NoiseEstimate:
     wrong: float
     wrong_by_losses: float
     wrong_by_matrix: float
+    wrong_by_confident: float
     disagreement: float
     percentile: float
     burn_in_epoch: int
     steps: int
 
     @property
-    def upper_end(self) -> bool:
-        """Whether the student has learned so little yet that the true share is probably smaller."""
-        return is_upper_end(self.wrong, self.disagreement)
+    def rough(self) -> bool:
+        """Whether the student has learned so little yet that the estimate may be 15 points off."""
+        return is_rough(self.wrong, self.disagreement)
 
     def facts(self) -> dict[str, Any]:
         """What estimate.json holds."""
@@ -81,12 +87,13 @@ def estimate(
         ValueError: a loss that is not finite.
     """
     p, labels = np.asarray(probabilities, np.float64), np.asarray(given)
-    first, second = by_losses(losses, seed), by_matrix(p, labels)
-    wrong = min(first, second)
+    first, second, third = by_losses(losses, seed), by_matrix(p, labels), by_confident(p, labels)
+    wrong = float(np.median((first, second, third)))
     return NoiseEstimate(
         wrong=wrong,
         wrong_by_losses=first,
         wrong_by_matrix=second,
+        wrong_by_confident=third,
         disagreement=float(np.mean(p.argmax(axis=1) != labels)),
         percentile=percentile(wrong),
         burn_in_epoch=BURN_IN,
@@ -94,9 +101,9 @@ def estimate(
     )
 
 
-def is_upper_end(wrong: float, disagreement: float) -> bool:
-    """Whether a student disagrees with many more labels than it takes for wrong, so that fewer may be; never of 0%."""
-    return wrong >= 0.01 and disagreement - wrong > WEAK
+def is_rough(wrong: float, disagreement: float) -> bool:
+    """Whether a student disagrees with many more labels than are taken for wrong: it has learned little yet."""
+    return disagreement - wrong > WEAK
 
 
 def percentile(wrong: float) -> float:
@@ -120,3 +127,19 @@ def by_matrix(probabilities: npt.ArrayLike, given: npt.ArrayLike) -> float:
     prior = np.clip(np.linalg.lstsq(matrix.T, shares, rcond=None)[0], 0.0, None)
     prior = prior / prior.sum() if prior.sum() > 0 else shares
     return float(np.clip(1.0 - prior @ np.diag(matrix), 0.0, 1.0))
+
+
+def by_confident(probabilities: npt.ArrayLike, given: npt.ArrayLike) -> float:
+    """Share of given labels [n] that differ among the surest predictions [n, C] of every class, weighted by class.
+
+    The classes' weights are their shares among the predictions; the surest are 5% of them, ten at least.
+    """
+    p, labels = np.asarray(probabilities, np.float64), np.asarray(given)
+    predicted, sureness = p.argmax(axis=1), p.max(axis=1)
+    wrong = 0.0
+    for label in np.unique(predicted):
+        of_class = np.flatnonzero(predicted == label)
+        count = max(LEAST_SURE, round(SUREST * len(of_class)))
+        surest = of_class[np.argsort(-sureness[of_class], kind="stable")[:count]]
+        wrong += len(of_class) / len(p) * float(np.mean(labels[surest] != label))
+    return wrong

@@ -70,6 +70,8 @@ class Preparation:
         noise_type: what kind of noise was injected, "none" without.
         batch_size: samples a step.
         num_epochs: length of the run, where it was given in epochs.
+        balanced_epochs: every epoch is drawn anew with all given classes equally often.
+        most_batches: of an epoch; None: as many as there are.
         kept_matrix: the matrix that the run folder keeps, of a run that goes on; None for others.
         continued: the run goes on from a checkpoint.
         read_student: run folder or file -> its student; raises ValueError, FileNotFoundError.
@@ -88,6 +90,8 @@ class Preparation:
     noise_type: str = "none"
     batch_size: int = 1
     num_epochs: int | None = None
+    balanced_epochs: bool = False
+    most_batches: int | None = None
     kept_matrix: np.ndarray | None = None
     continued: bool = False
     read_student: Callable[[str], Any] = field(default=lambda source: None)

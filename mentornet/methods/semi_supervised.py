@@ -36,6 +36,7 @@ class SemiSupervised(TakingTurns):
     Attributes:
         VIEWS: of each sample; the first two are for guesses, the last two are mixed.
         CLEAN_VIEW: of the samples of a clean set.
+        balanced: whether kept labels are drawn class by class; None: as the run's flags say.
         clean: float32 [2, n], how far each network trusts each given label.
         posterior_auc: float32 [2], how well that tells right labels from wrong ones, where these are known.
         labelled_share: float32 [2], of the labels that are kept.
@@ -59,6 +60,7 @@ class SemiSupervised(TakingTurns):
     clean_sources = ("set", "labelled")
     VIEWS: tuple[str, ...] = ("weak", "weak")
     CLEAN_VIEW = "weak"
+    balanced: bool | None = None
     OPTIONS: tuple[Option, ...] = (
         *TakingTurns.OPTIONS,
         Option("lambda_u", 25.0, "weight of the loss on guessed labels", within="[0, inf)", source="eq. 12"),
@@ -134,8 +136,10 @@ class SemiSupervised(TakingTurns):
         """The streams "labelled" and "unlabelled" with the values "clean", and the clean samples of L2B's step."""
         kept, values = self.kept_labels(turn), {"clean": self.clean.numpy()[turn]}
         streams = {
-            "labelled": Stream(kept, self.size, self.VIEWS, values),
-            "unlabelled": Stream(~kept, self.unlabelled_size(kept), self.VIEWS, values, balanced=False),
+            "labelled": Stream(kept, self.size, self.VIEWS, values, balanced=self.balanced),
+            "unlabelled": Stream(
+                self.other_samples(turn, kept), self.unlabelled_size(kept), self.VIEWS, values, balanced=False
+            ),
         }
         if self._bootstrap is None or turn:
             return streams
@@ -146,6 +150,11 @@ class SemiSupervised(TakingTurns):
     def kept_labels(self, turn: int) -> np.ndarray:
         """The samples whose labels a network trains with, bool [n]; neither none nor all."""
         raise NotImplementedError
+
+    def other_samples(self, turn: int, kept: np.ndarray) -> np.ndarray:
+        """The samples that a network trains with without their labels, bool [n], beside the kept ones bool [n]."""
+        del turn
+        return ~kept
 
     def unlabelled_size(self, kept: np.ndarray) -> int:
         """Unlabelled samples a step, of kept labels bool [n]."""
@@ -175,6 +184,13 @@ class SemiSupervised(TakingTurns):
         if epoch >= min(RECORDED_SHARE * self.num_epochs, self.num_epochs - 1):
             for table, more in ((self.weight_totals, clean.sum(axis=0)), (self.weight_visits, float(len(clean)))):
                 table.assign(tf.convert_to_tensor(table) + more)
+
+    def note_drawn(self, clean: np.ndarray, positions: np.ndarray) -> None:
+        """The same of some samples: float [k] at int64 [k], of all epochs, as each has few of them."""
+        for table, more in ((self.weight_totals, clean), (self.weight_visits, 1.0)):
+            values = tf.convert_to_tensor(table).numpy()
+            values[positions] += more
+            table.assign(values)
 
     def _is_recorded(self, own_batch: tf.Tensor) -> tf.Tensor:
         """Never in a step: the probabilities of all samples are known, drawn or not."""

@@ -1,4 +1,4 @@
-"""Pictures of a run: accuracy.png, loss.png, weights.png and transition_matrix.png, and compare.png of several runs.
+"""Pictures of a run: accuracy.png (of masks dice.png), loss.png, weights.png, transition_matrix.png; compare.png.
 
 Everything is drawn through matplotlib's object interface, so neither pyplot's global state nor a display is touched.
 Curves that are not known (no clean labels, no evaluation yet) are left out. Nothing here imports TensorFlow.
@@ -29,13 +29,13 @@ _NUMBERED = 12  # a matrix of up to so many classes shows its numbers
 
 
 def draw_run(run: RunData) -> None:
-    """Draws accuracy.png and loss.png into the run's folder, weights.png unless all weights are alike, and
-    transition_matrix.png if it has one.
+    """Draws accuracy.png (of a run on masks dice.png) and loss.png into the run's folder, weights.png unless all
+    weights are alike, and transition_matrix.png if it has one.
 
     Raises:
       RunFolderError: (a ValueError) the pictures cannot be written.
     """
-    plot_accuracy(run.path / "accuracy.png", run)
+    plot_accuracy(run.path / ("dice.png" if run.has_masks else "accuracy.png"), run)
     plot_loss(run.path / "loss.png", run)
     if not run.weights_alike:
         plot_weights(run.path / "weights.png", run)
@@ -44,16 +44,20 @@ def draw_run(run: RunData) -> None:
 
 
 def plot_accuracy(path: str | os.PathLike[str], run: RunData) -> None:
-    """Accuracy on the evaluation and on the given training labels over the steps, best and last marked.
+    """Accuracy on the evaluation and on the given training labels over the steps, best and last marked; Dice of masks.
 
     A dashed line shows the share of training labels that are right, if known: training accuracy beyond it can only
     come from learning wrong labels by heart.
     """
     figure, (axes,) = _canvas(run.title)
     step = run.metrics["step"]
-    _curve(axes, step, run.metrics["train_accuracy"], "training data, given labels", _ORANGE)
-    test = run.metrics["eval_accuracy"]
-    _curve(axes, step, test, run.judge, _BLUE)
+    test = run.curve
+    if run.has_masks:
+        _curve(axes, step, run.metrics.get("eval_dice_slices", test), "test slices, mean", _GREY, "--")
+        _curve(axes, step, test, "test cases as volumes, mean", _BLUE)
+    else:
+        _curve(axes, step, run.metrics["train_accuracy"], "training data, given labels", _ORANGE)
+        _curve(axes, step, test, run.judge, _BLUE)
     known = np.flatnonzero(np.isfinite(test))
     if known.size:
         best, last = known[test[known].argmax()], known[-1]
@@ -67,7 +71,8 @@ def plot_accuracy(path: str | os.PathLike[str], run: RunData) -> None:
     if run.wrong_share:
         right = 1 - run.wrong_share
         axes.axhline(right, color=_GREY, ls="--", lw=1.2, label=f"share of training labels that are right: {right:.3f}")
-    _finish(axes, "agreement with given labels" if run.judged_by_given else "accuracy", run)
+    accuracy = "agreement with given labels" if run.judged_by_given else "accuracy"
+    _finish(axes, "Dice" if run.has_masks else accuracy, run)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -0.02), min(high, 1.02))
     _save(figure, path)
@@ -84,7 +89,7 @@ def plot_loss(path: str | os.PathLike[str], run: RunData) -> None:
         _curve(axes, step, metrics["weighted_loss"], "training loss, weighted", _GREEN)
     _curve(axes, step, metrics["eval_loss"], f"loss on {run.judge}", _BLUE)
     _curve(axes, step, metrics["loss_percentile"], "moving loss percentile", _GREY, "--")
-    _finish(axes, "cross-entropy loss", run)
+    _finish(axes, "cross-entropy loss, mean of pixels" if run.has_masks else "cross-entropy loss", run)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     _save(figure, path)
 
@@ -98,8 +103,9 @@ def plot_weights(path: str | os.PathLike[str], run: RunData) -> None:
     has_histogram = weight is not None and bool(np.isfinite(weight).any())
     figure, panels = _canvas(run.title, 2 if has_histogram else 1)
     axes, step, metrics = panels[0], run.metrics["step"], run.metrics
-    _curve(axes, step, metrics["weight_mean_clean"], "mean weight, clean labels", _BLUE)
-    _curve(axes, step, metrics["weight_mean_wrong"], "mean weight, wrong labels", _ORANGE)
+    right, wrong = ("right pixels", "wrong pixels") if run.has_masks else ("clean labels", "wrong labels")
+    _curve(axes, step, metrics["weight_mean_clean"], f"mean weight, {right}", _BLUE)
+    _curve(axes, step, metrics["weight_mean_wrong"], f"mean weight, {wrong}", _ORANGE)
     _curve(axes, step, metrics["weights_auc"], "separation of the two (AUC)", _GREEN)
     _curve(axes, step, metrics["data_utilisation"], "data utilisation (weight > 0.001)", _GREY, "--")
     _finish(axes, "mean weight, share, AUC", run)
@@ -153,7 +159,7 @@ def plot_compare(path: str | os.PathLike[str], groups: Mapping[str, Sequence[Run
     for row, (label, (colour, style)) in enumerate(zip(order, drawn, strict=True)):
         runs = groups[label]
         _band(curves, runs, colour, style)
-        known = [(run.fact("accuracy_last"), run.fact("accuracy_best")) for run in runs]
+        known = [(run.fact(f"{run.goes_by[1]}_last"), run.fact(f"{run.goes_by[1]}_best")) for run in runs]
         known = [pair for pair in known if None not in pair]
         for last, best in known:
             points.plot([last, best], [row, row], color=colour, lw=1, alpha=0.5)
@@ -162,8 +168,8 @@ def plot_compare(path: str | os.PathLike[str], groups: Mapping[str, Sequence[Run
         if not known:
             points.text(0.02, row, "no values yet", transform=points.get_yaxis_transform(), color=_GREY, va="center")
     judged = {run.judge for runs in groups.values() for run in runs}
-    accuracy = f"accuracy on {judged.pop()}" if len(judged) == 1 else "accuracy"
-    _finish(curves, accuracy)
+    goes_by = " or ".join(sorted({run.goes_by[0] for runs in groups.values() for run in runs}))
+    _finish(curves, f"{goes_by} on {judged.pop()}" if len(judged) == 1 else goes_by)
     # The rows are the legend of both panels: a piece of the line before each name.
     points.set_yticks(range(len(labels)), labels, fontsize=9, parse_math=False)
     points.tick_params(axis="y", length=0, pad=30)
@@ -181,7 +187,7 @@ def plot_compare(path: str | os.PathLike[str], groups: Mapping[str, Sequence[Run
 
 def _mean_last(runs: Sequence[RunData]) -> float:
     """Mean accuracy at the end, by which groups are sorted; those without any come last."""
-    known = [float(value) for run in runs if (value := run.fact("accuracy_last")) is not None]
+    known = [float(value) for run in runs if (value := run.fact(f"{run.goes_by[1]}_last")) is not None]
     return float(np.mean(known)) if known else -1.0
 
 
@@ -189,7 +195,7 @@ def _band(axes: Axes, runs: Sequence[RunData], colour: str, style: Any) -> None:
     """The mean accuracy of several seeds over the steps, and from the lowest to the highest a band."""
     tables: list[dict[float, float]] = []
     for run in runs:
-        step, accuracy = run.metrics["step"], run.metrics["eval_accuracy"]
+        step, accuracy = run.metrics["step"], run.curve
         known = np.isfinite(accuracy)
         tables.append(dict(zip(step[known].tolist(), accuracy[known].tolist(), strict=True)))
     steps = np.array(sorted({step for table in tables for step in table}))

@@ -61,7 +61,8 @@ def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathL
         plots.plot_compare(compare, groups, title)
     files.write_text(report, _markdown(runs, names, rows, folder))
     written = [report, *([compare] if len(runs) > 1 else [])]
-    drawn = "accuracy.png, loss.png and, where weights differ, weights.png redrawn in " + (
+    judged = "dice.png" if all(run.has_masks for run in runs) else "accuracy.png"
+    drawn = f"{judged}, loss.png and, where weights differ, weights.png redrawn in " + (
         "each run folder" if len(runs) > 1 else "it"
     )
     if any(run.transition_matrix is not None for run in runs):
@@ -70,7 +71,10 @@ def write_report(paths: Sequence[str | os.PathLike[str]], output: str | os.PathL
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, or 2 after one sentence about what is wrong."""
+    """The command line; returns the exit status: 0, or 2 after one sentence about what is wrong.
+
+    Where the suspects of an interrupted run can't be made, its curves are drawn nevertheless.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m mentornet.reports",
         description="Redraw the plots of runs and compare the runs in one table and one plot.",
@@ -80,16 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--output", metavar="DIR", help="where report.md and compare.png go (default: the folder containing the runs)"
     )
     options = parser.parse_args(arguments)
+    failed = []
     try:
         for folder in options.runs:
-            if note := unfinished.make_suspects(folder):
-                print(f"note: {note}", flush=True)
-        text = write_report(options.runs, options.output)
+            try:
+                if note := unfinished.make_suspects(folder):
+                    print(f"note: {note}", flush=True)
+            except ValueError as error:  # its curves can be drawn all the same
+                failed.append(str(error))
+        print(write_report(options.runs, options.output), flush=True)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(text)
-    return 0
+        failed = [str(error)]
+    for sentence in failed:
+        print(f"error: {sentence}", file=sys.stderr)
+    return 2 if failed else 0
 
 
 def _common_folder(runs: Sequence[RunData]) -> Path:
@@ -141,25 +149,35 @@ def _markdown(runs: Sequence[RunData], names: Sequence[str], rows: Sequence[run_
         return quote(Path(os.path.relpath(target, folder.resolve())).as_posix())
 
     parts = [_MARK, "# Comparison of runs" if len(runs) > 1 else f"# Run {names[0]}", run_table.as_markdown(rows)]
+    of_masks = [run.has_masks for run in runs]
+    dice = "Dice is that of test cases as volumes, at the size that the student sees"
+    accuracies = "Accuracies are on clean test labels" + (
+        ", except where they are agreement with given labels" if any(run.judged_by_given for run in runs) else ""
+    )
     parts.append(
-        "Accuracies are on clean test labels"
-        + (", except where they are agreement with given labels" if any(run.judged_by_given for run in runs) else "")
+        (dice if all(of_masks) else f"{accuracies}; {dice}" if any(of_masks) else accuracies)
         + "; mean last 10 is over the last ten evaluations, of a short run also those of its burn-in. AUC tells how "
-        "well the weights separate clean from wrong labels (- where all weights are alike). "
+        f"well the weights separate {'right from wrong pixels' if all(of_masks) else 'clean from wrong labels'} "
+        "(- where all weights are alike). "
         "Means are over finished runs, ± the sample standard deviation."
     )
     if len(runs) > 1:
-        parts.append("![Test accuracy of the runs](compare.png)")
+        parts.append(f"![Test {'Dice' if all(of_masks) else 'accuracy'} of the runs](compare.png)")
     for run, name in zip(runs, names, strict=True):
         parts += [f"## {name}", run.title]
         if run.command:
             parts.append(f"```sh\n{run.command}\n```")
-        pictures = ["accuracy.png", "loss.png", *([] if run.weights_alike else ["weights.png"])]
+        pictures = [
+            "dice.png" if run.has_masks else "accuracy.png",
+            "loss.png",
+            *([] if run.weights_alike else ["weights.png"]),
+        ]
         if run.transition_matrix is not None:
             pictures.append("transition_matrix.png")
         parts.append("\n".join(f"![{p[:-4]} of {name}]({link(run.path / p)})" for p in pictures))
         if (run.path / "suspects.png").exists():
-            parts.append(f"Most suspect labels: [suspects.png]({link(run.path / 'suspects.png')})")
+            what = "masks" if run.has_masks else "labels"
+            parts.append(f"Most suspect {what}: [suspects.png]({link(run.path / 'suspects.png')})")
     return "\n\n".join(parts) + "\n"
 
 

@@ -18,11 +18,11 @@ _NOT_TOLD = {
 }
 """Flags that other columns tell, or that differ between runs of one setting."""
 _TEXT_COLUMNS = ("run", *_DESCRIPTION, "settings", "judged by")
-# (heading, fact, digits behind the point)
+# (heading, fact, digits behind the point); {} is what the run is judged by, accuracy or Dice
 _FIGURES = (
-    ("last", "accuracy_last", 3),
-    ("best", "accuracy_best", 3),
-    ("mean last 10", "accuracy_mean_last_10", 3),
+    ("last", "{}_last", 3),
+    ("best", "{}_best", 3),
+    ("mean last 10", "{}_mean_last_10", 3),
     ("early stopped", "accuracy_early_stopped", 3),
     ("AUC", "weights_auc", 3),
     ("T error", "transition_l1_error", 3),
@@ -81,10 +81,10 @@ def table(runs: Sequence[RunData], names: Sequence[str]) -> list[Row]:
 def _row(name: str, runs: Sequence[RunData], settings: str, seed: str, steps: str) -> Row:
     described = dict(zip(_DESCRIPTION, _description(runs[0]), strict=True))
     figures = {
-        heading: _figure([_fact(run, fact) for run in runs], digits, spread="accuracy" in fact)
+        heading: _figure([_fact(run, fact) for run in runs], digits, spread="accuracy" in fact or "{}" in fact)
         for heading, fact, digits in _FIGURES
     }
-    judged = "given labels" if runs[0].judged_by_given else ""
+    judged = "given labels" if runs[0].judged_by_given else "Dice" if runs[0].has_masks else ""
     return {
         "run": name,
         **described,
@@ -98,7 +98,7 @@ def _row(name: str, runs: Sequence[RunData], settings: str, seed: str, steps: st
 
 def _fact(run: RunData, fact: str) -> Any:
     """A figure of a run; equal weights separate nothing, so that their AUC of 0.5 is no result."""
-    return None if fact == "weights_auc" and run.weights_alike else run.fact(fact)
+    return None if fact == "weights_auc" and run.weights_alike else run.fact(fact.format(run.goes_by[1]))
 
 
 def as_text(rows: Sequence[Row]) -> str:

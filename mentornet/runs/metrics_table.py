@@ -177,23 +177,32 @@ def summarise(metrics: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
     Returns:
       accuracy_last, accuracy_best, accuracy_best_step, accuracy_mean_last_10 (over the last ten evaluations),
-      steps, seconds, steps_per_second, the last known weights_auc and data_utilisation. None where unknown.
+      of runs on masks the same of dice_cases, steps, seconds, steps_per_second, the last known weights_auc and
+      data_utilisation. None where unknown.
     """
     step, seconds = metrics["step"], metrics["seconds"]
-    known = np.isfinite(metrics["eval_accuracy"])
-    accuracy, accuracy_step = metrics["eval_accuracy"][known], step[known]
     steps = int(step[-1]) if step.size else 0
     total = float(seconds[-1]) if step.size and math.isfinite(seconds[-1]) else None
     return {
-        "accuracy_last": float(accuracy[-1]) if accuracy.size else None,
-        "accuracy_best": float(accuracy.max()) if accuracy.size else None,
-        "accuracy_best_step": int(accuracy_step[accuracy.argmax()]) if accuracy.size else None,
-        "accuracy_mean_last_10": float(accuracy[-10:].mean()) if accuracy.size else None,
+        **_over_time("accuracy", step, metrics["eval_accuracy"]),
+        **(_over_time("dice_cases", step, metrics["eval_dice_cases"]) if "eval_dice_cases" in metrics else {}),
         "steps": steps,
         "seconds": total,
         "steps_per_second": steps / total if total else None,
         "weights_auc": last_known(metrics["weights_auc"]),
         "data_utilisation": last_known(metrics["data_utilisation"]),
+    }
+
+
+def _over_time(name: str, step: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+    """Last, best and mean of the last ten of a figure."""
+    known = np.isfinite(values)
+    values, step = values[known], step[known]
+    return {
+        f"{name}_last": float(values[-1]) if values.size else None,
+        f"{name}_best": float(values.max()) if values.size else None,
+        f"{name}_best_step": int(step[values.argmax()]) if values.size else None,
+        f"{name}_mean_last_10": float(values[-10:].mean()) if values.size else None,
     }
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mentornet import reading
 from mentornet.files import RunFolderError
-from mentornet.runs.mask_samples import is_table_of_slices
+from mentornet.runs.mask_samples import MASKS_FILE, is_table_of_slices
 from mentornet.runs.metrics_table import summarise
 from mentornet.runs.samples import read_samples_csv, telling
 from mentornet.runs.workdir import Workdir
@@ -114,14 +114,29 @@ class RunData:
 
     @property
     def noise(self) -> str:
-        """Kind and fraction of the label noise in a few letters, such as "uniform 40%"."""
+        """Kind and fraction of the label noise in a few letters, such as "uniform 40%"; of masks the kind alone."""
         kind = str(self.fact("noise_type") or "none")
         if kind == "none" and self.fact("dataset") == "folder" and self.wrong_share is None:
             return "unknown"
         fraction = self.fact("noise_fraction")
-        if kind == "none" or kind.startswith("human") or fraction is None:
+        if kind == "none" or kind.startswith("human") or fraction is None or self.has_masks:
             return kind
         return f"{kind} {100 * float(fraction):g}%"
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether it predicts a class a pixel: then it goes by Dice, as most pixels are background."""
+        return "eval_dice_cases" in self.metrics or (self.path / MASKS_FILE).is_file()
+
+    @property
+    def goes_by(self) -> tuple[str, str]:
+        """What it is judged by, (in words, as the facts are called): accuracy_last, or dice_cases_last, and so on."""
+        return ("Dice of cases", "dice_cases") if self.has_masks else ("accuracy", "accuracy")
+
+    @property
+    def curve(self) -> np.ndarray:
+        """What it is judged by, over the rows of its metrics."""
+        return self.metrics.get(f"eval_{self.goes_by[1]}", np.full(len(self.metrics["step"]), np.nan))
 
     @property
     def judged_by_given(self) -> bool:
@@ -131,6 +146,8 @@ class RunData:
     @property
     def judge(self) -> str:
         """What the evaluation is by; a run on people's own images that is not finished does not say."""
+        if self.has_masks:
+            return "test data"
         if self.judged_by_given:
             return "held-out data, given labels"
         unknown = not self.finished and self.fact("dataset") == "folder"

@@ -31,6 +31,9 @@ IDENTITY: Schema = {
     **dict.fromkeys(("seed", "noise_seed"), Value(int)),
     **dict.fromkeys(("noise_fraction", "noise_rate", "burn_in_epoch", "dropout_keep_probability"), _NUMBER),
     **dict.fromkeys(("auxiliary_head", "background_class"), Value(bool)),
+    **dict.fromkeys(("mask_noise", "structures", "cases_from"), _NAME),
+    **dict.fromkeys(("num_cases", "mask_values", "spacing"), Value(list)),
+    "num_slices": _COUNT,
 }
 """The identity in run.json."""
 
@@ -38,7 +41,8 @@ RESULT: Schema = {
     **dict.fromkeys(("steps", "parameters", "train_examples", "accuracy_best_step", "early_stopped_step"), _COUNT),
     **dict.fromkeys(("max_steps", "max_number_of_steps"), _COUNT),
     **dict.fromkeys(("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "accuracy_early_stopped"), _SHARE),
-    **dict.fromkeys(("top5_last", "weights_auc", "noise_rate_actual"), _SHARE),
+    **dict.fromkeys(("dice_cases_last", "dice_cases_best", "dice_cases_mean_last_10", "dice"), _SHARE),
+    **dict.fromkeys(("top5_last", "weights_auc", "suspects_auc", "noise_rate_actual"), _SHARE),
     **dict.fromkeys(("data_utilisation", "steps_per_second", "seconds", "transition_l1_error"), _NUMBER),
     **dict.fromkeys(("noise_fraction", "noise_rate", "burn_in_epoch"), _NUMBER),
     **dict.fromkeys(("method", "curriculum", "dataset", "studentnet", "student", "noise_type", "command"), Value(str)),
@@ -64,6 +68,7 @@ _METRICS: Schema = {
     "epoch_percent": Value(float, 0, 100),
     "seconds": Value(float, 0, 1e12),
     **dict.fromkeys(("train_accuracy", "eval_accuracy", "holdout_accuracy", "weights_auc", "kept_precision"), _SHARE),
+    **dict.fromkeys(("eval_dice_slices", "eval_dice_cases"), _SHARE),
 }
 
 

@@ -84,7 +84,12 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._writer = tf.summary.create_file_writer(str(workdir.events)) if writes else None
         self._heartbeat = settings.heartbeat
         self._progress = (
-            ProgressLine(settings.max_steps, judged_by_given=inputs.judged_by_given, heartbeat=settings.heartbeat)
+            ProgressLine(
+                settings.max_steps,
+                judged_by_given=inputs.judged_by_given,
+                masks=inputs.masks is not None,
+                heartbeat=settings.heartbeat,
+            )
             if shows
             else None
         )
@@ -210,7 +215,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         for prefix, batches in self._evaluations.items():
             found = {f"{prefix}_{name}": value for name, value in self._evaluate(*batches).items()}
             row |= {name: value for name, value in found.items() if name in columns}
-        self._accuracy = row.get("eval_accuracy")
+        self._accuracy = row.get("eval_accuracy" if self._inputs.masks is None else "eval_dice_cases")
         return row
 
     def _epoch_percent(self) -> int:
@@ -239,6 +244,8 @@ class IntervalRecorder(keras.callbacks.Callback):
         assert self._progress is not None
         known = {name: float(values[name]) for name in _SHOWN if name in values}
         loss, accuracy = (known[name] if math.isfinite(known.get(name, math.nan)) else None for name in _SHOWN)
+        if self._inputs.masks is not None:
+            accuracy = None  # of pixels, which says little
         self._progress.show(step, loss, accuracy, self._accuracy, self._share(step))
 
 

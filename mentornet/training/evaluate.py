@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +70,26 @@ def evaluate_checkpoint(
     return result
 
 
-def follow(evaluate: Any, interval: float, run_folder: Path) -> dict[str, Any]:
-    """Calls ``evaluate()`` every ``interval`` seconds until the run is finished, and once more then (0: just once)."""
+def follow(
+    evaluate: Any, interval: float, run_folder: Path, told: Callable[[dict[str, Any]], str] | None = None
+) -> dict[str, Any]:
+    """Calls ``evaluate()`` every ``interval`` seconds until the run is finished, and once more then (0: just once).
+
+    ``told`` says the figures in words; None: those of one label an image.
+    """
     while True:
         finished = interval <= 0 or (run_folder / "result.json").is_file()
         result: dict[str, Any] = evaluate()
-        figure = "agreement with given labels" if result.get("judged_by") == "given labels" else "accuracy"
-        unreadable = f" ({result['unreadable']} unreadable)" if result["unreadable"] else ""
-        print(
-            f"step {result['step']:,} | {figure} {result['accuracy']:.4f} | loss {result['loss']:.4f} | "
-            f"{result['examples']:,} images{unreadable}",
-            flush=True,
-        )
+        print(f"step {result['step']:,} | {(told or _of_labels)(result)}", flush=True)
         if finished:
             return result
         time.sleep(interval)
+
+
+def _of_labels(result: dict[str, Any]) -> str:
+    figure = "agreement with given labels" if result.get("judged_by") == "given labels" else "accuracy"
+    unreadable = f" ({result['unreadable']} unreadable)" if result["unreadable"] else ""
+    return f"{figure} {result['accuracy']:.4f} | loss {result['loss']:.4f} | {result['examples']:,} images{unreadable}"
 
 
 def dump_losses(
@@ -127,7 +132,7 @@ def dump_losses(
     return found
 
 
-def write_csv(path: str | Path, header: Sequence[str], columns: Sequence[np.ndarray]) -> None:
+def write_csv(path: str | Path, header: Sequence[str], columns: Sequence[Sequence[Any] | np.ndarray]) -> None:
     """A csv of equally long columns, replaced all at once."""
     lines = [format_row(list(header)), *(format_row(row) for row in zip(*columns, strict=True))]
     files.write_text(path, "".join(lines))

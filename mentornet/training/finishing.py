@@ -79,11 +79,10 @@ def finish(
         suspects_only: of a run that was interrupted: samples.csv and the sheet, and returns {}.
     """
     title = f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}"
-    of_masks: dict[str, Any] = {}
     if inputs.masks is not None:
-        of_masks = segmentation.finish(student, told.weight, inputs.masks, workdir, title, told.maps)
+        of_samples = segmentation.finish(student, told.weight, inputs.masks, workdir, title, told.maps)
     else:
-        _finish_samples(student, told, inputs, workdir, title)
+        of_samples = _finish_samples(student, told, inputs, workdir, title)
     inputs.check()
     if suspects_only:
         return {}
@@ -102,7 +101,7 @@ def finish(
         files.write_matrix(workdir.final_matrix_file, matrix)
         if clean is not None:
             figures |= transition.errors(matrix, clean, inputs.given)
-    figures |= early_stopped_figures(workdir, inputs.holdout_criterion) | of_masks
+    figures |= early_stopped_figures(workdir, inputs.holdout_criterion) | of_samples
     result = {
         "noise_rate_actual": None,
         **figures,
@@ -122,8 +121,8 @@ def finish(
 
 def _finish_samples(
     student: keras.Model, told: SampleRecords, inputs: TrainingInputs, workdir: Workdir, title: str
-) -> None:
-    """samples.csv and the sheet of suspects, of one label an image."""
+) -> dict[str, Any]:
+    """samples.csv and the sheet of suspects, of one label an image; how well their order tells wrong labels."""
     outputs = sample_outputs(student, inputs.ordered(None))
     clean = inputs.clean
     names = list(inputs.class_names)
@@ -163,6 +162,10 @@ def _finish_samples(
         paths=inputs.paths(top),
         title=title,
     )
+    if clean is None:
+        return {}
+    rank = samples.rank_suspects(told.weight, outputs.loss, ranked_by)
+    return {"suspects_auc": samples.weights_auc(rank, inputs.given == clean)}
 
 
 def mean_weights(method: NoisyLabelMethod, num_examples: int) -> np.ndarray:

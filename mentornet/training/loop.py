@@ -40,10 +40,12 @@ class TrainingView:
         self.given, self.folder = inputs.given, folder
         self._answers: dict[int, Answer] = {}
 
-    def tells_clean(self, scores: np.ndarray) -> float:
+    def tells_clean(self, scores: np.ndarray, positions: np.ndarray | None = None) -> float:
         """See ``TrainingSet``."""
-        clean = self._inputs.clean
-        return float("nan") if clean is None else weights_auc(scores, self.given == clean)
+        if self._inputs.clean is None:
+            return float("nan")
+        right = self.given == self._inputs.clean
+        return weights_auc(scores, right if positions is None else right[positions])
 
     def outputs(self, network: keras.Model, positions: np.ndarray | None = None) -> SampleOutputs:
         """See ``TrainingSet``."""

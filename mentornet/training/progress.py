@@ -75,6 +75,7 @@ class ProgressLine:
         stream: where to print.
         every_seconds: least time between two lines; None: 0.5 s on a terminal, 10 s in a log.
         judged_by_given: the last figure is agreement with given labels, not accuracy.
+        masks: it is the Dice of cases: most pixels are background, which any student gets right.
         heartbeat: is told of every line.
     """
 
@@ -84,10 +85,13 @@ class ProgressLine:
         stream: TextIO | None = None,
         every_seconds: float | None = None,
         judged_by_given: bool = False,
+        masks: bool = False,
         heartbeat: Heartbeat | None = None,
     ):
         self._max_steps, self._heartbeat = max_steps, heartbeat
         self._figure = "agreement with given labels" if judged_by_given else "accuracy"
+        if masks:
+            self._figure = "Dice of cases"
         self._first: tuple[int, float, float] | None = None
         self._stream = sys.stdout if stream is None else stream
         self._terminal = self._stream.isatty()
@@ -113,7 +117,7 @@ class ProgressLine:
             step: steps done.
             loss: on the given labels.
             train_accuracy: likewise.
-            accuracy: of the last evaluation.
+            accuracy: of the last evaluation, or its Dice.
             share: of the training that is done, in [0, 1], where the number of steps is not known.
         """
         now = time.monotonic()

@@ -5,8 +5,10 @@ L2B (CVPR 2024), tables 5 and 6, have Dice, the Hausdorff distance and the avera
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +22,9 @@ from mentornet.methods.pixel_weights import weight_maps
 from mentornet.reports.mask_sheet import mask_sheet
 from mentornet.runs import mask_samples, samples
 from mentornet.runs.workdir import RunFolderError, Workdir
+from mentornet.segmentation import Segmentation
+from mentornet.training import evaluate
+from mentornet.training.checkpoints import restore_student
 
 PREDICTIONS = "predictions"
 SHOWN_SLICES = 12
@@ -117,7 +122,7 @@ def finish(
         title: of the sheet.
         weighs: which weight maps the method has, see ``pixel_weights``; None: none.
     """
-    figures = _evaluated(student, masks, workdir)
+    figures = evaluated(student, masks, workdir.path / PREDICTIONS)
     train, true = masks.train, masks.train.true_masks
     said = probabilities(student, train.images, masks.standardise)
     predicted = said.argmax(axis=-1).astype(np.uint8)
@@ -188,22 +193,23 @@ def separation(wrong: np.ndarray, losses: np.ndarray, maps: Mapping[str, np.ndar
     return found
 
 
-def _evaluated(student: keras.Model, masks: Masks, workdir: Workdir) -> dict[str, Any]:
-    """Test cases at their original size, and their predicted masks as PNG files of the classes' numbers."""
+def evaluated(student: keras.Model, masks: Masks, folder: Path | None) -> dict[str, Any]:
+    """Figures of the test cases at their original size, as in result.json.
+
+    Args:
+        student: the student.
+        masks: the data; of their test slices are the figures.
+        folder: gets the predicted masks as PNG files, black and white, of more than two classes their numbers;
+            None: they are not kept.
+
+    Returns:
+        dice, hausdorff, hausdorff_95, average_surface_distance: means over the cases, and these of each case in
+        "cases"; {} if no right mask is known.
+    """
     test = masks.test
     said = probabilities(student, test.images, masks.standardise)
-    names = np.array(test.cases)
-    folder = workdir.path / PREDICTIONS
-    folder.mkdir(exist_ok=True)
-    for case in dict.fromkeys(test.cases):
-        own = np.flatnonzero(names == case)
-        # Two classes are black and white, as most masks are.
-        classes = metrics.classes_at_size(said[own], test.volumes[case].shape[1:])
-        for position, mask in zip(own, classes * (255 if masks.classes == 2 else 1), strict=True):
-            name = test.names[int(position)].removeprefix("test/").removeprefix("images/")
-            name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
-            with files.replacing(folder / f"{name.removesuffix('.png')}.png") as stream:
-                Image.fromarray(mask.astype(np.uint8)).save(stream, format="png")
+    if folder is not None:
+        _write_predictions(said, masks, folder)
     found = metrics.of_cases(said, test.cases, test.slices, test.volumes)
     if not found:
         return {}
@@ -215,3 +221,77 @@ def _evaluated(student: keras.Model, masks: Masks, workdir: Workdir) -> dict[str
         "average_surface_distance": mean["average_surface_distance"],
         "cases": {case: one.mean for case, one in found.items()},
     }
+
+
+def _write_predictions(said: np.ndarray, masks: Masks, folder: Path) -> None:
+    test = masks.test
+    names = np.array(test.cases)
+    folder.mkdir(parents=True, exist_ok=True)
+    for case in dict.fromkeys(test.cases):
+        own = np.flatnonzero(names == case)
+        # Two classes are black and white, as most masks are.
+        classes = metrics.classes_at_size(said[own], test.volumes[case].shape[1:])
+        for position, mask in zip(own, classes * (255 if masks.classes == 2 else 1), strict=True):
+            name = test.names[int(position)].removeprefix("test/").removeprefix("images/")
+            name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in name)
+            with files.replacing(folder / f"{name.removesuffix('.png')}.png") as stream:
+                Image.fromarray(mask.astype(np.uint8)).save(stream, format="png")
+
+
+def evaluate_checkpoint(
+    student: keras.Model,
+    checkpoints: Path,
+    masks: Masks,
+    task: Segmentation,
+    output: Path,
+    *,
+    csv_file: str | None = None,
+    predictions: Path | None = None,
+    facts: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Evaluates the newest checkpoint of a run on the test cases.
+
+    Args:
+        student: the network the run trained.
+        checkpoints: the folder with the checkpoints.
+        masks: the data.
+        task: as the run evaluates slices, with the cases of the test slices.
+        output: where evaluation.json goes.
+        csv_file: also write case, slice, name, dice, loss of every test slice.
+        predictions: also write the predicted masks there.
+        facts: added to evaluation.json.
+
+    Returns:
+        The content of evaluation.json: step, dice_slices and dice_cases at the size that the student sees, those of
+        ``evaluated`` at the original size, slices, seconds.
+    """
+    started = time.monotonic()
+    step = restore_student(student, checkpoints)
+    test, dices, losses = masks.test, [], []
+    right = test.masks if test.true_masks is None else test.true_masks
+    answer = tf.function(lambda image: student(image, training=False), reduce_retracing=True)
+    for first in range(0, len(test.images), 16):
+        part = slice(first, first + 16)
+        logits = answer(masks.standardise(test.images[part]))
+        target = tf.constant(right[part].astype(np.int32))
+        task.evaluate(target, logits, index=tf.range(first, first + len(target)))
+        predicted = tf.argmax(logits, axis=-1).numpy()
+        dices.append(metrics.dice_of_slices(predicted, right[part], masks.classes))
+        losses.append(tf.reduce_mean(task.losses(target, logits), axis=[1, 2]).numpy())
+    of_slices = task.results()
+    result = {
+        **(facts or {}),
+        "step": step,
+        "loss": of_slices["loss"],
+        "dice_slices": of_slices["dice_slices"],
+        "dice_cases": of_slices["dice_cases"],
+        **evaluated(student, masks, predictions),
+        "slices": len(test.images),
+        "seconds": time.monotonic() - started,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    files.write_json(output / "evaluation.json", result)
+    if csv_file:
+        columns = (test.cases, test.slices, test.names, np.concatenate(dices), np.concatenate(losses))
+        evaluate.write_csv(csv_file, ("case", "slice", "name", "dice", "loss"), columns)
+    return result

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 _GROUPS = {
     "accuracy": ("eval_accuracy", "eval_top5", "train_accuracy", "holdout_accuracy", "eval_validation_accuracy"),
+    "dice": ("eval_dice_cases", "eval_dice_slices"),
     "loss": ("raw_loss", "weighted_loss", "eval_loss", "loss_percentile", "holdout_loss", "eval_validation_loss"),
     "weights": (
         *("weight_sum", "data_utilisation", "weights_auc", "kept_precision", "weight_mean_clean", "weight_mean_wrong"),
@@ -17,6 +18,8 @@ _GROUPS = {
 }
 _ABOUT = {
     "eval_accuracy": "Share of the evaluation images whose label is predicted.",
+    "eval_dice_cases": "Dice of the foreground of the test cases as volumes, at the size that the student sees.",
+    "eval_dice_slices": "The same, of single slices.",
     "train_accuracy": "Share of the training images whose given label is predicted; beyond the share of right labels "
     "it can only come from memorising wrong ones.",
     "raw_loss": "Mean loss on the given labels before weighting. With a working curriculum it rises or stays high, "

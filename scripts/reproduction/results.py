@@ -19,7 +19,7 @@ from scripts.tables.declarations import Cell, Table
 from scripts.tables.recipe_files import RESULTS, ROOT, SHOWN
 
 FIGURES = ("accuracy_last", "accuracy_best", "accuracy_mean_last_10", "accuracy_early_stopped", "weights_auc",
-           "data_utilisation", "steps_per_second")  # fmt: skip
+           "suspects_auc", "data_utilisation", "steps_per_second")  # fmt: skip
 PAPERS = ROOT / "docs" / "papers"
 
 

@@ -27,6 +27,7 @@ MODULES = (
     "s2e_figure3",
     "s2e_search",
     "dividemix",
+    "semi_twins",
     "imagenet",
     "image_lists",
     "segmentation",

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from scripts.tables import recipe_files
 from scripts.tables.cpu_methods import CLEAN, CPU_FLAGS, MENTORNET_DROPOUT
 from scripts.tables.declarations import Table
-from scripts.tables.dividemix import PRETRAINING
 from scripts.tables.recipe_files import FOLDER, run_folder
+from scripts.tables.semi_twins import PRETRAINING
 
 NOISES = {
     "uniform": ("40% uniform noise", ("--noise_type=uniform", "--noise_fraction=0.4")),

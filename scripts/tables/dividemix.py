@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scripts.tables import recipe_files
-from scripts.tables.cpu_methods import CPU_FLAGS
 from scripts.tables.recipe_files import FOLDER
 
 Recipe = tuple[Path, list[str], list[str]]
@@ -135,109 +133,6 @@ def tables() -> list[Recipe]:
     return recipes
 
 
-DIGITS = ("--dataset_name=digits", "--noise_type=symmetric", "--noise_fraction=0.5", "--studentnet=small_cnn",
-          "--augmentation=crop", "--batch_size=32", "--num_epochs=12", "--learning_rate=0.02",
-          "--weight_decay=5e-4")  # fmt: skip
-SEMI = ("--dataset_name=tfds:cifar10", "--image_size=16", "--train_examples=4000", "--noise_type=uniform",
-        "--noise_fraction=0.8", "--studentnet=small_cnn", "--augmentation=release", "--batch_size=64",
-        "--num_epochs=16", "--learning_rate=0.02", "--weight_decay=5e-4")  # fmt: skip
-INSIDE = ("--meta=l2b", "--clean_examples=200", "--clean_batch_size=32")
-ROWS = {
-    "plain": ("--method=standard",),
-    "co_teaching": ("--method=co_teaching", "--keep_schedule=co_teaching:tau={tau},epochs=5"),
-    "dividemix": ("--method=dividemix", "--warmup_epochs=4", "--lambda_u=25"),
-    "unicon": ("--method=unicon", "--warmup_epochs=4", "--lambda_u=30"),
-    "c2d": ("--method=c2d", "--warmup_epochs=4", "--lambda_u=25", "--pretrained_run=runs/simclr_{data}"),
-    "l2b_dividemix": ("--method=dividemix", "--warmup_epochs=4", "--lambda_u=25", *INSIDE),
-    "l2b_unicon": ("--method=unicon", "--warmup_epochs=4", "--lambda_u=30", *INSIDE),
-    "l2b_c2d": ("--method=c2d", "--warmup_epochs=4", "--lambda_u=25", "--pretrained_run=runs/simclr_{data}", *INSIDE),
-}
-PRETRAINING = {
-    "digits": "--dataset_name=digits --studentnet=small_cnn --augmentation=crop --batch_size=128 --num_epochs=30 "
-    "--learning_rate=0.05",
-    **{
-        f"cifar10_{n}": f"--dataset_name=tfds:cifar10 --data_dir=DATA --image_size=16 --train_examples={n} "
-        "--studentnet=small_cnn --augmentation=release --batch_size=250 --num_epochs=60 --learning_rate=0.1"
-        for n in (4_000, 10_000)
-    },
-}
-
-
-def small_twins() -> list[Recipe]:
-    """All rows on digits, half of the labels wrong, and on 4,000 small images of CIFAR-10 with 80% noise."""
-    recipes = []
-    for data, family, shared, tau, what in (
-        ("digits", "semi_digits", DIGITS, "0.5", "digits, 50% symmetric noise"),
-        (
-            "cifar10_4000",
-            "semi_cifar10",
-            SEMI,
-            "0.8",
-            "CIFAR-10 subset, 4,000 images of 16x16 pixels, 80% uniform noise",
-        ),
-    ):
-        for row, own in ROWS.items():
-            head = [
-                f"{what}, on a CPU: {row}, a small CNN.",
-                recipe_files.measured(f"{family}_{row}"),
-                "hardware and hours: 2 CPU cores, minutes",
-                *([_first(data)] if "c2d" in row else []),
-            ]
-            flags = [*shared, *(flag.format(tau=tau, data=data) for flag in own)]
-            recipes.append((FOLDER / "cpu" / f"{family}_{row}.flags", head, flags))
-    return recipes
-
-
-FOLDERS = ("--dataset_name=folder", "--image_size=16", "--noise_type=symmetric", "--noise_fraction=0.4",
-           "--studentnet=small_cnn", "--augmentation=crop", "--batch_size=64", "--num_epochs=10",
-           "--learning_rate=0.02", "--weight_decay=5e-4")  # fmt: skip
-SUSPECTING = {
-    "mentornet_pd": ("--curriculum=mentornet_pd", "--loss_p_percentile=0.6"),
-    "dividemix": ("--method=dividemix", "--warmup_epochs=4"),
-}
-
-
-def folders() -> list[Recipe]:
-    """Whose suspects are the wrong labels, in folders of images as docs/semi_supervised.md makes them."""
-    recipes = []
-    for row, own in SUSPECTING.items():
-        head = [
-            f"Digits as folders of PNG files, 40% symmetric noise, on a CPU: {row}, a small CNN.",
-            recipe_files.measured(f"semi_folder_{row}"),
-            "hardware and hours: 2 CPU cores, a minute or two",
-        ]
-        recipes.append((FOLDER / "cpu" / f"semi_folder_{row}.flags", head, [*FOLDERS, *own]))
-    return recipes
-
-
-def cpu_twins() -> list[Recipe]:
-    """These methods beside the twins of the others: the same data and student, as many epochs as their steps make.
-
-    Their views need an augmentation, which those do without.
-    """
-    recipes = []
-    left_out = ("--max_number_of_steps", "--eval_every_steps", "--augmentation")
-    shared = [flag for flag in CPU_FLAGS if flag.partition("=")[0] not in left_out]
-    for noise in ("uniform", "background"):
-        for row in ("dividemix", "unicon", "c2d"):
-            head = [
-                f"CIFAR-10 subset on a CPU: {row}, a small CNN, 10,000 images of 16x16 pixels, 40% {noise} noise.",
-                recipe_files.measured(f"methods_{noise}_{row}"),
-                f"hardware and hours: 2 CPU cores, about {5 if row == 'dividemix' else 10} minutes",
-                *([_first("cifar10_10000")] if row == "c2d" else []),
-            ]
-            own = [flag.format(data="cifar10_10000") for flag in ROWS[row]]
-            own[1] = "--warmup_epochs=5"
-            flags = [*shared, f"--noise_type={noise}", "--augmentation=release", own[0], "--num_epochs=15", *own[1:]]
-            recipes.append((FOLDER / "cpu" / f"methods_{noise}_{row}.flags", head, flags))
-    return recipes
-
-
-def _first(data: str) -> str:
-    """The head's line about the student that C2D starts from on a CPU."""
-    return f"First: python scripts/pretrain_simclr.py {PRETRAINING[data]} --train_log_dir=runs/simclr_{data}"
-
-
 def recipes() -> list[Recipe]:
     """All recipes of this module."""
-    return [*tables(), *cpu_twins(), *small_twins(), *folders()]
+    return tables()

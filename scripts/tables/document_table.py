@@ -74,9 +74,9 @@ def figure(row: Row | None, name: str, factor: float = 100, digits: int = 1) -> 
     return f"{factor * float(row[name]):.{digits}f}{spread}"
 
 
-def auc(row: Row | None) -> str:
-    """The mean AUC of the weights."""
-    return f"{float(row['weights_auc']):.3f}" if row and row["weights_auc"] else ""
+def auc(row: Row | None, name: str = "weights_auc") -> str:
+    """The mean AUC of the weights, or another one."""
+    return f"{float(row[name]):.3f}" if row and row[name] else ""
 
 
 def spread_of(values: Sequence[float], digits: int = 1) -> str:

@@ -93,8 +93,7 @@ def clothing1m() -> list[recipe_files.File]:
             "l2b_table4", "dividemix",
             head("DivideMix (its own table 3)", "74.8 (the two networks of the best validation epochs)",
                  "one GPU; some 5 days on a V100-class GPU by its FLOPs",
-                 "The released code divides the 32,000 images of an epoch; here all million are divided before each, "
-                 "which takes most of the time.",
+                 "Before an epoch each network looks at 32,000 images, drawn anew with all classes equally often.",
                  "eval_validation_accuracy in metrics.csv is what that code chooses its networks by; here a row is of "
                  "both together, and none is chosen.", *DIVIDEMIX_NOTES),
             list(CLOTHING_DIVIDEMIX), large,
