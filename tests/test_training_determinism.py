@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python import pywrap_tfe
+from tensorflow.python.eager import backprop
 
 from mentornet.training import determinism
 from tests.processes import PATIENCE, ROOT
@@ -46,6 +49,27 @@ def test_the_switch_and_its_refusal(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["one"])
     determinism.make_deterministic(jit_compile=True)
     assert asked == [True, True]
+
+
+def test_gradients_from_many_sides_are_added_in_order_and_not_by_whose_memory_is_free():
+    """No AddN of more than two operands, whose order TensorFlow leaves to chance; the sum is the derivative."""
+
+    @tf.function
+    def slope(x: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.reduce_sum(tf.sin(x) + 2.0 * x + x**3 + tf.exp(x))
+        return tape.gradient(y, x)
+
+    x = np.linspace(-1.0, 1.0, 7, dtype=np.float32)
+    try:
+        determinism.add_gradients_in_order()
+        np.testing.assert_allclose(slope(x), np.cos(x) + 2.0 + 3.0 * x**2 + np.exp(x), rtol=1e-6)
+        operations = slope.get_concrete_function(x).graph.get_operations()
+        assert all(len(operation.inputs) < 3 for operation in operations if operation.type == "AddN")
+        assert any(operation.type == "Pack" for operation in operations)
+    finally:
+        pywrap_tfe.TFE_Py_RegisterVSpace(backprop._default_vspace)
 
 
 def test_xlas_refusal_names_the_flag():

@@ -115,7 +115,7 @@ class RunData:
     @property
     def noise(self) -> str:
         """Kind and fraction of the label noise in a few letters, such as "uniform 40%"; of masks the kind alone."""
-        kind = str(self.fact("noise_type") or "none")
+        kind = str((self.fact("mask_noise") if self.has_masks else None) or self.fact("noise_type") or "none")
         if kind == "none" and self.fact("dataset") == "folder" and self.wrong_share is None:
             return "unknown"
         fraction = self.fact("noise_fraction")
