@@ -2,8 +2,8 @@
 
     python benchmarks/suspects.py --data cifar10_worst --data_dir=DATA --work runs/suspects [--output CSV]
 
-Data: digits with 40% uniform noise, and 10,000 images of CIFAR-10 with 40% uniform noise or with CIFAR-10N's worst
-labels. Trainings are plain, MentorNet PD and Co-teaching; every ranking that can be read from one is judged against the
+Data: digits with 25% or 40% uniform or 40% asymmetric noise, and 10,000 images of CIFAR-10 with 40% uniform noise or
+with CIFAR-10N's worst labels. Trainings are plain, MentorNet PD and Co-teaching; every ranking that can be read from one is judged against the
 true labels by AUROC, average precision, and precision among the first 100 and 1,000. cleanlab (Northcutt et al., JAIR
 2021) ranks by out-of-sample probabilities: five folds, each a plain training. Trainings are kept in --work, so that a
 second call only judges. Needs the "bench" extra.
@@ -46,6 +46,8 @@ from scripts import csv_table  # noqa: E402
 # name: (data set, images or all, noise, fraction, student, learning rate, batch, steps, steps of a fold)
 DATA: dict[str, tuple[str, int, str, float, str, float, int, int, int]] = {
     "digits_uniform": ("digits", 0, "uniform", 0.4, "small_cnn", 0.02, 64, 1000, 400),
+    "digits_uniform25": ("digits", 0, "uniform", 0.25, "small_cnn", 0.02, 64, 1000, 400),
+    "digits_asymmetric": ("digits", 0, "asymmetric", 0.4, "small_cnn", 0.02, 64, 1000, 400),
     "cifar10_worst": ("cifar10", 10_000, "human:worse", 0.0, "resnet8", 0.1, 128, 2400, 1000),
     "cifar10_uniform": ("cifar10", 10_000, "uniform", 0.4, "resnet8", 0.1, 128, 2400, 1000),
 }

@@ -11,11 +11,13 @@ import io
 import os
 import textwrap
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from PIL import Image
 
@@ -52,16 +54,16 @@ def draw(path: str | os.PathLike[str], plain: RunData, curriculum: RunData) -> N
     """
     runs = (plain, curriculum)
     dumps = [_dumps(run) for run in runs]
-    figure = Figure(figsize=(13, 6.6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(13, 6.6), dpi=120, layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.08))
     FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.08)  # type: ignore[union-attr]
     wrong = 100 * (curriculum.wrong_share or 0.0)
     figure.suptitle(
         f"{wrong:.0f}% of the training labels are wrong: {names.name(plain)} against {names.name(curriculum)} "
         f"({curriculum.fact('dataset')}, seed {curriculum.fact('seed')})",
         fontweight="bold",
     )
-    upper, lower = figure.subfigures(2, 1, height_ratios=(3.2, 1.35))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(3.2, 1.35))
+    upper, lower = parts
     accuracy, memorised, loss = upper.subplots(1, 3)
     for run, dump in zip(runs, dumps, strict=True):
         colour, name = names.looks([run])[0][0], names.name(run)
@@ -136,13 +138,13 @@ def _finish(axes: Axes, title: str, run: RunData, *, percent: bool = False) -> N
         axes.axvline(float(burn_in) / 100 * float(steps), color=_GREY, lw=1, ls=":", label="end of burn-in")
 
 
-def _suspects(part: Figure, run: RunData) -> None:
+def _suspects(part: SubFigure, run: RunData) -> None:
     """The first suspects in a row, with what they are given as and what they are."""
     if run.samples is None or "clean_label" not in run.samples:
         raise files.RunFolderError(f"{run.path} has no samples.csv with true labels.")
     kept, class_names = suspect_pictures.load(run.path / suspect_pictures.NAME)
-    order = np.argsort(run.samples["suspect_rank"], kind="stable")
-    order = [int(at) for at in order if int(run.samples["index"][at]) in kept][:SUSPECTS]
+    ranked = np.argsort(run.samples["suspect_rank"], kind="stable")
+    order = [int(at) for at in ranked if int(run.samples["index"][at]) in kept][:SUSPECTS]
     part.suptitle(
         f"The first {len(order)} suspects of {names.name(run)}: given label and true one",
         x=0.012,
