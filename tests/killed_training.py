@@ -1,6 +1,6 @@
-"""A process of the tests of resumption: train_cifar.py that kills itself with SIGKILL at a moment of a stage.
+"""A process of the tests of resumption: a training script that kills itself with SIGKILL at a moment of a stage.
 
-    python tests/killed_training.py WHAT:STAGE:COUNT FLAGS...
+    python tests/killed_training.py SCRIPT WHAT:STAGE:COUNT FLAGS...
 
 WHAT is "start" (before the first step), "step" (after COUNT steps of the stage), "look" (when COUNT networks have been
 looked at), "evaluation" (in the row at its end) or "end" (after everything else).
@@ -12,6 +12,7 @@ import os
 import runpy
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,18 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killing(what: str, stage: int, count: int) -> None:
-    """Replaces the part of the engine in which the moment lies."""
+def killing(
+    what: str, stage: int, count: int, die: Callable[[], None] = die, put: Callable[..., None] = setattr
+) -> None:
+    """Replaces the part of the engine in which the moment lies.
+
+    Args:
+        what: see above, as are the next two.
+        stage: its number.
+        count: of steps or looks.
+        die: ends the training there; with one that raises it ends in the test's process.
+        put: like ``setattr``.
+    """
     entered, trained = IntervalRecorder.enter, IntervalRecorder.on_train_batch_end
     evaluated, done, looked, looks = IntervalRecorder._evaluate, Checkpoints.mark_done, loop.TrainingView.outputs, 0
 
@@ -60,15 +71,16 @@ def killing(what: str, stage: int, count: int) -> None:
         looks += 1
         return looked(self, *arguments)
 
-    IntervalRecorder.enter = enter
-    IntervalRecorder.on_train_batch_end = on_train_batch_end
-    IntervalRecorder._evaluate = evaluate
-    Checkpoints.mark_done = mark_done
-    loop.TrainingView.outputs = outputs
+    put(IntervalRecorder, "enter", enter)
+    put(IntervalRecorder, "on_train_batch_end", on_train_batch_end)
+    put(IntervalRecorder, "_evaluate", evaluate)
+    put(Checkpoints, "mark_done", mark_done)
+    put(loop.TrainingView, "outputs", outputs)
 
 
 if __name__ == "__main__":
-    what, stage, count = sys.argv.pop(1).split(":")
+    script, moment = sys.argv.pop(1), sys.argv.pop(1)
+    what, stage, count = moment.split(":")
     killing(what, int(stage), int(count))
-    sys.argv[0] = "train_cifar.py"
-    runpy.run_path(str(ROOT / "train_cifar.py"), run_name="__main__")
+    sys.argv[0] = script
+    runpy.run_path(str(ROOT / script), run_name="__main__")

@@ -71,9 +71,16 @@ def here(script: str, *flags: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command(script, *flags), code, output, errors)
 
 
+# A loop over several steps in one call of the training function is traced twice, which short runs don't earn back.
+ONE_STEP = "--steps_per_execution=1"
+
+
 def train(*flags: str) -> dict[str, Any]:
-    """Trains with train_cifar.py's flags in this process; the content of result.json. Errors are raised as they are."""
-    config = configuration.parse(["train_cifar.py", *flags])
+    """Trains with train_cifar.py's flags in this process; the content of result.json. Errors are raised as they are.
+
+    Unless a flag says otherwise, one step at a time; the golden runs and the tests of commands take the default.
+    """
+    config = configuration.parse(["train_cifar.py", ONE_STEP, *flags])
     tasks._prepare_tensorflow(config)
     return tasks.train(config)
 
@@ -101,7 +108,7 @@ def stopped_in(moment: str, monkeypatch: pytest.MonkeyPatch, *flags: str) -> Non
 
 def killed_in(moment: str, *flags: str, script: str = "train_cifar.py") -> None:
     """Trains in a process that ends with SIGKILL at a moment, see tests/killed_training.py."""
-    done = processes.run(command("tests/killed_training.py", script, moment, *flags))
+    done = processes.run(command("tests/killed_training.py", script, moment, ONE_STEP, *flags))
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -239,7 +239,7 @@ def test_the_script_says_one_sentence(tmp_path):
         "--max_number_of_steps=4", "--eval_every_steps=2", "--noshow_progress", "--noise_type=uniform",
         "--noise_fraction=0.2", f"--train_log_dir={tmp_path / 'run'}",
     ]  # fmt: skip
-    done = script_runs.run("train_cifar.py", *flags)
+    done = script_runs.here("train_cifar.py", *flags)
     assert done.returncode == 0, done.stderr
     result = (tmp_path / "run" / "result.json").read_bytes()
     damages = {
@@ -254,10 +254,10 @@ def test_the_script_says_one_sentence(tmp_path):
         path = tmp_path / "run" / file
         before = path.read_bytes()
         path.write_bytes(damage(before))
-        refused = script_runs.run("train_cifar.py", *flags)
+        refused = script_runs.here("train_cifar.py", *flags)
         path.write_bytes(before)
         assert refused.returncode == 1, file
         assert refused.stderr.count("\n") == 1, refused.stderr
         assert file in refused.stderr
     (tmp_path / "run" / "result.json").write_bytes(result)
-    assert script_runs.run("train_cifar.py", *flags).returncode == 0
+    assert script_runs.here("train_cifar.py", *flags).returncode == 0

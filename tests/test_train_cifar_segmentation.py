@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import signal
-import sys
 
 import numpy as np
 import pytest
@@ -20,8 +18,7 @@ from mentornet.runs.run_data import RunData
 from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.progress import ProgressLine
 from tests import processes
-from tests.script_runs import assert_same_training, command, rows, student_weights
-from tests.test_train_cifar_methods import train
+from tests.script_runs import assert_same_training, command, killed_in, rows, student_weights, train
 
 DATA = ["--dataset_name=phantoms", "--image_size=16", "--num_cases=3,1,2", "--num_slices=4", "--mask_noise=l2"]
 SHORT = ["--studentnet=unet_small", "--batch_size=4", "--max_number_of_steps=6", "--eval_every_steps=3"]
@@ -102,8 +99,7 @@ def test_an_evaluation_of_the_folder_alone_finds_what_the_run_found_at_its_end(w
 @pytest.mark.slow
 def test_killed_it_ends_like_an_uninterrupted_run(whole, tmp_path):
     folder = tmp_path / "run"
-    killed = [sys.executable, "tests/killed_training.py", "step:0:5", *FLAGS, f"--train_log_dir={folder}"]
-    assert processes.run(killed).returncode == -signal.SIGKILL
+    killed_in("step:0:5", *FLAGS, f"--train_log_dir={folder}")
     assert not (folder / "result.json").exists()
     train(*FLAGS, f"--train_log_dir={folder}")
     assert_same_training(folder, whole)

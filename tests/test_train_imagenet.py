@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import signal
 import time
 from pathlib import Path
 
@@ -17,11 +16,11 @@ from flags.define import imagenet_flags
 from scripts import make_fake_imagenet as fake
 from scripts.local_cluster import LocalCluster
 from tests import processes, script_runs
-from tests.script_runs import rows
+from tests.script_runs import ONE_STEP, rows
 
 MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
-TINY = ["--studentnet=inception_resnet_v2_tiny", "--image_size=75", "--batch_size=8", "--eval_every_steps=3"]
-SMALL = ["--studentnet=small_cnn", "--image_size=24", "--batch_size=8", "--eval_every_steps=3"]
+TINY = ["--studentnet=inception_resnet_v2_tiny", "--image_size=75", "--batch_size=8", "--eval_every_steps=3", ONE_STEP]
+SMALL = ["--studentnet=small_cnn", "--image_size=24", "--batch_size=8", "--eval_every_steps=3", ONE_STEP]
 
 
 SCRIPT = "train_imagenet.py"
@@ -80,8 +79,8 @@ def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path
     assert labels["given"].max() <= 7
     assert 0 < np.mean(labels["given"] != labels["clean"]) < 0.7
     killed = tmp_path / "killed"
-    ended = processes.kill_when((killed / "metrics.csv").exists, command(*shared, f"--train_log_dir={killed}"))
-    assert ended == -signal.SIGKILL
+    script_runs.killed_in("step:0:5", *shared, f"--train_log_dir={killed}", script=SCRIPT)
+    assert (killed / "metrics.csv").exists()
     again = here(*shared, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
     assert rows(killed) == rows(tmp_path / "whole")
@@ -102,15 +101,14 @@ def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path
 )
 def test_methods_that_look_at_the_training_set_between_stages_read_records(own, data, tmp_path):
     flags = [
-        f"--data_dir={data['slim']}", f"--index_dir={data['index']}", "--studentnet=small_cnn", "--image_size=24",
-        "--batch_size=8", "--max_number_of_steps=10", "--eval_every_steps=5", "--noise_type=uniform",
-        "--noise_fraction=0.4", *own,
+        f"--data_dir={data['slim']}", f"--index_dir={data['index']}", *SMALL, "--max_number_of_steps=10",
+        "--eval_every_steps=5", "--noise_type=uniform", "--noise_fraction=0.4", *own,
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     done = here(*flags, f"--train_log_dir={whole}")
     assert done.returncode == 0, done.stderr
-    behind = killed / "checkpoints" / "ckpt-4.index"  # written behind the look
-    assert processes.kill_when(behind.exists, command(*flags, f"--train_log_dir={killed}")) == -signal.SIGKILL
+    script_runs.killed_in("step:1:3", *flags, f"--train_log_dir={killed}", script=SCRIPT)
+    assert (killed / "checkpoints" / "ckpt-4.index").exists()  # written behind the look
     again = here(*flags, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
     script_runs.assert_same_training(killed, whole)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import functools
 import json
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,13 @@ import pytest
 
 import student_nets
 from scripts import make_fake_imagenet as fake
-from tests import processes, script_runs
+from tests import script_runs
+from tests.script_runs import ONE_STEP
 
 MADE = fake.Made(train=84, test=28, width=40, height=36)
-SMALL = ["--studentnet=small_cnn", "--image_size=24", "--batch_size=14", "--dropout_keep_probability=1"]
+SMALL = ["--studentnet=small_cnn", "--image_size=24", "--batch_size=14", "--dropout_keep_probability=1", ONE_STEP]
 SCRIPT = "train_imagenet.py"
-command, here = functools.partial(script_runs.command, SCRIPT), functools.partial(script_runs.here, SCRIPT)
+here = functools.partial(script_runs.here, SCRIPT)
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def test_l2b_on_clothing1m_learns_from_its_validation_images_and_resumes(data, t
         trained = {row["path"] for row in csv.DictReader(stream)}
     assert len(trained) == 84
     assert not trained & set(clean)
-    ended = processes.kill_when((killed / "metrics.csv").exists, command(*flags, f"--train_log_dir={killed}"))
-    assert ended == -signal.SIGKILL
+    script_runs.killed_in("step:0:6", *flags, f"--train_log_dir={killed}", script=SCRIPT)
+    assert (killed / "metrics.csv").exists()
     again = here(*flags, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
     script_runs.assert_same_training(killed, whole)
