@@ -40,7 +40,8 @@ def test_the_wheel_works_in_a_folder_of_its_own(tmp_path):
     assert {name for name in tops if not name.endswith((".dist-info", ".data"))} == {"mentornet", "student_nets"}
     assert f"Version: {mentornet.__version__}\n" in metadata
     target = tmp_path / "clean"
-    subprocess.run([*pip, "install", "-q", "--no-deps", "--no-compile", "--target", str(target), str(wheel)], check=True)
+    flags = ["--no-deps", "--no-compile", "--target", str(target)]
+    subprocess.run([*pip, "install", "-q", *flags, str(wheel)], check=True)
     code = f"import sys; sys.path.insert(0, {str(target)!r})\n" + USE.format(target=str(target))
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
