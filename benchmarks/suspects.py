@@ -2,11 +2,11 @@
 
     python benchmarks/suspects.py --data cifar10_worst --data_dir=DATA --work runs/suspects [--output CSV]
 
-Data: digits with 25% or 40% uniform or 40% asymmetric noise, and 10,000 images of CIFAR-10 with 40% uniform noise or
-with CIFAR-10N's worst labels. Trainings are plain, MentorNet PD and Co-teaching; every ranking that can be read from one is judged against the
-true labels by AUROC, average precision, and precision among the first 100 and 1,000. cleanlab (Northcutt et al., JAIR
-2021) ranks by out-of-sample probabilities: five folds, each a plain training. Trainings are kept in --work, so that a
-second call only judges. Needs the "bench" extra.
+Data: digits with 25% or 40% uniform or 40% asymmetric noise, and 10,000 images of CIFAR-10 with 40% uniform noise
+or with CIFAR-10N's worst labels. Trainings are plain, MentorNet PD and Co-teaching; every ranking that can be read
+from one is judged against the true labels by AUROC, average precision, and precision among the first 100 and 1,000.
+cleanlab (Northcutt et al., JAIR 2021) ranks by out-of-sample probabilities: five folds, each a plain training.
+Trainings are kept in --work, so that a second call only judges. Needs the "bench" extra.
 """
 
 from __future__ import annotations
