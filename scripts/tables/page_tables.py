@@ -227,7 +227,8 @@ TABLES = {
     ),
     "segmentation_table6": DocumentTable(
         (SEGMENTATION, L2B),
-        ("noise", "Dice of the given masks", "`standard`", "`l2b`", "`l2b_clean_step`", "AUC of weight", "paper: plain", "L2B"),
+        ("noise", "Dice of the given masks", "`standard`", "`l2b`", "`l2b_clean_step`", "AUC of weight", "paper: plain",
+         "L2B"),
         _of_table_6,
     ),
     "s2e_mnist": DocumentTable(
