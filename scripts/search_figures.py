@@ -1,17 +1,23 @@
-"""S2E's figures 3, 5 and 10 (Yao et al., ICML 2020) from finished runs, as csv and pictures.
+"""S2E's figures 3, 5, 6 and 10 and table 2 (Yao et al., ICML 2020) from finished runs, as csv and pictures.
 
     python scripts/search_figures.py curves --runs small_loss=RUN co_teaching=RUN --output docs/results/s2e_mnist_sym50
+    python scripts/search_figures.py searches --runs newton=SEARCH random=SEARCH --output docs/results/s2e_figure6
     python scripts/search_figures.py fit --output docs/results/s2e_figure10
 
 ``curves`` writes OUTPUT.csv, a row a run with its test accuracies and its label precision, OUTPUT_curves.csv,
 a row an evaluation, and OUTPUT.png, figure 3 above figure 5. Of methods with two networks accuracies and precisions are
-the mean of both. ``fit`` approximates schedules of Co-teaching within the paper's space by least squares, figure 10.
+the mean of both. ``searches`` compares finished searches, of samplers (figure 6) or of spaces (table 2): OUTPUT.csv, a
+row a search with the best score so far at each quarter of its trials, the mean scores, and what the best schedule came
+to when it was trained anew; OUTPUT.png has the best score against trainings, the mean of searches with one name.
+``fit`` approximates schedules of Co-teaching within the paper's space by least squares, figure 10.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,18 +43,20 @@ TARGETS = ((0.5, 10, 1.0), (0.5, 100, 1.0), (0.5, 100, 0.5), (0.7, 60, 2.0))
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("curves", "fit"))
-    parser.add_argument("--runs", nargs="*", default=[], help="NAME=RUNFOLDER of each run, for curves")
+    parser.add_argument("what", choices=("curves", "searches", "fit"))
+    parser.add_argument("--runs", nargs="*", default=[], help="NAME=FOLDER of each run or search")
     parser.add_argument("--output", type=Path, required=True, help="path of the files without their endings")
     parser.add_argument("--title", default="", help="above the picture")
     chosen = parser.parse_args(arguments)
     pairs = [text.partition("=")[::2] for text in chosen.runs]
-    if bool(pairs) != (chosen.what == "curves") or not all(name and folder for name, folder in pairs):
-        parser.error("curves needs --runs as NAME=RUNFOLDER, and fit has none")
+    if bool(pairs) == (chosen.what == "fit") or not all(name and folder for name, folder in pairs):
+        parser.error("curves and searches need --runs as NAME=FOLDER, and fit has none")
     chosen.output.parent.mkdir(parents=True, exist_ok=True)
     try:
         if chosen.what == "fit":
             figure_10(chosen.output)
+        elif chosen.what == "searches":
+            figure_6(chosen.output, [(name, Path(folder)) for name, folder in pairs], chosen.title)
         else:
             figures_3_and_5(chosen.output, {name: Path(folder) for name, folder in pairs}, chosen.title)
     except (ValueError, OSError, RunFolderError) as error:
@@ -102,6 +110,42 @@ def figures_3_and_5(output: Path, runs: Mapping[str, Path], title: str) -> None:
             below.plot(100 * curve["share"], 100 * curve["label_precision"], **style)
     plots.finish(above, "", "test accuracy, % (figure 3)")
     plots.finish(below, "training done, %", "label precision, % (figure 5)")
+    plots.save(figure, output.with_suffix(".png"))
+
+
+def figure_6(output: Path, searches: Sequence[tuple[str, Path]], title: str) -> None:
+    """Writes how searches went, see the head of this file.
+
+    Raises:
+        ValueError: a search has fewer than four trials that ended.
+        RunFolderError, OSError: a folder is no finished search.
+    """
+    rows, lines = [], defaultdict(list)
+    for name, folder in searches:
+        result = reading.read_json(folder / "result.json")
+        with (folder / "progress.csv").open(newline="", encoding="utf-8") as stream:
+            trials = [row for row in csv.DictReader(stream) if row["best"]]
+        if len(trials) < 4:
+            raise ValueError(f"{folder} has {len(trials)} trials, fewer than four")
+        best = np.array([float(row["best"]) for row in trials])
+        scores = np.array([float(row["score"]) for row in trials if row["state"] == "complete"])
+        marks = {f"best_{quarter}": best[quarter * len(best) // 4 - 1] for quarter in (1, 2, 3, 4)}
+        figures = {**marks, "mean": scores.mean(), "mean_last_quarter": scores[-(len(scores) // 4) :].mean()}
+        anew = (result.get("test") or {}).get("accuracy_mean_last_10")
+        rows.append({
+            "search": name, **{key: result[key] for key in ("space", "sampler", "search_seed")},
+            "trials": len(trials), "trainings": trials[-1]["trainings"],
+            **{key: _rounded(value) for key, value in figures.items()},
+            "test_retrained": _rounded(np.nan if anew is None else anew),
+        })  # fmt: skip
+        lines[name].append((np.array([float(row["trainings"]) for row in trials]), best))
+    csv_table.write(output.with_suffix(".csv"), rows)
+    figure, axes = plots.canvas(title, 1, 1, (7.6, 4.4))
+    for k, (name, found) in enumerate(lines.items()):
+        spent = max((trainings for trainings, _ in found), key=len)
+        best = np.mean([np.interp(spent, *line) for line in found], axis=0)
+        axes[0].step(spent, 100 * best, where="post", color=f"C{k}", lw=1.8, label=name)
+    plots.finish(axes[0], "trainings", "best validation accuracy so far, %")
     plots.save(figure, output.with_suffix(".png"))
 
 

@@ -51,6 +51,34 @@ def test_curves_of_two_networks_are_their_mean(tmp_path):
     assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+def made_search(folder, scores, **result):
+    folder.mkdir()
+    best = np.maximum.accumulate(scores)
+    rows = [f"{k},complete,{a},{b},5,{k + 1}.0" for k, (a, b) in enumerate(zip(scores, best, strict=True))]
+    (folder / "progress.csv").write_text("trial,state,score,best,epochs,trainings\n" + "\n".join(rows) + "\n")
+    said = {"space": "paper()", "sampler": "newton", "search_seed": 0, "test": None, **result}
+    (folder / "result.json").write_text(json.dumps(said))
+    return folder
+
+
+def test_searches_are_compared_by_their_best_scores_and_their_means(tmp_path):
+    rising = made_search(tmp_path / "rising", [0.1, 0.4, 0.3, 0.5, 0.2, 0.7, 0.6, 0.8])
+    flat = made_search(
+        tmp_path / "flat", [0.6, 0.2, 0.4, 0.4], sampler="random", test={"accuracy_mean_last_10": 0.75}
+    )  # fmt: skip
+    output = tmp_path / "figure6"
+    arguments = ["searches", "--runs", f"newton={rising}", f"random={flat}", "--output", str(output)]
+    assert search_figures.main(arguments) == 0
+    first, second = table(output.with_suffix(".csv"))
+    found = [float(first[f"best_{k}"]) for k in (1, 2, 3, 4)]
+    assert found == [0.4, 0.5, 0.7, 0.8]
+    assert (float(first["mean"]), float(first["mean_last_quarter"]), first["test_retrained"]) == (0.45, 0.7, "")
+    assert (second["sampler"], second["best_1"], second["mean"], second["test_retrained"]) == (
+        "random", "0.6", "0.4", "0.75"
+    )  # fmt: skip
+    assert output.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_fit_of_figure_10_is_as_close_as_the_space_allows(tmp_path):
     """(rmse, largest difference), computed apart from this project."""
     assert search_figures.main(["fit", "--output", str(tmp_path / "fit")]) == 0
