@@ -17,7 +17,8 @@ RECIPES = ROOT / "flags" / "recipes"
 DATA_DRIVEN = sorted(
     path.relative_to(RECIPES).as_posix()
     for path in RECIPES.rglob("*.flags")
-    if "--fixed_epoch_after_burn_in" in path.read_text() or "--curriculum=mentornet_dd" in path.read_text()
+    if path.parent.name != "cpu_tuned"  # of scripts/search_schedule.py
+    and ("--fixed_epoch_after_burn_in" in path.read_text() or "--curriculum=mentornet_dd" in path.read_text())
 )
 CARRIED = [name for name in DATA_DRIVEN if "cifar100" in name]
 

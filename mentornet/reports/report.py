@@ -93,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except ValueError as error:  # its curves can be drawn all the same
                 failed.append(str(error))
         print(write_report(options.runs, options.output), flush=True)
+    except BrokenPipeError:
+        raise  # nobody reads any more, which is no error of ours
     except (ValueError, OSError) as error:
         failed = [str(error)]
     for sentence in failed:
