@@ -134,6 +134,17 @@ def test_a_study_of_another_search_is_refused_and_stays_as_it_was(tmp_path):
         studies.open_study(foreign)
 
 
+def test_a_search_folder_that_was_renamed_goes_on_with_its_study(tmp_path):
+    worker.work(plan(tmp_path / "old", study="old", trials=2))
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = plan(tmp_path / "new", study="new", trials=3)
+    worker.work(moved)
+    assert len(studies.open_study(moved).trials) == 3
+    with pytest.raises(ValueError, match="study 'old' was made with samples 3 and not 4"):
+        studies.open_study(plan(tmp_path / "new", study="new", samples=4))
+    assert not studies.open_study(plan(tmp_path / "new", study="another")).trials  # a name that was asked for
+
+
 @pytest.mark.parametrize(
     ("storage", "message"),
     [

@@ -102,7 +102,11 @@ def _search(plan: Plan, study: optuna.Study, workers: int, out: TextIO) -> None:
                 reason = objective.last_line(_worker_log(plan, number))
                 if code > 0:
                     raise ValueError(reason or f"worker {number} ended with exit code {code}")
-                print(f"worker {number} was ended by signal {-code}; its trial is repeated", file=out, flush=True)
+                print(
+                    f"worker {number} was ended by signal {-code}; a trial that it was at is repeated",
+                    file=out,
+                    flush=True,
+                )
                 restarts += 1
                 if restarts <= MOST_RESTARTS:
                     running[number] = _start_worker(plan, number)

@@ -171,7 +171,8 @@ def open_study(plan: Plan) -> optuna.Study:
     storage = open_storage(plan.storage)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        chosen = {"storage": storage, "sampler": plan.make_sampler(), "pruner": plan.pruner(), "study_name": plan.study}
+        name = _name_in(storage, plan)
+        chosen = {"storage": storage, "sampler": plan.make_sampler(), "pruner": plan.pruner(), "study_name": name}
         try:
             study = optuna.load_study(**chosen)
         except KeyError:
@@ -179,7 +180,7 @@ def open_study(plan: Plan) -> optuna.Study:
     mine = files.plain(plan.setup())
     found = study.user_attrs.get(_SETUP)
     if found is None and study.get_trials(deepcopy=False):
-        raise ValueError(f"study {plan.study!r} in the storage is not one of this command: give another --study_name")
+        raise ValueError(f"study {name!r} in the storage is not one of this command: give another --study_name")
     if found is None:
         study.set_user_attr(_SETUP, json.dumps(mine, sort_keys=True))
         return study
@@ -189,10 +190,17 @@ def open_study(plan: Plan) -> optuna.Study:
         said = [f"{key} {other.get(key)} and not {mine.get(key)}" for key in differing[:_SHOWN]]
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise ValueError(
-            f"study {plan.study!r} was made with {', '.join(said)}{more}: continue it with the same, or give another "
+            f"study {name!r} was made with {', '.join(said)}{more}: continue it with the same, or give another "
             "--output and --study_name"
         )
     return study
+
+
+def _name_in(storage: optuna.storages.BaseStorage, plan: Plan) -> str:
+    """The study's name; of a search folder that was copied or renamed since, the one it had."""
+    names = [study.study_name for study in storage.get_all_studies()]
+    renamed = plan.study == plan.folder.resolve().name and Path(plan.storage) == plan.folder / JOURNAL
+    return names[0] if renamed and len(names) == 1 else plan.study
 
 
 def turn_lock(plan: Plan) -> Lock:
