@@ -105,7 +105,7 @@ def test_a_worker_that_is_killed_loses_no_trial_and_none_counts_twice(whole, tmp
     thread.join()
     assert killed
     printed = (tmp_path / "out.txt").read_text()
-    assert "was ended by signal 9; its trial is repeated" in printed
+    assert "was ended by signal 9; what it had begun is repeated" in printed
     assert "trials 9/9 | best " in printed
     study = studies.open_study(made)
     groups = studies.grouped(study.get_trials())

@@ -103,7 +103,7 @@ def _search(plan: Plan, study: optuna.Study, workers: int, out: TextIO) -> None:
                 if code > 0:
                     raise ValueError(reason or f"worker {number} ended with exit code {code}")
                 print(
-                    f"worker {number} was ended by signal {-code}; a trial that it was at is repeated",
+                    f"worker {number} was ended by signal {-code}; what it had begun is repeated",
                     file=out,
                     flush=True,
                 )
