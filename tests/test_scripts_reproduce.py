@@ -259,7 +259,10 @@ def test_tasks_of_an_array_job_run(fake, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["plan", "icml_table9"], "there is no table icml_table9; known are icml_table2, icml_table3"),
+        (
+            ["plan", "icml_table9"],
+            "there is no table icml_table9 (did you mean icml_table4 or icml_table3",
+        ),
         (["run", "fake", "--scale=tiny"], "--scale=tiny: expected one of cpu, paper"),
         (["run", "fake", "--scale=paper"], "table fake has no cells at the scale paper; try --scale=cpu"),
         (["show", "fake", "--seeds=0,x"], "--seeds=0,x: expected whole numbers, each once"),

@@ -196,8 +196,11 @@ def _of_some(folder: Path, images: dict[str, Path]) -> dict[str, Path]:
 def _refuse_missing(stems: set[str], folder: Path, of: str) -> None:
     if stems:
         more = f" (and {len(stems) - 1} more)" if len(stems) > 1 else ""
-        raise FileNotFoundError(f"{folder} has nothing of the name {min(stems)}{more}, of which there is an {of}."
-                                .replace("an mask", "a mask"))  # fmt: skip
+        what = "a mask" if of == "mask" else f"an {of}"
+        sentence = f"{folder} has nothing of the name {min(stems)}{more}, of which there is {what}"
+        checked = folder.parent / "clean_masks"
+        without = "" if of == "mask" or checked.is_dir() else f"; and there is no {checked}, for masks that are right"
+        raise FileNotFoundError(f"{sentence}{without}.")
 
 
 def _size(image: Path, *masks: Path | None) -> tuple[int, int]:

@@ -163,8 +163,9 @@ def reviewed(
             names, train, noisy, by_path=by_path, what=what, checked=None if decided is None else decided.kept
         )
         stay = len(names) - (before - len(train))
-        kept = f"; {stay:,} of them stay, because somebody has checked their labels" if stay else ""
-        print(f"left out: the {len(names):,} most suspect images of {folder}{kept}", flush=True)
+        which = f"the {len(names):,} most suspect images of {folder}"
+        kept = f"{len(names) - stay:,} of {which}; the labels of the other {stay:,} were checked" if stay else which
+        print(f"left out: {kept}", flush=True)
     if decided is None:
         return train, noisy, np.empty(0, np.int64)
     print(corrections.summary(decided, noisy, train), flush=True)

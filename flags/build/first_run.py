@@ -10,6 +10,7 @@ import numpy as np
 import tf_keras as keras
 
 import student_nets
+from mentornet import methods
 from mentornet.runs.samples import read_samples_csv
 from mentornet.runs.workdir import Workdir
 
@@ -30,11 +31,18 @@ def pretrained(source: str) -> keras.Model:
 
     Raises:
         FileNotFoundError: there is none, or the run is not finished.
-        ValueError: a damaged file.
+        ValueError: a damaged file, or the ensemble of two networks, which no single one can start from.
     """
     if source.endswith(".keras"):
         return student_nets.load(source)
-    return student_nets.load(_finished(source, "pretrained_run").student_file)
+    workdir = _finished(source, "pretrained_run")
+    method = workdir.read_run()["identity"].get("method")
+    if method in methods.names() and methods.get(method).peers > 1:
+        raise ValueError(
+            f"--pretrained_run={source} is a run of --method={method}, which has two networks: give one of "
+            "scripts/pretrain_simclr.py"
+        )
+    return student_nets.load(workdir.student_file)
 
 
 def start_from(network: keras.Model, baseline_run: str) -> None:

@@ -86,6 +86,15 @@ def _stored(workdir: Workdir) -> tuple[float, str]:
     rough = isinstance(disagrees, float) and noise_estimate.is_rough(wrong, disagrees)
     about = "very roughly" if rough else "about"
     told = f"estimate: {about} {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}"
+    if rough:
+        of = [stored.get(f"wrong_by_{name}") for name in ("losses", "matrix", "confident")]
+        shares = [share for share in of if isinstance(share, float)]
+        least, most = min([*shares, wrong]), max([*shares, wrong])
+        told += (
+            f"\n          (estimates lie between {_percent(least)} and {_percent(most)}, "
+            "as the student has learned little yet: look at a hundred images, and give the percentile yourself if you "
+            "know better)"
+        )
     return percentile, told
 
 

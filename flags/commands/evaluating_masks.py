@@ -53,10 +53,11 @@ def _told(result: dict[str, Any]) -> str:
     """The figures in words."""
     of_cases = ""
     if "dice" in result:
+        unit = result["distance_unit"]
         of_cases = (
-            f"Dice of cases {result['dice']:.4f} | Hausdorff {result['hausdorff']:.2f} mm, "
-            f"95% {result['hausdorff_95']:.2f} mm | average surface distance "
-            f"{result['average_surface_distance']:.2f} mm | "
+            f"Dice of cases {result['dice']:.4f} | Hausdorff {result['hausdorff']:.2f} {unit}, "
+            f"95% {result['hausdorff_95']:.2f} {unit} | average surface distance "
+            f"{result['average_surface_distance']:.2f} {unit} | "
         )
     cases = f"{len(result.get('cases', ()))} cases, "
     return f"{of_cases}Dice of slices {result['dice_slices']:.4f} | {cases}{result['slices']:,} slices"

@@ -161,7 +161,9 @@ def clean_config(
     if validating:
         drawn = [text for text in drawn if text.startswith((f"--{_BATCH.name}=", f"--{_SOURCE.name}="))]
     if not needed and drawn:
-        raise ValueError(f"--method={method} does not use {', '.join(drawn)}: leave it out")
+        with_meta = any(option.name == "meta" for option in kind.OPTIONS)
+        way_out = "add --meta, which does, or leave it out" if with_meta else "leave it out"
+        raise ValueError(f"--method={method} does not use {', '.join(drawn)}: {way_out}")
     if validation == "noisy_holdout" and not _HOLDOUT.value:
         raise ValueError("--validation=noisy_holdout evaluates on a hold-out: give its size by --holdout_examples")
     if _CRITERION.value is not None and not _HOLDOUT.value:

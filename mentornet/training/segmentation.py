@@ -204,7 +204,7 @@ def evaluated(student: keras.Model, masks: Masks, folder: Path | None) -> dict[s
 
     Returns:
         dice, hausdorff, hausdorff_95, average_surface_distance: means over the cases, and these of each case in
-        "cases"; {} if no right mask is known.
+        "cases"; distance_unit, "mm", or "pixels" where all voxels have sides of 1; {} if no right mask is known.
     """
     test = masks.test
     said = probabilities(student, test.images, masks.standardise)
@@ -219,6 +219,7 @@ def evaluated(student: keras.Model, masks: Masks, folder: Path | None) -> dict[s
         "hausdorff": mean["hausdorff"],
         "hausdorff_95": mean["hausdorff_95"],
         "average_surface_distance": mean["average_surface_distance"],
+        "distance_unit": "mm" if any(set(case.spacing) != {1.0} for case in test.volumes.values()) else "pixels",
         "cases": {case: one.mean for case, one in found.items()},
     }
 

@@ -7,6 +7,7 @@ A module here has ``recipes()``, which gives (path, text) or (path, lines of the
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 from pathlib import Path
@@ -71,11 +72,14 @@ def cells(table: str, scale: str | None = None) -> list[Cell]:
     """
     known = tables()
     if table not in known:
-        raise ValueError(f"there is no table {table}; known are {', '.join(known)}")
+        close = difflib.get_close_matches(table, known, n=3, cutoff=0.6)
+        likely = f" (did you mean {' or '.join(close)}?)" if close else ""
+        raise ValueError(f"there is no table {table}{likely}; known are {', '.join(known)}")
     if scale is not None and scale not in declarations.SCALES:
         raise ValueError(f"--scale={scale}: expected one of {', '.join(declarations.SCALES)}")
     found = [cell for cell in declarations.cells(known[table], recipes()) if scale in (None, cell.scale)]
     if not found and not (known[table].apart and scale is None):
         other = next(other for other in declarations.SCALES if other != scale)
-        raise ValueError(f"table {table} has no cells at the scale {scale}; try --scale={other}")
+        small = "; small twins of many are in the table cpu" if scale == "cpu" else ""
+        raise ValueError(f"table {table} has no cells at the scale {scale}; try --scale={other}{small}")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 from collections.abc import Callable, Sequence
 
@@ -11,7 +12,8 @@ from scripts.tables.document_table import DocumentTable, Row, auc, by_recipe, fi
 SEMI, SEGMENTATION = "docs/results/cpu_semi_supervised.csv", "docs/results/cpu_segmentation.csv"
 REVIEW, SUSPECTS = "docs/results/review_loop.csv", "docs/results/suspects.csv"
 NOISE, L2B = "docs/results/noise_rates.csv", "docs/papers/l2b.csv"
-MNIST, MNIST_TENTH = "docs/results/s2e_mnist_sym50.csv", "docs/results/s2e_mnist6000_sym50.csv"
+MNIST, MNIST_TENTH = "docs/results/s2e_mnist_{}.csv", "docs/results/s2e_mnist6000_sym50.csv"
+SEARCHES = {"figure6": "docs/results/s2e_mnist6000_figure6.csv", "table2": "docs/results/s2e_mnist6000_table2.csv"}
 FIGURE_10 = "docs/results/s2e_figure10.csv"
 
 
@@ -155,6 +157,16 @@ def _of_search(file: str) -> list[list[str]]:
     return rows
 
 
+_BEST = ("best_1", "best_2", "best_3", "best_4")
+
+
+def _of_searches(by: str, columns: Sequence[str], table: str) -> list[list[str]]:
+    return [
+        [f"`{row[by].partition('(')[0]}`", *(percent(row, column) for column in columns)]
+        for row in read(SEARCHES[table])
+    ]
+
+
 def _of_figure_10() -> list[list[str]]:
     return [
         [
@@ -231,10 +243,23 @@ TABLES = {
          "L2B"),
         _of_table_6,
     ),
-    "s2e_mnist": DocumentTable(
-        (MNIST,),
-        ("MNIST, sym-50, 60,000 images, 200 epochs", "best epoch", "last", "label precision at the end"),
-        lambda: _of_search(MNIST),
+    **{
+        f"s2e_mnist_{noise}": DocumentTable(
+            (MNIST.format(noise),),
+            (f"MNIST, {title}, 60,000 images, 200 epochs", "best epoch", "last", "label precision at the end"),
+            functools.partial(_of_search, MNIST.format(noise)),
+        )
+        for noise, title in (("sym20", "sym-20"), ("sym50", "sym-50"), ("pair45", "pair-45"))
+    },
+    "s2e_figure6": DocumentTable(
+        (SEARCHES["figure6"],),
+        ("sampler", "best of 6", "of 12", "of 18", "of 24", "mean of 24", "mean of the last 6"),
+        lambda: _of_searches("sampler", (*_BEST, "mean", "mean_last_quarter"), "figure6"),
+    ),
+    "s2e_table2": DocumentTable(
+        (SEARCHES["table2"],),
+        ("space", "best of 24", "mean of 24", "test images, the best trained anew, last"),
+        lambda: _of_searches("space", ("best_4", "mean", "test_retrained"), "table2"),
     ),
     "s2e_mnist6000": DocumentTable(
         (MNIST_TENTH,),
