@@ -161,10 +161,11 @@ _BEST = ("best_1", "best_2", "best_3", "best_4")
 
 
 def _of_searches(by: str, columns: Sequence[str], table: str) -> list[list[str]]:
-    return [
-        [f"`{row[by].partition('(')[0]}`", *(percent(row, column) for column in columns)]
-        for row in read(SEARCHES[table])
-    ]
+    rows = []
+    for row in read(SEARCHES[table]):
+        seed = "" if row["search_seed"] == "0" else f", seed {row['search_seed']}"
+        rows.append([f"`{row[by].partition('(')[0]}`{seed}", *(percent(row, column) for column in columns)])
+    return rows
 
 
 def _of_figure_10() -> list[list[str]]:
