@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -145,6 +147,9 @@ def damage(root, how: str) -> None:
         put(root / "test" / "masks" / "t_1.png", np.ones((16, 23), np.uint8))
     elif how == "no mask":
         (root / "masks" / "ben_2.png").unlink()
+    elif how == "clean folder lost":
+        (root / "masks" / "ben_2.png").unlink()
+        shutil.rmtree(root / "clean_masks", ignore_errors=True)
     elif how == "no image":
         (root / "images" / "ben_2.png").unlink()
     elif how == "unreadable":
@@ -183,6 +188,10 @@ def damage(root, how: str) -> None:
         ("test size", r"test.images.t_1\.png has 24 x 16 pixels, but its mask"),
         ("no mask", r"masks has nothing of the name ben_2, of which there is an image"),
         ("no image", r"images has nothing of the name ben_2, of which there is a mask"),
+        (
+            "clean folder lost",
+            r"of the name ben_2, .*; and there is no .*clean_masks, for masks that are right\.$",
+        ),
         ("unreadable", r"ben_2\.png cannot be read"),
         ("cut", r"1 of 15 files cannot be used, repair or remove them: .*ben_2\.png"),
         ("colours", r"ben_2\.png \(a mask in colours; write the number of the class into one channel\)"),

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from flags.build import first_run
 from mentornet import methods
 from mentornet.methods import mixing
 from mentornet.options import RunFacts
+from mentornet.runs.workdir import Workdir
 from mentornet.stages import Stage
 from mentornet.training.optimizers import MomentumSGD
 from tests.test_mentornet_methods_dividemix import (
@@ -116,3 +118,11 @@ def test_a_run_says_what_it_starts_from():
     with pytest.raises(ValueError, match="give its folder as --pretrained_run"):
         methods.C2D.check_options({}, RunFacts(None, num_epochs=10))
     methods.C2D.check_options({"pretrained_run": "none"}, RunFacts(None, num_epochs=10))
+
+
+def test_a_start_from_two_networks_is_refused(tmp_path):
+    workdir = Workdir(tmp_path / "pair")
+    workdir.claim("", {"method": "dividemix"})
+    workdir.result_file.write_text("{}")
+    with pytest.raises(ValueError, match="a run of --method=dividemix, which has two networks: give one of"):
+        first_run.pretrained(str(tmp_path / "pair"))

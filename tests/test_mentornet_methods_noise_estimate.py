@@ -62,6 +62,10 @@ def test_settings_follow_from_short_plain_runs_alone(tmp_path, method, step, wro
     assert ("15 points off" in told) == (says == "try:")
     if says == "try:":
         assert estimating.as_estimated(config, workdir) is config  # it has a percentile of its own
+        percentile, sentence = estimating._stored(workdir)
+        assert percentile == 0.65
+        assert "very roughly 35%" in sentence
+        assert "estimates lie between 10% and 90%" in sentence
 
 
 def test_confident_predictions_show_which_labels_are_wrong():

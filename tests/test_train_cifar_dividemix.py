@@ -112,7 +112,10 @@ def parsed(*flags: str):
         (["--num_epochs=10"], "--warmup_epochs=10 leave no epoch to the division, as --num_epochs=10"),
         (["--num_epochs=20", "--eval_every_steps=5"], "leave --eval_every_steps out"),
         (["--num_epochs=20", "--split_threshold=1"], "--split_threshold=1 must be above 0 and below 1"),
-        (["--num_epochs=20", "--clean_examples=5"], "does not use --clean_examples=5"),
+        (
+            ["--num_epochs=20", "--clean_examples=5"],
+            "--clean_examples=5: add --meta, which does, or leave it out",
+        ),
         (["--num_epochs=20", "--clip_norm=1"], "--clip_norm is of the step of --meta=l2b"),
         (["--num_epochs=20", "--meta=l2b"], "needs samples with true labels"),
         (["--num_epochs=20", "--meta=l2b", "--clean_source=mixture"], "belongs to --method=l2b, not to dividemix"),

@@ -84,7 +84,8 @@ def test_an_evaluation_of_the_folder_alone_finds_what_the_run_found_at_its_end(w
     flags = [f"--checkpoint_dir={whole}", f"--eval_dir={tmp_path}", f"--output_csv_file={csv_file}"]
     found = tasks.evaluate_run(configuration.parse(["train_cifar.py", *flags]))
     result = json.loads((whole / "result.json").read_text())
-    same = ("dice", "hausdorff", "hausdorff_95", "average_surface_distance", "cases")
+    same = ("dice", "hausdorff", "hausdorff_95", "average_surface_distance", "distance_unit", "cases")
+    assert found["distance_unit"] == "mm"  # phantoms have a spacing
     assert {name: found[name] for name in same} == {name: result[name] for name in same}
     last = rows(whole)[-1]
     for name in ("dice_slices", "dice_cases", "loss"):

@@ -28,7 +28,7 @@ SHOWN = {
     "cpu_mentornet_dd.csv": "the table of MentorNet DD in docs/learning.md (measured there, seeds 0 and 1)",
     "cpu_icml_table2.csv": "the table in docs/reproducing.md (measured there, seed 0)",
     "cpu_methods.csv": "the table of all methods in docs/methods.md (measured there)",
-    "cpu_semi_supervised.csv": "the tables in docs/semi_supervised.md (measured there, seed 0)",
+    "cpu_semi_supervised.csv": "the tables in docs/semi_supervised.md (measured there)",
     "cpu_methods_selection.csv": "the tables of all methods in docs/methods.md (measured there, seed 0)",
     "cpu_tuned.csv": "the tables in docs/all_methods.md (measured there)",
     "cpu_segmentation.csv": "the tables in docs/segmentation.md (measured there)",
