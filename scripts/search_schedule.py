@@ -31,7 +31,7 @@ try:
     from flags.define import search_flags
 except ImportError as missing:
     configuration.fail(Path(sys.argv[0]).name, missing)
-from mentornet.search import command, objective, weight_sharing_command  # noqa: E402
+from mentornet.search import command, objective, summary, weight_sharing_command  # noqa: E402
 from mentornet.search.plan import SHARING  # noqa: E402
 from mentornet.search.sampler import optuna  # noqa: E402
 
@@ -56,7 +56,8 @@ def main(argv: Sequence[str]) -> None:
     except KeyboardInterrupt:
         configuration.fail(name, ValueError("stopped; the same command continues the search"), code=130)
     test = result["test"]["accuracy_last"]
-    shown = "" if test is None else f", test accuracy {test:.4f} (mean of {result['test']['seeds']} seeds)"
+    what = summary.judged(result["test"])
+    shown = "" if test is None else f", test images: {what} {test:.4f} (seeds: {result['test']['seeds']})"
     if plan.sampler == SHARING:
         found = f"found: the mean of p_theta after {result['trials']} samples"
     else:

@@ -244,3 +244,15 @@ def test_the_progress_line(tmp_path):
     line = command.progress_line(made, studies.grouped(study.get_trials()))
     assert line.startswith("trials 3/4, 1 running, 1 failed | best 0.7500 (trial 1) | 0:00:0")
     assert line.endswith(" left")
+
+
+def test_agreement_with_given_labels_is_not_called_accuracy(tmp_path):
+    made = plan(tmp_path, trials=1, samples=1)
+    with open(os.devnull, "w") as out:
+        result = command.run(made, workers=1, seeds=[0], stream=out)
+    assert "Trained anew at full length, accuracy of the test images" in (tmp_path / "report.md").read_text()
+    done = summary.retrained_folder(made, result["best_trial"], 0) / "run" / "result.json"
+    done.write_text(json.dumps({"judged_by": "given labels"}))
+    with open(os.devnull, "w") as out:
+        assert command.run(made, workers=1, seeds=[0], stream=out)["test"]["judged_by"] == "given labels"
+    assert "agreement with given labels of the test images" in (tmp_path / "report.md").read_text()

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mentornet import files
+from mentornet import files, reading
 from mentornet.runs.run_record import run_record
 from mentornet.search import objective, plots, proposals
 from mentornet.search.plan import Plan
@@ -112,10 +112,15 @@ def retrained_folder(plan: Plan, number: int, seed: int) -> Path:
     return plan.folder / "retrained" / f"trial{number:04d}_seed{seed}"
 
 
-def figures(plan: Plan, run: Path) -> dict[str, float | None]:
-    """Accuracy on the test images of a finished training: last, mean of the last ten evaluations, best."""
+def figures(plan: Plan, run: Path) -> dict[str, Any]:
+    """Accuracy on the test images of a finished training: last, mean of the last ten evaluations, best.
+
+    And "judged_by", if that is agreement with given labels, as there are no images with right ones.
+    """
     values = objective.accuracies(run, plan.test_column)
-    return {f"accuracy_{kind}": objective.score(values, kind) for kind in ("last", "mean_last_10", "best")}
+    found = {f"accuracy_{kind}": objective.score(values, kind) for kind in ("last", "mean_last_10", "best")}
+    judge = reading.read_json(run / "result.json").get("judged_by")
+    return found | ({"judged_by": judge} if judge else {})
 
 
 def write(plan: Plan, study: optuna.Study, seeds: Sequence[int] = ()) -> dict[str, Any]:
@@ -218,7 +223,7 @@ def retrained_lines(result: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     if result["retrained"]:
         lines += [
-            "Trained anew at full length, accuracy on the test images, which chose nothing:",
+            f"Trained anew at full length, {judged(result['test'])} of the test images, which chose nothing:",
             "",
             "| seed | last | mean of last 10 | best |",
             "| --- | ---: | ---: | ---: |",
@@ -243,7 +248,12 @@ def statistics_of(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         values = [run[name] for run in runs if run[name] is not None]
         found[name] = statistics.fmean(values) if values else None
         found[f"{name}_std"] = statistics.stdev(values) if len(values) > 1 else None
-    return found
+    return found | ({"judged_by": runs[0]["judged_by"]} if runs and "judged_by" in runs[0] else {})
+
+
+def judged(test: Mapping[str, Any]) -> str:
+    """What the figures of retrained runs are, by ``statistics_of``."""
+    return f"agreement with {test['judged_by']}" if "judged_by" in test else "accuracy"
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
