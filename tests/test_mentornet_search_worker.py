@@ -117,7 +117,7 @@ def test_a_worker_that_is_killed_loses_no_trial_and_none_counts_twice(whole, tmp
     for tries in groups:
         assert tries.done.value == pytest.approx(accuracy(made.proposals().schedule(tries.done.params).tolist()))
         rows = (made.trial_folder(tries.number) / "run" / "metrics.csv").read_text().splitlines()
-        assert [line.split(",")[0] for line in rows[1:]] == ["1", "2", "3", "4"]  # no two trainings at once
+        assert [line.split(",")[0] for line in rows[1:]] == ["10", "20", "30", "40"]  # no two trainings at once
     first = in_order(made)[:3]  # of the first generation, which depends on no other trial
     assert first == in_order(whole)[:3]
     assert (result["complete"], result["failed"]) == (9, 0)
@@ -236,10 +236,11 @@ def test_a_folder_of_another_search_is_not_taken_for_this_ones(tmp_path):
     assert "has a trial of another search: give another --output" in tries.error
 
 
-def test_hyperband_stops_trials_early_and_reads_their_epochs(tmp_path):
-    made = plan(
-        tmp_path, "--pause=0.1", sampler="hyperband", space="range:x=0.0..1.0", trials=7, epochs=9, trial_epochs=9
-    )
+@pytest.mark.parametrize("every", [1, 3])
+def test_hyperband_stops_trials_early_and_reads_their_epochs(every, tmp_path):
+    """Also where accuracy is measured every third epoch only."""
+    flags = (f"--pause={every / 5}", f"--every={every}")
+    made = plan(tmp_path, *flags, sampler="hyperband", space="range:x=0.0..1.0", trials=7, epochs=9, trial_epochs=9)
     made = Plan.from_json(made.to_json().replace("--epochs=4", "--epochs=9"))
     worker.work(made)
     trials = studies.open_study(made).get_trials()
@@ -248,7 +249,9 @@ def test_hyperband_stops_trials_early_and_reads_their_epochs(tmp_path):
     assert states.count(optuna.trial.TrialState.PRUNED) >= 1
     for trial in trials:
         x = trial.params["x"]
+        assert trial.intermediate_values
         for epoch, value in trial.intermediate_values.items():
+            assert epoch % every == 0
             assert value == pytest.approx((1 - (x - 0.3) ** 2) * epoch / 9)
         if trial.state == optuna.trial.TrialState.PRUNED:
             assert 1 <= trial.user_attrs["epochs"] < 9

@@ -126,7 +126,7 @@ def test_a_schedule_beside_the_space_that_searches_it_is_refused_and_a_recipes_o
         ([*DIGITS, "--samples=1"], "compares 2 or more trials"),
         ([*DIGITS, "--trial_epochs=9"], "shortens trials: give --num_epochs, and no fewer than that"),
         ([*DIGITS, "--trial_epochs=2", "--learning_rate_boundaries=5"], "are steps of the full training"),
-        ([*DIGITS, "--sampler=hyperband", "--eval_every_steps=3"], "looks at every epoch"),
+        ([*FOCAL, "--space=grid:gamma=1,2", "--sampler=hyperband"], "hyperband counts in epochs"),
         ([*DIGITS, "--retrain_seeds=0,0"], "give different whole numbers"),
         ([*DIGITS, "--retrain_seeds=one"], "give different whole numbers"),
         ([*DIGITS, "--storage=redis://there"], "use sqlite, postgresql or mysql, or a file's path"),

@@ -236,8 +236,8 @@ def _check_sampler(names: Sequence[str], epochs: int | None, steps: int) -> None
             f"--trial_steps={_TRIAL_STEPS.value} shortens trainings that count in steps: give "
             "--max_number_of_steps, no fewer than that, and no --num_epochs"
         )
-    if chosen == "hyperband" and (epochs is None or configuration.is_given("eval_every_steps")):
-        raise ValueError("--sampler=hyperband looks at every epoch: give --num_epochs, and no --eval_every_steps")
+    if chosen == "hyperband" and epochs is None:
+        raise ValueError("--sampler=hyperband counts in epochs: give the length of training by --num_epochs")
 
 
 def _storage() -> str:

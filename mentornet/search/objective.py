@@ -22,6 +22,7 @@ import numpy as np
 from mentornet import files, reading
 from mentornet.files import RunFolderError
 from mentornet.runs.metrics_table import MetricsTable
+from mentornet.runs.workdir import Workdir
 from mentornet.search import study as studies
 from mentornet.search.locks import Lock
 from mentornet.search.plan import Plan
@@ -144,12 +145,13 @@ class Objective:
             optuna.TrialPruned: the trial shall end.
         """
         known = studies.frozen(self._study, trial.number).intermediate_values
-        for epoch, value in enumerate(accuracies(run, self._plan.column), start=1):
+        full = self._plan.trial_epochs or 0
+        for epoch, value in zip(epochs(run, full), accuracies(run, self._plan.column), strict=False):
             if epoch in known or not np.isfinite(value):
                 continue
             trial.report(float(value), epoch)
             trial.set_user_attr("epochs", epoch)
-            if epoch < (self._plan.trial_epochs or 0) and trial.should_prune():
+            if epoch < full and trial.should_prune():
                 self._note_seconds(trial, run)
                 raise optuna.TrialPruned(f"after epoch {epoch}")
 
@@ -199,6 +201,20 @@ def start(plan: Plan, flags: Sequence[str], run: Path, inherited: Sequence[int] 
 def accuracies(run: Path, column: str) -> np.ndarray:
     """One column of a run's metrics.csv, float64 [rows]; no rows if there is no such file or column."""
     return MetricsTable(run / "metrics.csv").read().get(column, np.empty(0))
+
+
+def epochs(run: Path, full: int) -> list[int]:
+    """The epoch at which each row of a run's metrics.csv ends, from 1; an evaluation need not come after each.
+
+    Args:
+        run: the run folder; none while its run has not begun.
+        full: the epochs of the whole training.
+    """
+    workdir = Workdir(run)
+    if not workdir.is_run_folder():
+        return []
+    steps = workdir.read_run()["identity"]["max_steps"]
+    return [max(1, round(step / steps * full)) for step in MetricsTable(run / "metrics.csv").read().get("step", ())]
 
 
 def score(values: np.ndarray, kind: str) -> float | None:
