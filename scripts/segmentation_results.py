@@ -21,6 +21,7 @@ import numpy as np
 
 from mentornet.runs.workdir import Workdir
 from scripts import csv_table
+from scripts.reproduction import machine
 
 FIGURES = (
     ("dice", "Dice", 3),
@@ -33,6 +34,7 @@ FIGURES = (
     ("pixel_auc_share", "AUC of share", 3),
 )
 KEY = ("recipe", "dataset", "noise", "method", "seed", "steps")
+MADE = ("date", "commit", "processor")
 _ORDER = ("standard", "clean_only", "l2rw", "mixup", "l2b", "l2b_clean_step")
 
 
@@ -45,7 +47,8 @@ def row(folder: Path) -> dict[str, Any]:
     workdir = Workdir(folder)
     if not workdir.finished():
         raise ValueError(f"{folder} is no finished run")
-    result, identity = workdir.read_result(), workdir.read_run()["identity"]
+    result, record = workdir.read_result(), workdir.read_run()
+    identity = record["identity"]
     if "dice" not in result:
         raise ValueError(f"{folder} is no run on masks")
     method = result["method"] + ("_clean_step" if identity.get("clean_step") else "")
@@ -54,7 +57,8 @@ def row(folder: Path) -> dict[str, Any]:
     figures = {name: result.get(name) for name, _, _ in FIGURES}
     # The recipes' names are short.
     recipe = f"{facts['dataset'].partition('_')[0]}_{noise.partition(':')[0]}_{method}"
-    return {"recipe": recipe, **facts, "steps": result["steps"], **figures}
+    made = dict(zip(MADE, (*machine.origin(record), machine.processor()), strict=True))
+    return {"recipe": recipe, **facts, "steps": result["steps"], **figures, **made}
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -92,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         key=lambda found: (found["dataset"] != "phantoms", found["noise"], _place(found["method"]), found["seed"])
     )
     rounded = [{name: _rounded(value) for name, value in found.items()} for found in rows]
-    csv_table.write(chosen.output, rounded, [*KEY, *(name for name, _, _ in FIGURES)])
+    csv_table.write(chosen.output, rounded, [*KEY, *(name for name, _, _ in FIGURES), *MADE])
     print(markdown(rows), end="")
     return 0
 

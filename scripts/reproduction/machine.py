@@ -1,11 +1,13 @@
-"""Which processor this is."""
+"""Which processor this is, and when and from which commit a run was made."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def processor() -> str:
@@ -22,3 +24,9 @@ def processor() -> str:
 def cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def origin(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Day and commit (with + if files were changed) of a run by its run.json; empty where unknown."""
+    commit = (record.get("git_commit") or "")[:7] + ("+" if record.get("git_changed") else "")
+    return (record.get("started") or "")[:10], commit

@@ -13,7 +13,7 @@ from typing import Any
 
 from mentornet import reading
 from scripts import tables
-from scripts.reproduction import tuning
+from scripts.reproduction import machine, tuning
 from scripts.reproduction.jobs import Job
 from scripts.tables.declarations import Cell, Table
 from scripts.tables.recipe_files import RESULTS, ROOT, SHOWN
@@ -168,9 +168,8 @@ def facts_of(job: Job, folder: Path) -> tuple[str, str, str]:
     """Day, commit (with + if files were changed) and processor of a run of a job; empty where unknown."""
     run_file, record = folder / "run.json", job.record("json")
     run = reading.read_json(run_file) if run_file.is_file() else {}
-    commit = (run.get("git_commit") or "")[:7] + ("+" if run.get("git_changed") else "")
     noted = reading.read_json(record) if record.is_file() else {}
-    return (run.get("started") or "")[:10], commit, noted.get("processor", "")
+    return (*machine.origin(run), noted.get("processor", ""))
 
 
 def table_of(name: str) -> Table:

@@ -147,7 +147,7 @@ def _rounded(value: float | None) -> Any:
 
 def markdown(table: Table, rows: Sequence[dict[str, Any]], left_out: Sequence[Job] = ()) -> str:
     """The rows for a document; below them which finished runs are left out, as they were made otherwise."""
-    head = ["row", "column", "the paper", "ours", "seeds", "difference", "date", "commit"]
+    head = ["row", "column", "the paper", "ours", "seeds", "difference", "date", "commit or file"]
     lines = [f"## {table.title}", "", f"| {' | '.join(head)} |", "| --- | --- |" + " ---: |" * 4 + " --- | --- |"]
     for row in rows:
         paper = _shown(row["paper"], row["paper_spread"])
