@@ -215,7 +215,10 @@ def test_plan_says_why_a_time_is_not_known(fake, capsys, monkeypatch):
     monkeypatch.setattr(planning, "measured", lambda cell, data: {"problem": "there is no such data"})
     given = ["plan", "icml_table3", "--cells=*reed_hard", f"--output={fake.output}"]
     assert reproduce.main([*given, "--no_measure"]) == 0
-    assert "(1 not measured yet, without --no_measure they are)" in capsys.readouterr().out
+    planned = capsys.readouterr().out
+    assert "(1 not measured yet, without --no_measure they are); their heads state about " in planned
+    stated = planning.stated_hours(tables.cells("icml_table3", "cpu")[0])
+    assert f"({runner.duration(3600 * stated)})" in planned  # in the place of the estimate
     assert reproduce.main(given) == 0
     assert "(1 could not be measured: there is no such data)" in capsys.readouterr().out
 

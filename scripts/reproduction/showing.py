@@ -65,12 +65,13 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
     for job in jobs:
         known = times.of(job.cell) or {}
         seconds, room = times.seconds(job.cell, job.counted), times.room(job.cell, job.counted)
+        stated = planning.stated_hours(job.cell)
         lines.append(
             (
                 job.name,
                 f"{planning.steps(job.cell, job.counted):,}",
                 f"{known['seconds']:.3g} s" if "seconds" in known else "?",
-                duration(seconds) if seconds is not None else "?",
+                duration(seconds) if seconds is not None else "?" if stated is None else f"({duration(3600 * stated)})",
                 _bytes(room),
                 "finished" if job.finished else "started" if job.started else "",
             )
@@ -92,8 +93,15 @@ def plan(table: str, jobs: Sequence[Job], output: Path, measure: bool) -> str:
         + (f", {cost}" if known_seconds or not left else "")
         + (f"; the time of {len(unknown)} is not known ({_why_unknown(unknown, times)})" if unknown else "")
     )
-    notes = "Times are those of training steps alone, without evaluations; a plan of a busy machine is too long."
-    return "\n".join([*rows, "", summary, notes, ""])
+    stated_hours = [planning.stated_hours(cell) for cell in unknown]
+    if any(stated_hours):
+        summary += f"; their heads state about {duration(3600 * sum(filter(None, stated_hours)))}"
+    notes = "Times are those of training steps alone, without evaluations; a plan of a busy machine is too long. " + (
+        "(In brackets: what the recipe's head states, on the hardware that it names, for its declared length.)"
+        if any(stated_hours)
+        else ""
+    )
+    return "\n".join([*rows, "", summary, notes.strip(), ""])
 
 
 def _why_unknown(cells: Sequence[Cell], times: StepTimes) -> str:

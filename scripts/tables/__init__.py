@@ -20,6 +20,7 @@ MODULES = (
     "icml_cifar",
     "v1",
     "cpu_cifar10",
+    "cpu_other_data",
     "l2rw",
     "l2rw_figures",
     "l2b",
