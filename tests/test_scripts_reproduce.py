@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from scripts import reproduce, tables
-from scripts.reproduction import cluster, jobs, planning, results
+from scripts.reproduction import cluster, jobs, planning, results, runner
 from scripts.tables.declarations import Command, Table
 
 ROOT = Path(__file__).resolve().parents[1]
