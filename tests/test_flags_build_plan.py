@@ -17,6 +17,7 @@ from flags.build import plan
 from flags.commands import suspects
 from mentornet.learning import dump
 from mentornet.reports import report, unfinished
+from mentornet.runs.metrics_table import MetricsTable
 from mentornet.runs.samples import read_samples_csv
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.progress import Heartbeat, ProgressLine
@@ -44,6 +45,9 @@ def test_schedules_that_do_not_fit_are_warned_about():
     assert "is 1 epoch long" in counted
     assert "try --num_epochs=30" in counted  # not the flag that would be refused beside it
     assert warnings("--method=simclr", "--max_number_of_steps=300") == ""
+    unwarmed = ("--num_epochs=15", "--warmup_epochs=0")
+    assert "--warmup_epochs=0: the labels are divided before anything" in warnings("--method=dividemix", *unwarmed)
+    assert "--warmup_epochs=0" not in warnings("--method=co_teaching_plus", *unwarmed, "--keep_schedule=constant:0.7")
     after = warnings("--method=standard", "--num_epochs=5", "--num_epochs_per_decay=8")
     assert "first lowered after 8 epochs, but the training has 5" in after
 
@@ -140,6 +144,10 @@ def test_a_step_is_told_once_and_a_run_without_labels_has_no_suspects(tmp_path, 
     assert "warning: the training is" not in said
     assert "review" not in said
     assert "suspects" not in said
+    assert not {"samples.csv", "suspects.png"} & {file.name for file in (tmp_path / "run").iterdir()}
+    losses = MetricsTable(tmp_path / "run" / "metrics.csv").read()["contrastive_loss"]
+    rows = [line for line in said.splitlines() if line.startswith(("step 2/", "step 4/"))]
+    assert all(f"contrastive loss {loss:.3f}" in row for loss, row in zip(losses, rows, strict=True))
 
 
 def test_dumps_are_kept_while_training_and_survive_an_interruption(tmp_path, monkeypatch):

@@ -79,7 +79,7 @@ def test_a_method_interrupted_after_its_first_row_ends_like_an_uninterrupted_run
     train(*flags, f"--train_log_dir={killed}")
     assert_same_training(killed, whole)
     tables = sorted(file.name for file in whole.glob("*.csv") if file.name != "metrics.csv")
-    assert {"samples.csv", *TABLES.get(case, ())} == set(tables)
+    assert set(tables) == {"samples.csv", *TABLES.get(case, ())} - ({"samples.csv"} if case == "simclr" else set())
     for name in tables:
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
 

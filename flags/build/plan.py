@@ -101,6 +101,10 @@ def warnings(config: Config, examples: int) -> list[str]:
     for name, value in options.items():
         if name.endswith("_epochs") and isinstance(value, (int, float)) and value and value >= epochs:
             found.append(f"--{name}={value:g} fills all {_count(epochs)}: what follows never comes")
+    if options.get("warmup_epochs") == 0 and next(
+        (option.default for option in methods.get(config.method.name).OPTIONS if option.name == "warmup_epochs"), 0
+    ):
+        found.append("--warmup_epochs=0: the labels are divided before anything is learned of them, nearly at random")
     steps = config.run.max_steps
     for name in ("warmup_steps", "agreement_steps"):
         if steps is not None and options.get(name, 0) >= steps:

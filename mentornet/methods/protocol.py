@@ -27,6 +27,8 @@ class MethodProtocol:
         clean_sources: where the clean samples may come from, by the names of --clean_source.
         READS_GIVEN: whether the noisy samples are looked at.
         uses_labels: False where what is learned for later knows no label, so that nobody asks for its suspects.
+        shown_loss: the column of metrics.csv that the progress line shows; if not the loss of the given labels, one of
+            ``report``.
         largest_weight: weights above it count as alike in the area under the ROC curve.
         takes_auxiliary_head: the method trains students with an auxiliary head, too (see ``mentornet.inspection``).
         weighs_sites: it treats every pixel of a mask as a sample, so it can segment; a class says it for itself alone.
@@ -47,6 +49,7 @@ class MethodProtocol:
     clean_sources: tuple[str, ...] = ("set",)
     READS_GIVEN = True
     uses_labels = True
+    shown_loss = "raw_loss"
     largest_weight = 1.0
     takes_auxiliary_head = False
     weighs_sites = False

@@ -39,6 +39,7 @@ class SimCLR(NoisyLabelMethod):
         Option("projection_size", 128, "numbers of a projection that is contrasted", within="[1, inf)"),
     )
     report_columns = ("contrastive_loss",)
+    shown_loss = "contrastive_loss"
     VIEWS = ("simclr", "simclr")
     uses_labels = False  # but for the probe, whose gradient ends there
 

@@ -25,8 +25,6 @@ from mentornet.training.evaluation import sample_outputs
 from mentornet.training.inputs import RunSettings, TrainingInputs
 from mentornet.training.progress import ProgressLine
 
-_SHOWN = ("raw_loss", "train_accuracy")
-
 
 class TrainingDiverged(ValueError):
     """The loss stopped being a number of any use."""
@@ -242,11 +240,15 @@ class IntervalRecorder(keras.callbacks.Callback):
 
     def _show(self, step: int, values: dict[str, Any]) -> None:
         assert self._progress is not None
-        known = {name: float(values[name]) for name in _SHOWN if name in values}
-        loss, accuracy = (known[name] if math.isfinite(known.get(name, math.nan)) else None for name in _SHOWN)
+        shown = (self.model.shown_loss, "train_accuracy")
+        if shown[0] in self.model.report_columns:
+            values = {**self.model.report(), **values}  # a row's own is of the whole interval
+        known = {name: float(values[name]) for name in shown if name in values}
+        loss, accuracy = (known[name] if math.isfinite(known.get(name, math.nan)) else None for name in shown)
         if self._inputs.masks is not None:
             accuracy = None  # of pixels, which says little
-        self._progress.show(step, loss, accuracy, self._accuracy, self._share(step))
+        name = shown[0].removeprefix("raw_").replace("_", " ")
+        self._progress.show(step, loss, accuracy, self._accuracy, self._share(step), name)
 
 
 def _shortest(value: Any) -> float:

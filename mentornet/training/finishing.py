@@ -37,6 +37,7 @@ class SampleRecords:
         probability: float64 [n], see ``mean_probabilities``; suspects are ranked by it, if it is known,
         by_weight: unless the method's weights say more.
         maps: see ``MethodProtocol.weight_maps``.
+        labels: see ``MethodProtocol.uses_labels``; False: there are no suspects.
     """
 
     weight: np.ndarray
@@ -44,6 +45,7 @@ class SampleRecords:
     probability: np.ndarray
     by_weight: bool
     maps: str | None
+    labels: bool
 
 
 def sample_records(method: NoisyLabelMethod, num_examples: int) -> SampleRecords:
@@ -55,6 +57,7 @@ def sample_records(method: NoisyLabelMethod, num_examples: int) -> SampleRecords
         mean_probabilities(method, num_examples),
         method.weights_rank_suspects,
         method.weight_maps,
+        method.uses_labels,
     )
 
 
@@ -69,6 +72,8 @@ def finish(
 ) -> dict[str, Any]:
     """Writes samples.csv, the sheet of suspects, the transition matrix, plots and, last of all, result.json.
 
+    Without the first two where a method looks at no label.
+
     Args:
         student: the trained student, outside any strategy.
         told: what its method recorded of the samples.
@@ -81,13 +86,16 @@ def finish(
     title = f"{' '.join(filter(None, (facts.get('method'), facts.get('curriculum'))))} on {facts.get('dataset', '')}"
     if inputs.masks is not None:
         of_samples = segmentation.finish(student, told.weight, inputs.masks, workdir, title, told.maps)
+    elif not told.labels:
+        of_samples = {}
     else:
         of_samples = _finish_samples(student, told, inputs, workdir, title)
     inputs.check()
     if suspects_only:
         return {}
     metrics, clean = workdir.metrics.read(), inputs.clean
-    tags.show_suspects(workdir.events, workdir.suspects_file, int(last_known(metrics["step"]) or 0))
+    if told.labels:
+        tags.show_suspects(workdir.events, workdir.suspects_file, int(last_known(metrics["step"]) or 0))
     figures = summarise(metrics)
     for name in sorted(
         set(metrics) - set(METRIC_COLUMNS)

@@ -110,15 +110,17 @@ class ProgressLine:
         train_accuracy: float | None,
         accuracy: float | None,
         share: float | None = None,
+        loss_name: str = "loss",
     ) -> None:
         """Prints the line for ``step``; values not known yet are left out.
 
         Args:
             step: steps done.
-            loss: on the given labels.
+            loss: on the given labels, or another one by its name.
             train_accuracy: likewise.
             accuracy: of the last evaluation, or its Dice.
             share: of the training that is done, in [0, 1], where the number of steps is not known.
+            loss_name: what the loss is called.
         """
         now = time.monotonic()
         if self._max_steps is not None:
@@ -128,7 +130,7 @@ class ProgressLine:
             share = share or 0.0
             parts = [f"step {step:,} ({int(100 * share)}%)"]
         if loss is not None:
-            parts.append(f"loss {loss:.3f}")
+            parts.append(f"{loss_name} {loss:.3f}")
         if train_accuracy is not None:
             parts.append(f"on given labels {train_accuracy:.3f}")
         if accuracy is not None:

@@ -36,7 +36,7 @@ _ABOUT = {
     "drop_rate": "Share of the samples that are dropped at random.",
     "learning_rate": "Of the student.",
     "epoch_percent": "How much of the training is done.",
-    "seconds": "Time spent in training and evaluation.",
+    "seconds": "Time spent in training steps, over all starts; without evaluations and between stages.",
 }
 
 
