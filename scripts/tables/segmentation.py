@@ -57,9 +57,11 @@ CPU_METHODS = {
     "l2b": ("--method=l2b",),
     "l2b_clean_step": ("--method=l2b", "--clean_step"),
 }
-CPU_DATA = {"phantoms": LEVELS, "brain": ("l2",)}
-# Grey matter is a ribbon of a few pixels, which the level itself would destroy.
-BRAIN = ("--dataset_name=brain_template", "--mask_noise=l2:0.2")
+# The grey matter of brain is a ribbon of a few pixels, which a level at its full strength would destroy.
+CPU_DATA = {
+    "phantoms": ("--dataset_name=phantoms", "--mask_noise={}"),
+    "brain": ("--dataset_name=brain_template", "--mask_noise={}:0.2"),
+}
 
 
 def _full(table: int, name: str, level: str, expected: str) -> File:
@@ -91,8 +93,8 @@ def tables() -> list[File]:
 def cpu_twins() -> list[File]:
     """The same methods on data that the project makes, with a small student."""
     files = []
-    for data, levels in CPU_DATA.items():
-        for level in levels:
+    for data, source in CPU_DATA.items():
+        for level in LEVELS:
             for name, own in CPU_METHODS.items():
                 path = FOLDER / "cpu" / f"{data}_{level}_{name}.flags"
                 head = [
@@ -100,8 +102,7 @@ def cpu_twins() -> list[File]:
                     recipe_files.measured(path.stem),
                     "hardware and hours: 2 CPU cores, about a minute",
                 ]
-                source = BRAIN if data == "brain" else (f"--dataset_name={data}", f"--mask_noise={level}")
-                flags = [*source, *CPU, *own]
+                flags = [*(flag.format(level) for flag in source), *CPU, *own]
                 files.append(recipe_files.file(path, head, flags, "train_cifar.py", data=""))
     return files
 
