@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import mentornet_dd
 from tests import processes
 from tests.processes import ROOT
 
@@ -42,6 +43,19 @@ def test_student_dump_mentornet_and_training_in_one_command(tmp_path):
     done = processes.run([sys.executable, *command, *options, "--trusted=300"])
     assert done.returncode == 2
     assert "was made with --trusted=200: give the same, or another --output" in done.stderr
+
+
+def test_a_mixture_reads_activations_is_told_what_is_known_and_stays_as_it_is():
+    options = ["--experts=a,b", "--trusted=300", "--percentiles=60", "--mentor_steps=7", "--flags=--studentnet=lenet"]
+    made = dict(mentornet_dd.stages(mentornet_dd.parser().parse_args(options), Path("o")))
+    assert {"--activations_file=o/dump.npz", "--dump_examples=300"} <= {*made["dump"]}
+    learning = {"--experts=a,b", "--activations=o/dump.npz", "--known_share=1", "--percentiles=60"}
+    assert learning <= {*made["mentornet"]}
+    assert "--curriculum=o/mentornet" in made["run"]
+    assert not [flag for flag in made["run"] if "update" in flag or "mentor_" in flag or "fixed" in flag]
+    alone = dict(mentornet_dd.stages(mentornet_dd.parser().parse_args([]), Path("o")))
+    assert not [flag for flag in (*alone["dump"], *alone["mentornet"]) if "activations" in flag or "experts" in flag]
+    assert "--curriculum_update_epochs=21,75" in alone["run"]
 
 
 @pytest.mark.slow

@@ -67,6 +67,8 @@ def test_the_command_of_the_head_trains_that_student_on_all_images(recipe):
         seed=0,
         train_examples=int(given["train_examples"]),
         trusted=5_000,
+        experts="",
+        percentiles="75",
         steps=int(given["steps"]),
         mentor_steps=30_000,
         learn_only=True,
