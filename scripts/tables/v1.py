@@ -237,7 +237,7 @@ TABLES = (
         ),
         setting="10,000 images of CIFAR-100, ResNet-8, 2,400 steps, no augmentation, 60th percentile; the mixture is "
         f"of {EXPERTS.replace('pretrained:', '').replace(',', ', ')}",
-        remark="at full scale its fine-tuned MentorNet is made by the commands of docs/learning.md, 'Experts, and a gate'",
+        remark="at full scale, the mixture is made by the commands of docs/learning.md, 'Experts, and a gate'",
     ),
     Table(
         "v1_table5",
