@@ -130,5 +130,7 @@ def _holds(found: dict[str, str], condition: str) -> bool:
 def _rows(path: Path) -> list[dict[str, str]]:
     with open(path, newline="", encoding="utf-8") as stream:
         if path.suffix == ".json":
-            return [{name: str(value) for name, value in row.items()} for row in json.load(stream)]
+            rows = json.load(stream)
+            names = {name: "" for row in rows for name in row}
+            return [names | {name: str(value) for name, value in row.items()} for row in rows]
         return list(csv.DictReader(line for line in stream if not line.startswith("#")))
