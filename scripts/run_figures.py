@@ -2,14 +2,15 @@
 
     python scripts/run_figures.py RUN_FOLDER... --figures=accuracy_last,weights_auc --output=docs/results/demo.csv
 
-A row a run, named by its folder: what result.json says of each figure, else the last row of metrics.csv. The whole csv
-is written anew.
+A row a run, named by its folder: what result.json says of each figure, else the last row of metrics.csv, or of a name
+such as raw_loss_at_100 the row of step 100. The whole csv is written anew.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,10 +41,12 @@ def row(folder: Path, figures: Sequence[str]) -> dict[str, Any]:
 
 
 def _figure(run: RunData, name: str) -> Any:
+    column, *steps = re.split(r"_at_(\d+)$", name)[:2]
+    rows = run.metrics["step"] == float(steps[0] if steps else run.metrics["step"][-1])
     if name in run.result:
         value = run.result[name]
-    elif name in run.metrics:
-        value = float(run.metrics[name][-1])
+    elif column in run.metrics and rows.any():
+        value = float(run.metrics[column][rows][-1])
     else:
         raise ValueError(f"{run.path} has no figure {name}")
     if isinstance(value, float):

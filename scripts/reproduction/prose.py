@@ -36,6 +36,9 @@ FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
 }
 _COMMENT = re.compile(r"<!-- numbers from (?P<file>[^\s:]+):\s+(?P<places>.*?)\s*-->", re.DOTALL)
 _FILE = re.compile(r"(\S+\.(?:csv|json)):(.*)", re.DOTALL)
+_NO_PROSE = re.compile(r"^```.*?^```|<!-- table .*?<!-- end of table -->", re.MULTILINE | re.DOTALL)
+_NO_NUMBERS = re.compile(r"`[^`]*`|\]\([^)]*\)|v?\d+(?:\.\d+){2,}")  # code, addresses, versions
+_DECIMAL = re.compile(r"(?<![\w.,/-])(?:\d[\d,]*)?\.\d+(?:e-?\d+)?(?!\w|\.\d)")
 _COLUMN = re.compile(r"(?:(?P<function>\w+)\((?P<inside>\w+)\)|(?P<plain>\w+))(?P<factor>\*100)?")
 
 
@@ -61,6 +64,17 @@ def problems(text: str) -> list[str]:
 def count(text: str) -> int:
     """How many numbers of a document are marked."""
     return sum(len([e for e in comment["places"].split(";") if e.strip()]) for comment in _COMMENT.finditer(text))
+
+
+def unmarked(text: str) -> list[str]:
+    """Decimal numbers of a document that no comment marks, in paragraphs and in tables that no command writes."""
+    found = []
+    for paragraph in re.split(r"\n\n+", _NO_PROSE.sub("\n\n", text)):
+        places = ";".join(comment["places"] for comment in _COMMENT.finditer(paragraph)).split(";")
+        marked = {place.split(maxsplit=1)[0] for place in places if place.strip()}
+        plain = _NO_NUMBERS.sub(" ", _COMMENT.sub("", paragraph))
+        found += [number for number in _DECIMAL.findall(plain) if number not in marked]
+    return found
 
 
 def agrees(shown: str, value: float, rounded: bool = False) -> bool:
