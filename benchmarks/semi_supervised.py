@@ -11,6 +11,7 @@ batch, with its views, as a share of its own step. Beside ``benchmarks/run.py`` 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
 import time
@@ -150,5 +151,9 @@ if __name__ == "__main__":
     parser.add_argument("--student", default="resnet32")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--variants", default="", help="comma-separated names beside plain; default: all")
+    parser.add_argument("--output", type=Path, help="json of the rows")
     chosen = parser.parse_args()
-    print(table(measure(chosen.student, chosen.rounds, tuple(name for name in chosen.variants.split(",") if name))))
+    rows = measure(chosen.student, chosen.rounds, tuple(name for name in chosen.variants.split(",") if name))
+    print(table(rows))
+    if chosen.output:
+        chosen.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

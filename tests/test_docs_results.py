@@ -110,3 +110,56 @@ def test_a_wrong_number_in_a_sentence_is_noticed(tmp_path, monkeypatch):
     assert said("It is 7.", "7 = method=plain,seed>0 accuracy*100")[0].startswith("7 is 52.3 in x.csv")
     assert "has no row nix" in said("It is 7.", "7 = nix accuracy")[0]
     assert "has no column loss" in said("It is 7.", "7 = pd loss")[0]
+
+
+def test_places_in_other_files_and_quotients(tmp_path, monkeypatch):
+    monkeypatch.setattr(prose, "ROOT", tmp_path)
+    (tmp_path / "x.csv").write_text('labels,mse\ngiven,4e-9\n"seen, all",0.002\n')
+    (tmp_path / "y.json").write_text('[{"step": 1, "mse": 1.16e-4}, {"mse": 0.5, "batch": 128}]')
+
+    def said(sentence: str, place: str) -> list[str]:
+        return prose.problems(f"{sentence}\n<!-- numbers from x.csv: {place} -->\n")
+
+    quotient = "y.json:step=1 mse / labels=given mse"
+    assert said("By a factor of 29,000.", f"29,000 = {quotient}") == []
+    assert said("By 28,900.", f"28,900 ~ {quotient}")[0].startswith("28,900 is 29000")
+    assert said("By 30,000.", f"30,000 ~ {quotient}") == []
+    assert said("By 30,000.", f"30,000 = {quotient}")[0].startswith("30,000 is 29000")
+    assert said("0.998", "0.998 = 1 - labels=seen, all mse") == []
+    assert said("It has two.", "two = labels!=nix count(mse)") == []
+    assert "has no row batch=127" in said("0.5", "0.5 = y.json:batch=127 mse")[0]
+
+
+# What defines an experiment, is another's number, or follows by arithmetic from what is said beside it.
+SETTINGS = {
+    "README.md": "3.10 3.13 0.5 1.0",
+    "docs/choosing_settings.md": "0.6 0.9 0.75",
+    "docs/clusters/README.md": "0.9 0.01 0.003 0.001 0.0003 0.0001 0.05 59.2 0.7 46.3 5.3 0.93 46.7",  # test_training_staleness
+    "docs/image_lists.md": "0.8",
+    "docs/learning.md": "0.1 0.01 0.9",
+    "docs/methods.md": "4.1 4.2 0.8 0.9 0.1 0.99 0.01 0.02 0.25 0.15 0.2 0.001 0.5 0.500 2.30",
+    "docs/release.md": "1.8 0.9 0.004 0.5 0.8 0.95 0.1 0.0002 390.6",
+    "docs/segmentation.md": "0.2",
+    "docs/segmentation_data.md": "0.2",
+    "docs/semi_supervised.md": "0.03 0.5 0.8 0.25",
+}
+# The first are written by commands as a whole; numbers of the others are not all marked yet.
+PASSED_OVER = ("docs/gallery.md", "docs/results/", "docs/all_methods.md", "docs/cpu_results.md", "docs/search.md")
+
+
+def test_no_decimal_number_is_without_a_file():
+    """A number with a decimal point is a setting that stands above, or is marked with the csv it comes from."""
+    loose = {}
+    for path in pages.all_documents():
+        name = str(path.relative_to(ROOT))
+        if (name == "README.md" or name.startswith("docs/")) and not name.startswith(PASSED_OVER):
+            found = set(prose.unmarked(path.read_text(encoding="utf-8"))) - set(SETTINGS.get(name, "").split())
+            loose |= {name: found} if found else {}
+    assert not loose, "mark them, see docs/reproducing.md, or name them among the settings"
+
+
+def test_a_decimal_number_without_a_file_is_noticed():
+    text = "It is 57.1 ± .5 with `--learning_rate=0.1`.\n\nBy 2.5e-1, 7 and [1.25](x_0.4.csv).\n{}\n```\n0.75\n```\n"
+    assert prose.unmarked(text.format("")) == ["57.1", ".5", "2.5e-1", "1.25"]
+    marked = text.format("<!-- numbers from x.csv: 1.25 = a b; 57.1 = a c -->")  # the first paragraph has none
+    assert prose.unmarked(marked) == ["57.1", ".5", "2.5e-1"]
