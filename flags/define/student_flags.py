@@ -11,6 +11,7 @@ import student_nets
 from flags.define import presets
 from flags.define.presets import Preset
 from flags.define.student_settings import StudentConfig, default_boundaries
+from mentornet import spelling
 
 SCHEDULES = ("steps", "cosine", "linear", "inverse")
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
@@ -137,7 +138,10 @@ def student_config(
     if kind == "segmentation" and not _STUDENT.present:
         name = "unet_plus_plus"
     if name not in student_nets.names(kind):
-        raise ValueError(f"--studentnet={name!r}: use one of {', '.join(student_nets.names(kind))}")
+        known = student_nets.names(kind)
+        of_other_data = any(name in student_nets.names(other) for other in student_nets.KINDS)
+        meant = "" if of_other_data else spelling.likely(name, known)
+        raise ValueError(f"--studentnet={name!r}{meant}: use one of {', '.join(known)}")
     keep = _KEEP.value
     if keep is None:
         keep = presets.of_student(preset.dropout_keep_probability, name)
