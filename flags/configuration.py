@@ -64,6 +64,7 @@ def config() -> Config:
         kind.RELEASE,
         method.name == methods.PLAIN,
         "segmentation" if masks else "classification",
+        data_flags.names_folder(),
     )
     data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
     if masks:

@@ -180,3 +180,18 @@ def test_a_person_at_a_terminal_is_told_before_tensorflow_is_imported(terminal, 
     monkeypatch.setattr(quiet.quiet, "start_tensorflow", lambda: before.append(stream.getvalue()))
     quiet.start_tensorflow(["/somewhere/train_cifar.py", *flags])
     assert before == [told]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rate"),
+    [
+        (["--dataset_name=folder", "--studentnet=small_cnn"], 0.01),
+        (["--dataset_name=folder", "--studentnet=small_cnn", "--learning_rate=0.1"], 0.1),
+        (["--dataset_name=folder", "--studentnet=small_cnn", "--optimizer=adam"], 0.001),
+        (["--dataset_name=folder", "--studentnet=resnet20"], 0.1),
+        (["--dataset_name=digits", "--studentnet=small_cnn"], 0.1),
+    ],
+)
+def test_the_learning_rate_by_default(flags, rate):
+    config = configuration.parse(["train_cifar.py", "--train_log_dir=t", "--data_dir=d", *flags])
+    assert config.student.learning_rate == rate

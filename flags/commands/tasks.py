@@ -111,6 +111,8 @@ def _trained(
             workdir.claim(text, identity)
         preparation.keep(workdir, made_from)
     plan.tell(heartbeat, config, trainer.network, inputs, distribution)
+    if (warning := trainer.method.schedule_warning()) is not None:
+        heartbeat.say(f"warning: {warning}")
     facts = making.facts(config, loaded, distribution)
     settings = dataclasses.replace(build.run_settings(config), heartbeat=heartbeat)
     result = run.train(trainer.method, trainer.optimizer, inputs, workdir, settings, facts, distribution)
@@ -119,6 +121,9 @@ def _trained(
     if distribution.is_chief:
         print(f"finished: {messages.figures(result)}; see {workdir.path}")
         labels = methods.get(config.method.name).uses_labels
+        classes = len(inputs.class_names) if labels and inputs.masks is None else 0
+        if (warning := messages.learned_little(result, classes, config.student.learning_rate)) is not None:
+            print(f"warning:  {warning}")
         print(messages.next_steps(workdir, len(inputs.given), masks=inputs.masks is not None, labels=labels))
     return result
 
