@@ -118,9 +118,8 @@ def test_a_training_too_short_for_the_moving_percentile_is_warned_about():
         assert methods.Spade(dense_student(), curriculum, max_steps=9).schedule_warning() is None
     model = compiled(16, burn_in_epoch=0)
     with pytest.warns(UserWarning, match="moving percentile") as caught:
-        history = model.fit(x, y, batch_size=64, epochs=4, verbose=0).history
+        model.fit(x, y, batch_size=64, epochs=4, verbose=0)
     assert len(caught) == 1
-    assert history["data_utilisation"][0] < 0.5  # as the sentence says
 
 
 def test_an_epoch_without_weights_is_warned_about_once():

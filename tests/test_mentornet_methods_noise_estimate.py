@@ -95,6 +95,8 @@ def test_the_median_is_what_counts():
 def test_a_weak_student_gives_a_rough_estimate():
     assert noise_estimate.is_rough(0.35, 0.5)
     assert not noise_estimate.is_rough(0.382, 0.413)
+    assert noise_estimate.is_rough(0.814, 0.79, 0.12)  # what 324 images and too large a learning rate gave
+    assert not noise_estimate.is_rough(0.58, 0.606, 0.327)  # digits, 60% of the labels wrong
 
 
 def test_a_student_that_guesses_estimates_nothing(tmp_path):

@@ -123,7 +123,7 @@ def _read_list(path: Path) -> Rows:
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv_reader(stream)
-            first = next(reader, [])
+            first: list[str] = next(reader, [])
             heading = [cell.strip().lower() for cell in first]
             named = "path" in heading and "label" in heading
             columns = (heading.index("path"), heading.index("label")) if named else (0, 1)

@@ -90,13 +90,14 @@ def _stored(workdir: Workdir) -> tuple[float, str]:
         raise files.RunFolderError(f"{workdir.estimate_file} has no percentile: remove it to estimate anew")
     if not isinstance(wrong, float):
         return percentile, ""
-    disagrees = stored.get("disagreement")
-    if isinstance(kappa := stored.get("kappa"), float) and kappa < noise_estimate.GUESSING:
+    disagrees, kappa = stored.get("disagreement"), stored.get("kappa")
+    kappa = 1.0 if kappa is None else kappa  # of an earlier version
+    if kappa < noise_estimate.GUESSING:
         return percentile, (
             f"warning: no estimate, as the student of the short training {GUESSED}; --loss_p_percentile={percentile:g} "
             f"instead. {WAY_OUT}, or give the percentile yourself"
         )
-    rough = isinstance(disagrees, float) and noise_estimate.is_rough(wrong, disagrees)
+    rough = isinstance(disagrees, float) and noise_estimate.is_rough(wrong, disagrees, kappa)
     about = "very roughly" if rough else "about"
     told = f"estimate: {about} {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}"
     if rough:
@@ -181,8 +182,9 @@ def report(estimate: NoiseEstimate, student: str, clean: np.ndarray | None, give
         lines.append(f"note: {_few(estimate.examples, estimate.wrong)}")
     if estimate.rough:
         lines.append(
-            "warning: the student disagrees with many more labels than that, so it has learned little yet, and the "
-            "estimate may be 15 points off; a review of a hundred images drawn at random tells more"
+            "warning: the student disagrees with many more labels than that, or nearly as often as guesses do, so it "
+            "has learned little yet, and the estimate may be 15 points off or more; a review of a hundred images drawn "
+            "at random tells more"
         )
     lines.append(
         f"try:          --curriculum=mentornet_pd --loss_p_percentile={estimate.percentile:g} "

@@ -32,8 +32,9 @@ WEAK = 0.1
 """Share of the labels that a student neither predicts nor takes for wrong, above which it has learned too little."""
 EPOCHS = 30
 """Length in epochs that is suggested at least; every comparison in docs/results is about as long."""
-GUESSING = 0.15
-"""Agreement beyond chance (Cohen's kappa) below which a student has learned next to nothing, and estimates nothing."""
+GUESSING, UNSURE = 0.1, 0.3
+"""Agreement beyond chance (Cohen's kappa) below which a student has learned next to nothing, and estimates nothing; and
+below which it has learned so little that an estimate is rough."""
 UNKNOWN = 0.75
 """The percentile then: the paper's."""
 FEW = 1000
@@ -80,7 +81,7 @@ class NoiseEstimate:
     @property
     def rough(self) -> bool:
         """Whether the student has learned so little yet that the estimate may be 15 points off."""
-        return is_rough(self.wrong, self.disagreement)
+        return is_rough(self.wrong, self.disagreement, self.kappa)
 
     def facts(self) -> dict[str, Any]:
         """What estimate.json holds."""
@@ -132,9 +133,11 @@ def by_chance(wrong: float, examples: int) -> float:
     return 2.0 * math.sqrt(wrong * (1.0 - wrong) / examples)
 
 
-def is_rough(wrong: float, disagreement: float) -> bool:
-    """Whether a student disagrees with many more labels than are taken for wrong: it has learned little yet."""
-    return disagreement - wrong > WEAK
+def is_rough(wrong: float, disagreement: float, kappa: float = 1.0) -> bool:
+    """Whether a student has learned little yet: it disagrees with many more labels than are taken for wrong, or nearly
+    as often as guesses do.
+    """
+    return disagreement - wrong > WEAK or kappa < UNSURE
 
 
 def percentile(wrong: float) -> float:
