@@ -9,6 +9,7 @@ An image is named by its path where the data set has files and the table a colum
 in a run's samples.csv. `relabel` trains on the label of the row, `confirm` keeps the given one, `leave_out` takes the
 image out. Without a column `action` a row with a label relabels or confirms, and one with the word leave_out for a
 label leaves out. Images that the file does not name stay as they are. Other columns are ignored.
+Cells may be separated by semicolons instead.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from data.label_files import csv_reader
 from data.labels import DiagnosticLabels, NoisyLabels
 
 ACTIONS = ("confirm", "relabel", "leave_out")
@@ -89,6 +91,15 @@ def read(path: str | os.PathLike[str], train: Any, class_names: Sequence[str]) -
     order = np.argsort(ids)
     labels = np.array([found[position] for position in sorted(found)], np.int32)
     return Corrections(ids[order], labels[order])
+
+
+def check(path: str | os.PathLike[str]) -> None:
+    """Refuses, before there are images, a file that ``read`` would refuse whatever the images are.
+
+    Raises:
+      FileNotFoundError, ValueError: see ``read``.
+    """
+    _table(Path(path).expanduser())
 
 
 def applied(corrections: Corrections, train: Any, noisy: NoisyLabels) -> tuple[Any, NoisyLabels, npt.NDArray[np.int64]]:
@@ -164,7 +175,7 @@ def _table(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise ValueError(f"{file} has more than the {_LARGEST:,} bytes allowed.")
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
+            reader = csv_reader(stream)
             lines = [(reader.line_num, row) for row in reader if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{file} is not a text file with comma-separated columns.") from error

@@ -3,7 +3,8 @@
 labels.npz   `given` [n], optionally `clean` [n] and `index` [n] (position in the data set), and facts such as
              noise_type as arrays without dimensions
 csv          one label a line, in the order of the training images (a heading `label` is allowed), or a heading
-             with `index` and `label` (or `given_label`) and rows in any order; other columns are ignored
+             with `index` and `label` (or `given_label`) and rows in any order; other columns are ignored; cells may be
+             separated by semicolons
 
 Files are data: nothing in them is unpickled or evaluated.
 """
@@ -17,6 +18,7 @@ import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +104,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[np.generic]]
       ValueError: it is no npz of plain arrays.
     """
     file = Path(path)
-    _require(file)
+    require(file)
     try:
         _refuse_false_claims(file)
         with np.load(file, allow_pickle=False) as stored:
@@ -150,7 +152,8 @@ def positions_of_run(path: str | os.PathLike[str], ids: npt.ArrayLike) -> npt.ND
     return order[np.searchsorted(available, index, sorter=order)]
 
 
-def _require(file: Path) -> None:
+def require(file: Path) -> None:
+    """Raises FileNotFoundError if there is no such file."""
     if not file.is_file():
         raise FileNotFoundError(f"There is {'a folder, but ' if file.is_dir() else ''}no file {file}.")
 
@@ -189,6 +192,16 @@ def _matched(file: Path, index: npt.NDArray[np.int64], ids: npt.NDArray[np.int64
     return order[np.searchsorted(ascending, ids)]
 
 
+def csv_reader(stream: TextIO) -> Any:
+    """``csv.reader`` from the first line on; cells are separated by semicolons where the first line has these alone.
+
+    Spreadsheets write them wherever the comma stands in decimal numbers.
+    """
+    first = stream.readline()
+    stream.seek(0)
+    return csv.reader(stream, delimiter=";" if ";" in first and "," not in first else ",")
+
+
 def csv_lines(file: Path) -> list[tuple[int, list[str]]]:
     """Returns (number, cells without blanks around them) of the lines of a csv that are not empty; at least one.
 
@@ -196,10 +209,10 @@ def csv_lines(file: Path) -> list[tuple[int, list[str]]]:
       FileNotFoundError: there is no such file.
       ValueError: it is no csv, or empty.
     """
-    _require(file)
+    require(file)
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
+            reader = csv_reader(stream)
             lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"The labels file {file} is not a text file with comma-separated columns.") from error

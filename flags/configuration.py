@@ -14,6 +14,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from flags import help as help_text
+from flags import mistakes
 from flags.define import (
     clean_flags,
     data_flags,
@@ -63,6 +64,7 @@ def config() -> Config:
         kind.RELEASE,
         method.name == methods.PLAIN,
         "segmentation" if masks else "classification",
+        data_flags.names_folder(),
     )
     data = data_flags.data_config(run.seed, presets.of_student(preset.augmentation, student.name))
     if masks:
@@ -193,7 +195,10 @@ def made_of(argv: Sequence[str], make: Callable[[], Made], modules: Sequence[Mod
 
 
 def _parse(argv: Sequence[str]) -> None:
-    leftover = FLAGS(list(argv))[1:]
+    try:
+        leftover = FLAGS(list(argv))[1:]
+    except flags.IllegalFlagValueError as error:
+        raise mistakes.explained(error) from None
     if leftover:
         raise ValueError(
             f"unexpected argument {leftover[0]!r}: write flags as --name=value, booleans as --name or --noname"

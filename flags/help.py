@@ -11,15 +11,14 @@ from typing import Any
 
 from absl import flags
 
+from flags import quiet
 from flags.define import method_flags
 from mentornet import methods
-
-ASKED = ("--help", "-help", "-h", "-?", "--helpshort", "-helpshort")
 
 
 def asked_for(argv: Sequence[str]) -> bool:
     """Whether a command line asks for help."""
-    return any(token in ASKED for token in argv[1:])
+    return any(token in quiet.ASKS_FOR_HELP for token in argv[1:])
 
 
 def text(intro: str, modules: Sequence[ModuleType]) -> str:

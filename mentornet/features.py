@@ -6,6 +6,7 @@ stateless: they depend on (seed, purpose, step) only.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -71,6 +72,11 @@ def moving_percentile(
 ) -> tf.Tensor:
     """One update of l_pt (ICML sec. 3.1): decay * previous + (1 - decay) * the percentile of the batch."""
     return decay * previous + (1.0 - decay) * percentile(losses, fraction, method)
+
+
+def steps_to_settle(decay: float, share: float = 0.95) -> int:
+    """Steps after which l_pt, which starts at 0, has come within 1 - ``share`` of losses that stay alike."""
+    return 1 if decay == 0.0 else math.ceil(math.log(1.0 - share) / math.log(decay))
 
 
 def per_epoch_table(spec: str | float | Sequence[float], what: str) -> tuple[float, ...]:

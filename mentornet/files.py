@@ -12,6 +12,7 @@ import errno
 import json
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,23 @@ def explained(path: str | os.PathLike[str], doing: str = "write") -> Iterator[No
             reasons |= {errno.ENOENT: "there is no such file", errno.EISDIR: "it is a folder, not a file"}
         reason = reasons.get(error.errno or 0, error.strerror or type(error).__name__)
         raise RunFolderError(f"Cannot {doing} {os.fspath(path)}: {reason}.") from error
+
+
+def check_place(folder: Path, doing: str) -> None:
+    """Makes sure that a folder is there, or can be made, and can be written into; leaves nothing behind.
+
+    Args:
+      folder: the folder.
+      doing: what for, as in "Cannot <doing> <folder>".
+
+    Raises:
+      RunFolderError: with the reason.
+    """
+    with explained(folder, doing):
+        if folder.exists() and not folder.is_dir():
+            raise FileExistsError(errno.EEXIST, "")
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        os.rmdir(tempfile.mkdtemp(prefix=".", dir=nearest))
 
 
 @contextlib.contextmanager

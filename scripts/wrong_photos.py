@@ -23,9 +23,10 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from data import datasets
-from mentornet import files
+from mentornet import files, reading
 from mentornet.runs.run_data import RunData
 from mentornet.runs.samples import weights_auc
+from mentornet.runs.workdir import Workdir
 from scripts import csv_table
 
 FIRST = (50, 100, 200, 500)
@@ -68,11 +69,16 @@ def judge(run: RunData, truth: Path, corrections: Path | None, review: int) -> d
         for path, is_right in zip(paths[:review], right[:review], strict=True):
             rows.append((path, "confirm" if is_right else "relabel", known[path]))
         _write(corrections, rows)
+    estimate = Workdir(run.path).estimate_file
+    estimated = reading.read_json(estimate) if estimate.is_file() else {}
     return {
         "run": run.name,
+        "studentnet": run.fact("studentnet"),
+        "learning_rate": run.fact("learning_rate"),
         "seed": run.fact("seed"),
         "images": len(right),
         "wrong": round(float(1 - right.mean()), 3),
+        "estimate": round(float(estimated.get("wrong", np.nan)), 3),
         **{f"precision_at_{first}": round(float(1 - right[:first].mean()), 3) for first in FIRST},
         "auroc": round(weights_auc(np.arange(len(right)), right), 3),
         "agreement": round(float(run.fact("accuracy_last") or np.nan), 3),

@@ -26,6 +26,7 @@ _PLAIN = {
     "transition",
     "quiet",
     "ranking",
+    "spelling",
     "segmentation_metrics",
 }
 _BASIC = {*_PLAIN, "network", "features", "inspection", "students", "task", "segmentation"}

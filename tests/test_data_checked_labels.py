@@ -77,7 +77,7 @@ def test_classes_named_by_numbers_go_by_their_names(tmp_path):
         ("path,label\n", "names no image"),
         ("", "is empty"),
         ("0,ant\n1\n", "Line 2 of .* fewer columns"),
-        ("0;ant\n", "needed are two columns with a comma between"),
+        ("0 ant\n", "needed are two columns with a comma between"),
         ("index,given_label,loss\n0,1,0.5\n", "a heading that names them path or index, and label"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data import clean_set, corrections
+from data import clean_set, corrections, label_files
 from data.image_dataset import Split
 from data.labels import DiagnosticLabels, NoisyLabels
 
@@ -55,6 +55,18 @@ def test_paths_are_matched_and_two_columns_are_enough(tmp_path):
     assert kept.ids.tolist() == [10, 9, 8, 6, 5]
     assert labels.given.tolist() == [1, 1, 2, 1, 2]
     assert checked.tolist() == [0]
+
+
+def test_cells_separated_by_semicolons_mean_the_same(tmp_path):
+    """As spreadsheets write them in countries with a decimal comma; a comma in the heading decides."""
+    text = "index,path,action,label\n10,a;b,relabel,dog\n9,x,confirm,\n8,x,leave_out,\n"
+    commas = corrections.read(written(tmp_path, text), split(paths=False), NAMES)
+    other = "\ufeff" + text.replace("a;b", "a").replace(",", ";").replace(";a;", ';"a;b,c";')
+    semicolons = corrections.read(written(tmp_path, other), split(paths=False), NAMES)
+    assert commas.ids.tolist() == semicolons.ids.tolist() == [8, 9, 10]
+    assert commas.labels.tolist() == semicolons.labels.tolist() == [-2, -1, 1]
+    assert label_files.csv_lines(written(tmp_path, "a;b.jpg,cat\n")) == [(1, ["a;b.jpg", "cat"])]
+    assert label_files.csv_lines(written(tmp_path, "index;label\n1;2\n"))[1] == (2, ["1", "2"])
 
 
 def test_checked_images_become_the_clean_set(tmp_path):

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 from absl import flags as absl_flags
 
-from flags import configuration
+from flags import configuration, quiet
 from flags.define import student_flags
 
 BAD = {
     "unknown flag": (["--curiculum=mentornet_pd"], "Unknown command line flag 'curiculum'"),
     "unknown curriculum": (["--curriculum=nonsense"], "unknown curriculum 'nonsense'"),
+    "mistyped curriculum": (["--curriculum=mentornetpd"], "'mentornetpd' (did you mean mentornet_pd"),
+    "mistyped pretrained": (["--curriculum=mentornet_dd_0.4"], "pretrained:mentornet_dd_0.4"),
+    "mistyped method": (["--method=CoTeaching"], "unknown method 'CoTeaching' (did you mean co_teaching"),
+    "mistyped student": (["--studentnet=smal_cnn"], "--studentnet='smal_cnn' (did you mean small_cnn?): use one of"),
+    "mistyped mode": (["--mode=evalute"], "--mode=evalute (did you mean evaluate"),
+    "no whole number": (["--image_size=abc"], "--image_size=abc: expected a whole number, such as 32"),
+    "no number in a flag": (["--momentum=high"], "--momentum=high: expected a number, such as 0.1"),
+    "no truth": (["--jit_compile=maybe"], "--jit_compile=maybe: expected true or false"),
     "unknown noise": (["--noise_type=salt"], "--noise_type='salt': use one of"),
     "unknown student": (["--studentnet=vgg"], "--studentnet='vgg': use one of"),
     "curriculum with standard": (["--method=standard", "--curriculum=none"], "does not use --curriculum"),
@@ -151,3 +162,36 @@ def test_the_papers_learning_rate_schedules():
     assert boundaries("--studentnet=inception", "--max_number_of_steps=120000") == (78_000,)
     assert boundaries("--studentnet=inception", "--num_epochs_per_decay=50")[:2] == (19_531, 39_062)
     assert boundaries("--studentnet=resnet8", "--learning_rate_boundaries=5,9") == (5, 9)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "flags", "told"),
+    [
+        (True, ["--dataset_name=digits"], "train_cifar.py: starting TensorFlow, which takes some seconds\n"),
+        (True, ["--help"], ""),
+        (True, ["--noshow_progress"], ""),
+        (False, ["--dataset_name=digits"], ""),
+    ],
+)
+def test_a_person_at_a_terminal_is_told_before_tensorflow_is_imported(terminal, flags, told, monkeypatch):
+    stream, before = io.StringIO(), []
+    monkeypatch.setattr(stream, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(quiet.quiet, "start_tensorflow", lambda: before.append(stream.getvalue()))
+    quiet.start_tensorflow(["/somewhere/train_cifar.py", *flags])
+    assert before == [told]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rate"),
+    [
+        (["--dataset_name=folder", "--studentnet=small_cnn"], 0.01),
+        (["--dataset_name=folder", "--studentnet=small_cnn", "--learning_rate=0.1"], 0.1),
+        (["--dataset_name=folder", "--studentnet=small_cnn", "--optimizer=adam"], 0.001),
+        (["--dataset_name=folder", "--studentnet=resnet20"], 0.1),
+        (["--dataset_name=digits", "--studentnet=small_cnn"], 0.1),
+    ],
+)
+def test_the_learning_rate_by_default(flags, rate):
+    config = configuration.parse(["train_cifar.py", "--train_log_dir=t", "--data_dir=d", *flags])
+    assert config.student.learning_rate == rate

@@ -196,7 +196,7 @@ def test_what_is_not_known_is_none(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("selfpaced", "unknown curriculum 'selfpaced': use one of none, self_paced"),
+        ("selfpaced", r"unknown curriculum 'selfpaced' \(did you mean self_paced\?\): use one of none, self_paced"),
         ("focal_loss:gamma=0", "must be greater than 0"),
         ("focal_loss:gamma=two", "gamma='two' is not a number"),
         ("focal_loss:scale=1", r"'scale=1' is not one of its parameters \(gamma\)"),

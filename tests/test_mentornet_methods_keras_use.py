@@ -104,8 +104,35 @@ def test_a_length_far_from_max_steps_is_warned_about():
         compiled(1000).fit(x, y, batch_size=64, verbose=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        history = compiled(4).fit(x, y, batch_size=64, verbose=0)
+        history = compiled(4, loss_moving_average_decay=0.0).fit(x, y, batch_size=64, verbose=0)
     assert len(history.epoch) == 1
+
+
+def test_a_training_too_short_for_the_moving_percentile_is_warned_about():
+    """0.95^59 is below 0.05: with a burn-in of a fifth and 5% to spare, 236 steps are enough and 235 are not."""
+    x, y = blobs()
+    assert 0.95**58 > 0.05 > 0.95**59
+    assert compiled(236).schedule_warning() is None
+    assert "needs about 59 steps, but the curriculum decides from step 47 of 235 on" in compiled(235).schedule_warning()
+    for curriculum in ("none", "focal_loss", "hard_example_mining"):  # which do not drop large losses
+        assert methods.Spade(dense_student(), curriculum, max_steps=9).schedule_warning() is None
+    model = compiled(16, burn_in_epoch=0)
+    with pytest.warns(UserWarning, match="moving percentile") as caught:
+        model.fit(x, y, batch_size=64, epochs=4, verbose=0)
+    assert len(caught) == 1
+
+
+def test_an_epoch_without_weights_is_warned_about_once():
+    x, y = blobs()
+    nothing = methods.Spade(dense_student(), lambda loss, *_: 0.0 * loss, max_steps=300)
+    nothing.compile(optimizer=keras.optimizers.SGD(0.1))
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(64).repeat()
+    with pytest.warns(UserWarning, match="in epoch 2 hardly any sample had weight [(]0.0%") as caught:
+        nothing.fit(data, steps_per_epoch=100, epochs=3, verbose=0, callbacks=[keras.callbacks.History()])
+    assert len(caught) == 1  # the first epoch is burn-in, the third is like the second
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled(300).fit(data, steps_per_epoch=100, epochs=3, verbose=0)
 
 
 def of_keras_3(name: str) -> object:

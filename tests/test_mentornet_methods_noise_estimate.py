@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from flags import configuration
 from flags.commands import estimating
+from mentornet import files
 from mentornet.learning.dump import LossDump
 from mentornet.methods import noise_estimate
 from mentornet.runs.metrics_table import METRIC_COLUMNS
@@ -93,6 +95,40 @@ def test_the_median_is_what_counts():
 def test_a_weak_student_gives_a_rough_estimate():
     assert noise_estimate.is_rough(0.35, 0.5)
     assert not noise_estimate.is_rough(0.382, 0.413)
+    assert noise_estimate.is_rough(0.814, 0.79, 0.12)  # what 324 images and too large a learning rate gave
+    assert not noise_estimate.is_rough(0.58, 0.606, 0.327)  # digits, 60% of the labels wrong
+
+
+def test_a_student_that_guesses_estimates_nothing(tmp_path):
+    """Cohen's kappa as scikit-learn has it; random answers give no figure, and the paper's percentile."""
+    rng = np.random.default_rng(0)
+    given, answers = rng.integers(0, 3, 300), rng.dirichlet(np.ones(3), 300)
+    found = noise_estimate.estimate(rng.exponential(1.0, 300), answers, given, 10)
+    assert found.kappa == pytest.approx(cohen_kappa_score(answers.argmax(axis=1), given))
+    assert found.says_nothing
+    assert found.percentile == 0.75
+    told = estimating.report(found, "small_cnn", None, given)
+    assert "hardly more of the given labels than guesses would" in told
+    assert "try:" not in told
+    workdir = Workdir(tmp_path / "run", METRIC_COLUMNS)
+    workdir.claim("", {"method": "standard"})
+    files.write_json(workdir.estimate_file, found.facts())
+    assert "warning: no estimate" in estimating._stored(workdir)[1]
+    right = np.where(np.arange(300) < 100, answers.argmax(axis=1), given)
+    better = noise_estimate.estimate(rng.exponential(1.0, 300), np.eye(3)[right], given, 10)
+    assert better.kappa == pytest.approx(cohen_kappa_score(right, given))
+    assert not better.says_nothing
+    assert noise_estimate.agreement_beyond_chance(np.zeros(5, int), np.zeros(5, int), 2) == 1.0
+
+
+def test_few_images_leave_the_share_open_by_chance():
+    """Two standard deviations of how many of 324 labels are wrong, drawn with probability 0.28."""
+    drawn = np.random.default_rng(0).binomial(324, 0.28, 100_000) / 324
+    assert noise_estimate.by_chance(0.28, 324) == pytest.approx(2 * drawn.std(), rel=0.02)
+    made = noise_estimate.NoiseEstimate(0.28, 0.28, 0.28, 0.28, 0.3, 0.72, 20, 3000, 0.6, 324)
+    assert "324 images are few: chance alone moves such a share by 5 points" in estimating.report(
+        made, "lenet", None, np.zeros(324, int)
+    )
 
 
 def test_dumps_taken_too_late_are_warned_about():

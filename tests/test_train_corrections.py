@@ -83,6 +83,47 @@ def test_images_read_from_the_disk_are_corrected(tmp_path):
     assert json.loads((tmp_path / "run" / "result.json").read_text())["train_examples"] == len(found["given"])
 
 
+def test_what_is_left_out_is_said(tmp_path, capsys):
+    """Three suspects, of which somebody has confirmed one: two go, and the sentence counts them."""
+    from data.image_dataset import Split
+    from data.labels import NoisyLabels
+    from flags import configuration
+    from flags.build import data as data_of_flags
+    from mentornet.runs import samples
+    from mentornet.runs.workdir import Workdir
+
+    workdir, given = Workdir(tmp_path / "first"), np.array([0, 1, 0, 1, 0, 1])
+    workdir.claim("", {"seed": 1})
+    samples.write_samples_csv(
+        workdir.samples_file,
+        index=np.arange(6),
+        given=given,
+        predicted=given,
+        mean_weight=np.ones(6),
+        loss=np.array([0.1, 9.0, 0.2, 7.0, 8.0, 0.3]),
+        class_names=["cat", "dog"],
+        mean_probability=np.full(6, np.nan),
+        by_weight=True,
+    )
+    (tmp_path / "c.csv").write_text("index,action,label\n4,confirm,cat\n0,relabel,dog\n", encoding="utf-8")
+    images = Split(np.zeros((6, 1, 1, 1), np.uint8), given.astype(np.int32), np.arange(6, dtype=np.int64), None)
+
+    def told(*flags: str) -> tuple[list[str], list[int]]:
+        leave = f"--leave_out_suspects=3:{workdir.path}"
+        config = configuration.parse(["train_cifar.py", *DIGITS, "--train_log_dir=t", leave, *flags])
+        left, _, _ = data_of_flags.reviewed(
+            config.clean, images, ["cat", "dog"], images, NoisyLabels(given, None, "none", 0.0)
+        )
+        return capsys.readouterr().out.splitlines(), left.ids.tolist()
+
+    which = f"the 3 most suspect images of {workdir.path}"
+    assert told() == ([f"left out: {which}"], [0, 2, 5])
+    said, stay = told(f"--corrections_file={tmp_path / 'c.csv'}")
+    assert said[0] == f"left out: 2 of {which}; the labels of the other 1 were checked"
+    assert said[1] == "corrections: 1 labels changed, 1 confirmed, 0 images left out"
+    assert stay == [0, 2, 4, 5]
+
+
 @pytest.mark.parametrize(
     ("flags", "said"),
     [

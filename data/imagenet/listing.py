@@ -22,6 +22,7 @@ from data.folder import printable
 from data.folder_layout import SUFFIXES
 from data.imagenet.dataset import StreamedDataset
 from data.imagenet.index import ImageIndex, file_names
+from data.label_files import csv_reader
 
 _TEST_NAMES = ("test", "val", "validation")
 _LIST_LAYOUT = "expected are train.csv and test.csv with the columns path and label"
@@ -121,8 +122,8 @@ def _read_list(path: Path) -> Rows:
     labels: list[str] = []
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            first = next(reader, [])
+            reader = csv_reader(stream)
+            first: list[str] = next(reader, [])
             heading = [cell.strip().lower() for cell in first]
             named = "path" in heading and "label" in heading
             columns = (heading.index("path"), heading.index("label")) if named else (0, 1)

@@ -21,7 +21,7 @@ def student_of(baseline_run: str) -> keras.Model:
     Raises:
         FileNotFoundError: the run is not finished.
     """
-    workdir = _finished(baseline_run)
+    workdir = finished(baseline_run)
     chosen = workdir.early_stopped_file
     return student_nets.load(chosen if chosen.is_file() else workdir.student_file)
 
@@ -35,7 +35,7 @@ def pretrained(source: str) -> keras.Model:
     """
     if source.endswith(".keras"):
         return student_nets.load(source)
-    workdir = _finished(source, "pretrained_run")
+    workdir = finished(source, "pretrained_run")
     method = workdir.read_run()["identity"].get("method")
     if method in methods.names() and methods.get(method).peers > 1:
         raise ValueError(
@@ -86,7 +86,7 @@ def check_data(
         FileNotFoundError: the run is not finished.
         ValueError: other images or labels, or a folder that does not say which.
     """
-    workdir = _finished(baseline_run)
+    workdir = finished(baseline_run)
     record = workdir.read_run()
     first = record["identity"]
     for before, now in (
@@ -150,7 +150,12 @@ def _samples(workdir: Workdir, *, by_path: bool) -> tuple[np.ndarray, np.ndarray
     return labels["index"], labels["given"]
 
 
-def _finished(folder: str, flag: str = "baseline_run") -> Workdir:
+def finished(folder: str, flag: str = "baseline_run") -> Workdir:
+    """The finished run that a flag names.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
     workdir = Workdir(folder)
     if not workdir.is_run_folder():
         raise FileNotFoundError(f"--{flag}={folder} is no run folder: give one that a training has made")

@@ -32,6 +32,14 @@ EPOCHS = 5
 """Length of the plain training: long enough to learn what most labels agree on, too short to memorise the others."""
 LEAST_STEPS = 50
 """Its length where an epoch has few steps."""
+GUESSED = "agrees with hardly more of the given labels than guesses would"
+WAY_OUT = "Try a smaller --learning_rate (a tenth), or another --studentnet"
+_STORED = {
+    "percentile": reading.Value(float, 0, 1),
+    "wrong": reading.Value(float, 0, 1),
+    "kappa": reading.Value(float, -1, 1),
+    "examples": reading.Value(int, 0, reading.LARGEST_WHOLE),
+}
 MEMORISED = 0.9
 """Training accuracy on given labels above which a student of unknown length may have little left to tell."""
 
@@ -76,14 +84,20 @@ def _with_percentile(config: Config, percentile: float) -> Config:
 
 def _stored(workdir: Workdir) -> tuple[float, str]:
     """The percentile of estimate.json, and what is said about it."""
-    stored = reading.read_json(workdir.estimate_file, {"percentile": reading.Value(float, 0, 1)})
+    stored = reading.read_json(workdir.estimate_file, _STORED)
     percentile, wrong = stored.get("percentile"), stored.get("wrong")
     if percentile is None:
         raise files.RunFolderError(f"{workdir.estimate_file} has no percentile: remove it to estimate anew")
     if not isinstance(wrong, float):
         return percentile, ""
-    disagrees = stored.get("disagreement")
-    rough = isinstance(disagrees, float) and noise_estimate.is_rough(wrong, disagrees)
+    disagrees, kappa = stored.get("disagreement"), stored.get("kappa")
+    kappa = 1.0 if kappa is None else kappa  # of an earlier version
+    if kappa < noise_estimate.GUESSING:
+        return percentile, (
+            f"warning: no estimate, as the student of the short training {GUESSED}; --loss_p_percentile={percentile:g} "
+            f"instead. {WAY_OUT}, or give the percentile yourself"
+        )
+    rough = isinstance(disagrees, float) and noise_estimate.is_rough(wrong, disagrees, kappa)
     about = "very roughly" if rough else "about"
     told = f"estimate: {about} {_percent(wrong)} of the labels are wrong, so --loss_p_percentile={percentile:g}"
     if rough:
@@ -95,7 +109,16 @@ def _stored(workdir: Workdir) -> tuple[float, str]:
             "as the student has learned little yet: look at a hundred images, and give the percentile yourself if you "
             "know better)"
         )
+    examples = stored.get("examples")
+    if isinstance(examples, int) and 0 < examples < noise_estimate.FEW:
+        told += f"\n          ({_few(examples, wrong)})"
     return percentile, told
+
+
+def _few(examples: int, wrong: float) -> str:
+    """How much the number of images alone leaves open."""
+    by_chance = noise_estimate.by_chance(wrong, examples)
+    return f"{examples:,} images are few: chance alone moves such a share by {100 * by_chance:.0f} points either way"
 
 
 def of_student(student: keras.Model, inputs: Any, config: Config, examples: int) -> NoiseEstimate:
@@ -149,10 +172,19 @@ def report(estimate: NoiseEstimate, student: str, clean: np.ndarray | None, give
             "--loss_p_percentile=auto does both by itself"
         )
         return "\n".join(lines)
+    if estimate.says_nothing:
+        lines.append(
+            f"warning: the student {GUESSED}: it has learned next to nothing, or nearly all labels are wrong, and the "
+            f"figures above say nothing. {WAY_OUT}"
+        )
+        return "\n".join(lines)
+    if estimate.examples < noise_estimate.FEW:
+        lines.append(f"note: {_few(estimate.examples, estimate.wrong)}")
     if estimate.rough:
         lines.append(
-            "warning: the student disagrees with many more labels than that, so it has learned little yet, and the "
-            "estimate may be 15 points off; a review of a hundred images drawn at random tells more"
+            "warning: the student disagrees with many more labels than that, or nearly as often as guesses do, so it "
+            "has learned little yet, and the estimate may be 15 points off or more; a review of a hundred images drawn "
+            "at random tells more"
         )
     lines.append(
         f"try:          --curriculum=mentornet_pd --loss_p_percentile={estimate.percentile:g} "

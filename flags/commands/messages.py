@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from mentornet.runs.workdir import Workdir
+from mentornet.training import signs
 
 STOPPED = (
     "stopped; the same command continues from the last checkpoint, and python -m mentornet.reports RUN finds the "
     "suspects so far"
 )
+SMALL = 1e-3
+"""Learning rates up to this one are hardly too large for any optimiser."""
 
 
 def next_steps(workdir: Workdir, samples: int, *, masks: bool = False, labels: bool = True) -> str:
@@ -34,6 +38,28 @@ def next_steps(workdir: Workdir, samples: int, *, masks: bool = False, labels: b
         return f"{suspects}next:     {sums_up}"
     return (
         f"{suspects}next:     python -m mentornet.reports.review {folder} makes a page to correct labels on; {sums_up}"
+    )
+
+
+def learned_little(result: Mapping[str, Any], classes: int, rate: float) -> str | None:
+    """A sentence if a finished run's accuracy can't be told from guessing.
+
+    Args:
+        result: result.json's content, of labels, not of masks.
+        classes: C.
+        rate: the learning rate.
+    """
+    accuracy, examples = result.get("accuracy_last"), result.get("evaluation_examples")
+    if accuracy is None or not examples or classes < 2:
+        return None
+    given = result.get("judged_by") == "given labels"
+    if not signs.near_chance(accuracy, classes, examples, given):
+        return None
+    other = f"--learning_rate={rate / 10:g} instead of {rate:g}" if rate > SMALL else f"a rate larger than {rate:g}"
+    return (
+        f"the student has hardly learned anything: {'agreement' if given else 'accuracy'} {accuracy:.3f} on "
+        f"{examples:,} images, where guessing among {classes} classes has {1 / classes:.3f}, so that its suspects mean "
+        f"little; try {other}, and more epochs, in a new folder"
     )
 
 

@@ -15,7 +15,7 @@ from absl import logging
 from data.imagenet import batches as unreadable_data
 from flags import configuration
 from flags.build import curricula, in_memory, plan, preparation, segmentation
-from flags.commands import estimating, evaluating_masks, making, messages, suspects, trained_run
+from flags.commands import before_data, estimating, evaluating_masks, making, messages, suspects, trained_run
 from flags.define import released_flags
 from flags.settings import Config
 from mentornet import methods
@@ -83,6 +83,8 @@ def train(config: Config, build: Any = in_memory) -> dict[str, Any]:
     # A finished run needs neither its data nor what its method was made from.
     if distribution.from_chief(workdir.is_run_folder() and workdir.finished()):
         return _say_finished(config, workdir) if distribution.is_chief else {}
+    if distribution.is_chief:
+        before_data.check(config, workdir)
     if distribution.is_chief and (advice := released_flags.about_noise(config.data.dataset_name)):
         print(f"note: {advice}", flush=True)
     heartbeat = Heartbeat(shows=config.run.show_progress and distribution.is_chief)
@@ -109,6 +111,8 @@ def _trained(
             workdir.claim(text, identity)
         preparation.keep(workdir, made_from)
     plan.tell(heartbeat, config, trainer.network, inputs, distribution)
+    if (warning := trainer.method.schedule_warning()) is not None:
+        heartbeat.say(f"warning: {warning}")
     facts = making.facts(config, loaded, distribution)
     settings = dataclasses.replace(build.run_settings(config), heartbeat=heartbeat)
     result = run.train(trainer.method, trainer.optimizer, inputs, workdir, settings, facts, distribution)
@@ -117,6 +121,9 @@ def _trained(
     if distribution.is_chief:
         print(f"finished: {messages.figures(result)}; see {workdir.path}")
         labels = methods.get(config.method.name).uses_labels
+        classes = len(inputs.class_names) if labels and inputs.masks is None else 0
+        if (warning := messages.learned_little(result, classes, config.student.learning_rate)) is not None:
+            print(f"warning:  {warning}")
         print(messages.next_steps(workdir, len(inputs.given), masks=inputs.masks is not None, labels=labels))
     return result
 

@@ -132,6 +132,11 @@ def names_masks() -> bool:
     return _DATASET.value in segmentation.NAMES
 
 
+def names_folder() -> bool:
+    """Whether --dataset_name is a folder of one's own images."""
+    return bool(_DATASET.value == "folder")
+
+
 def data_config(seed: int, preset_augmentation: str) -> DataConfig:
     """Reads and checks the data flags.
 

@@ -11,9 +11,12 @@ import student_nets
 from flags.define import presets
 from flags.define.presets import Preset
 from flags.define.student_settings import StudentConfig, default_boundaries
+from mentornet import spelling
 
 SCHEDULES = ("steps", "cosine", "linear", "inverse")
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
+# Of SGD on a folder of images; docs/own_images.md has what 0.1, the rate of all other students, does there.
+_FOLDER_RATES = {"small_cnn": 0.01}
 
 _STUDENT = flags.DEFINE_string(
     "studentnet",
@@ -46,7 +49,10 @@ _OPTIMIZER = flags.DEFINE_enum(
     "root). rmsprop: as in PyTorch (decay 0.99, no momentum). The weight decay is part of the loss for all.",
 )
 _LEARNING_RATE = flags.DEFINE_float(
-    "learning_rate", 0.1, "Initial learning rate; by default 0.001 of adam, 0.01 of rmsprop."
+    "learning_rate",
+    0.1,
+    "Initial learning rate; by default 0.001 of adam, 0.01 of rmsprop, and of sgd 0.01 where small_cnn trains on a "
+    "folder of one's own images.",
 )
 _DECAY_FACTOR = flags.DEFINE_float("learning_rate_decay_factor", 0.1, "Factor at each boundary.")
 _EPOCHS_PER_DECAY = flags.DEFINE_float(
@@ -119,6 +125,7 @@ def student_config(
     release: Sequence[tuple[str, Any]] = (),
     plain: bool = False,
     kind: str = "classification",
+    own_images: bool = False,
 ) -> StudentConfig:
     """Reads and checks the student and optimiser flags.
 
@@ -129,6 +136,7 @@ def student_config(
         release: (flag, value) that the method's own code has, under the release preset.
         plain: the method is plain training.
         kind: of the students, "segmentation" for masks.
+        own_images: the data is a folder of one's own images.
 
     Raises:
         ValueError: an unknown student, a probability outside (0, 1], a bad schedule.
@@ -137,7 +145,10 @@ def student_config(
     if kind == "segmentation" and not _STUDENT.present:
         name = "unet_plus_plus"
     if name not in student_nets.names(kind):
-        raise ValueError(f"--studentnet={name!r}: use one of {', '.join(student_nets.names(kind))}")
+        known = student_nets.names(kind)
+        of_other_data = any(name in student_nets.names(other) for other in student_nets.KINDS)
+        meant = "" if of_other_data else spelling.likely(name, known)
+        raise ValueError(f"--studentnet={name!r}{meant}: use one of {', '.join(known)}")
     keep = _KEEP.value
     if keep is None:
         keep = presets.of_student(preset.dropout_keep_probability, name)
@@ -164,6 +175,7 @@ def student_config(
     if beta1_later is None and preset.release and _OPTIMIZER.value == "adam" and schedule == "linear":
         beta1_later = dict(release).get(_BETA1_LATER.name)
     _check_optimizer(schedule)
+    rate = _rate(_FOLDER_RATES.get(name, _LEARNING_RATE.value) if own_images else _LEARNING_RATE.value)
     decay = _WEIGHT_DECAY.value
     auxiliary = takes_auxiliary_head and "auxiliary_head" in student_nets.options(name)
     if _AUXILIARY.value and _AUXILIARY.present and not auxiliary:
@@ -172,7 +184,7 @@ def student_config(
         name=name,
         dropout_keep_probability=keep,
         weight_decay=presets.of_student(preset.weight_decay, name) if decay is None else decay,
-        learning_rate=_rate(),
+        learning_rate=rate,
         learning_rate_decay_factor=_DECAY_FACTOR.value,
         num_epochs_per_decay=_epochs_per_decay(preset, name, plain) if schedule == "steps" else None,
         learning_rate_boundaries=_boundaries(preset, name, max_steps) if schedule == "steps" else (),
@@ -186,21 +198,21 @@ def student_config(
         variant=_VARIANT.value or preset.student_variant.get(name),
         inverse_decay_epochs=_INVERSE.value,
         cosine_epochs=_COSINE_EPOCHS.value,
-        lowest_learning_rate=_lowest_rate(),
+        lowest_learning_rate=_lowest_rate(rate),
     )
 
 
-def _rate() -> float:
-    """The learning rate, with the optimiser's own default."""
-    default = {"adam": 0.001, "rmsprop": 0.01}.get(_OPTIMIZER.value, _LEARNING_RATE.value)
+def _rate(default: float) -> float:
+    """The learning rate, with the optimiser's own default; ``default`` is that of SGD."""
+    default = {"adam": 0.001, "rmsprop": 0.01}.get(_OPTIMIZER.value, default)
     return float(_LEARNING_RATE.value if _LEARNING_RATE.present else default)
 
 
-def _lowest_rate() -> float:
-    """Where the cosine ends."""
+def _lowest_rate(rate: float) -> float:
+    """Where the cosine, which begins with ``rate``, ends."""
     lowest = float(_LOWEST_RATE.value)
-    if lowest > _rate():
-        raise ValueError(f"--lowest_learning_rate={lowest:g} must be at most --learning_rate={_rate():g}")
+    if lowest > rate:
+        raise ValueError(f"--lowest_learning_rate={lowest:g} must be at most --learning_rate={rate:g}")
     return lowest
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mentornet import spelling
+
 if TYPE_CHECKING:
     from mentornet.curricula.base import Curriculum
 
@@ -105,7 +107,10 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
 
         stored = name_or_path.removeprefix(PRETRAINED)
         if stored not in pretrained_names():
-            raise ValueError(f"no MentorNet {name_or_path!r}: use one of {', '.join(pretrained_names())}")
+            raise ValueError(
+                f"no MentorNet {name_or_path!r}{spelling.likely(stored, pretrained_names())}: use one of "
+                f"{', '.join(pretrained_names())}"
+            )
         curriculum: Curriculum = learned.load(learned_folder(name_or_path), fixed_label)
         curriculum.name = name_or_path
         return curriculum
@@ -119,9 +124,10 @@ def get(name_or_path: str, fixed_label: int | None = None) -> Curriculum:
         curriculum.name = name_or_path
         return curriculum
     if "/" not in name_or_path and not Path(name_or_path).is_dir():
+        known = [*names(), *(PRETRAINED + stored for stored in pretrained_names() if stored not in names())]
         raise ValueError(
-            f"unknown curriculum {name_or_path!r}: use one of {', '.join(names())}, {PRETRAINED}<one of "
-            f"{', '.join(pretrained_names())}>, or the folder of a learned MentorNet"
+            f"unknown curriculum {name_or_path!r}{spelling.likely(name, known)}: use one of {', '.join(names())}, "
+            f"{PRETRAINED}<one of {', '.join(pretrained_names())}>, or the folder of a learned MentorNet"
         )
     from mentornet.curricula import learned
 

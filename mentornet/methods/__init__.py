@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from mentornet import spelling
 from mentornet.methods.base import NoisyLabelMethod
 from mentornet.methods.keras_use import numbered
 
@@ -57,7 +58,7 @@ def get(name: str) -> type[NoisyLabelMethod]:
         ValueError: unknown; the message lists the names.
     """
     if name not in _METHODS:
-        raise ValueError(f"unknown method {name!r}: use one of {', '.join(_METHODS)}")
+        raise ValueError(f"unknown method {name!r}{spelling.likely(name, _METHODS)}: use one of {', '.join(_METHODS)}")
     module, _, kind = _METHODS[name].rpartition(".")
     found: type[NoisyLabelMethod] = getattr(importlib.import_module(f"{__name__}.{module}"), kind)
     return found

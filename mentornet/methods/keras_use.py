@@ -15,6 +15,7 @@ import tf_keras as keras
 from mentornet.methods import suspects
 
 _BATCH = 32
+_LEAST_USED = 0.01
 _WAY = (
     "build it with tf_keras (import tf_keras as keras, the Keras 2 that TensorFlow's distribution needs), or copy the "
     "architecture there and give it the weights: copy.set_weights(student.get_weights())"
@@ -33,6 +34,8 @@ class KerasUse(keras.Model):
     _interval_goes_on: bool
     _entered: bool
     next_stage: Any
+    schedule_warning: Any
+    step: tf.Variable
 
     def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
         """As in Keras; beside dictionaries of "image", "label" and "index" it takes images and integer labels.
@@ -63,6 +66,8 @@ class KerasUse(keras.Model):
         data = pairs(x) if y is None else self._arrays(x, y, batch_size, shuffle=bool(shuffle))
         if not self._interval_goes_on:
             self._warn_of_length(data, options.get("epochs", 1), options.get("steps_per_epoch"))
+        if not self._entered and int(self.step.numpy()) == 0:  # a training of one's own, from its start
+            options["callbacks"] = self._watched(options.get("callbacks"))
         return super().fit(data, **options)
 
     def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **options: Any) -> Any:
@@ -114,6 +119,15 @@ class KerasUse(keras.Model):
                 "mentornet.training.run.train"
             )
 
+    def _watched(self, callbacks: Any) -> Any:
+        """Warns of a training that is too short for the method, or else adds what warns where nothing has weight."""
+        if (warning := self.schedule_warning()) is not None:
+            warnings.warn(warning, stacklevel=3)
+        elif not isinstance(callbacks, keras.callbacks.CallbackList):
+            given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
+            return [*given, _WeightWatch()]
+        return callbacks
+
     def _warn_of_length(self, data: Any, epochs: int, steps_per_epoch: int | None) -> None:
         """Warns if ``fit`` is asked for a length far from ``max_steps``, which schedules refer to."""
         if self.max_steps is None:
@@ -127,6 +141,24 @@ class KerasUse(keras.Model):
                 f"fit is asked for {steps * epochs:,} steps, but max_steps={self.max_steps:,}, by which the curriculum "
                 "and the schedules go: build the method with the number of steps it will take",
                 stacklevel=3,
+            )
+
+
+class _WeightWatch(keras.callbacks.Callback):
+    """Warns once of an epoch in which hardly any sample had weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._warned = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        used = (logs or {}).get("data_utilisation")
+        if used is not None and used < _LEAST_USED and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"in epoch {epoch + 1} hardly any sample had weight ({100 * used:.1f}% of them), so that nothing is "
+                "learned from: the moving percentile may be too low, give more steps or another curriculum",
+                stacklevel=2,
             )
 
 

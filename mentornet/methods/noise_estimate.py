@@ -16,6 +16,7 @@ TensorFlow.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,6 +32,13 @@ WEAK = 0.1
 """Share of the labels that a student neither predicts nor takes for wrong, above which it has learned too little."""
 EPOCHS = 30
 """Length in epochs that is suggested at least; every comparison in docs/results is about as long."""
+GUESSING, UNSURE = 0.1, 0.3
+"""Agreement beyond chance (Cohen's kappa) below which a student has learned next to nothing, and estimates nothing; and
+below which it has learned so little that an estimate is rough."""
+UNKNOWN = 0.75
+"""The percentile then: the paper's."""
+FEW = 1000
+"""Number of images below which chance alone moves the share of wrong labels by some points."""
 SUREST, LEAST_SURE = 0.05, 10
 """Share of the predictions of a class that count as confident, and how many at least."""
 BURN_IN = 20
@@ -50,6 +58,8 @@ class NoiseEstimate:
         percentile: p for ``--loss_p_percentile``.
         burn_in_epoch: for the flag of that name.
         steps: for ``--max_number_of_steps``.
+        kappa: agreement of predicted and given labels beyond chance (Cohen 1960): 0 of guesses, 1 of the same labels.
+        examples: how many labels there are.
     """
 
     wrong: float
@@ -60,11 +70,18 @@ class NoiseEstimate:
     percentile: float
     burn_in_epoch: int
     steps: int
+    kappa: float = 1.0
+    examples: int = FEW
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the student hardly does better than guessing, so that no estimate follows from it."""
+        return self.kappa < GUESSING
 
     @property
     def rough(self) -> bool:
         """Whether the student has learned so little yet that the estimate may be 15 points off."""
-        return is_rough(self.wrong, self.disagreement)
+        return is_rough(self.wrong, self.disagreement, self.kappa)
 
     def facts(self) -> dict[str, Any]:
         """What estimate.json holds."""
@@ -89,21 +106,38 @@ def estimate(
     p, labels = np.asarray(probabilities, np.float64), np.asarray(given)
     first, second, third = by_losses(losses, seed), by_matrix(p, labels), by_confident(p, labels)
     wrong = float(np.median((first, second, third)))
+    beyond_chance = agreement_beyond_chance(p.argmax(axis=1), labels, p.shape[1])
     return NoiseEstimate(
         wrong=wrong,
         wrong_by_losses=first,
         wrong_by_matrix=second,
         wrong_by_confident=third,
         disagreement=float(np.mean(p.argmax(axis=1) != labels)),
-        percentile=percentile(wrong),
+        percentile=percentile(wrong) if beyond_chance >= GUESSING else UNKNOWN,
         burn_in_epoch=BURN_IN,
         steps=EPOCHS * steps_per_epoch,
+        kappa=beyond_chance,
+        examples=len(labels),
     )
 
 
-def is_rough(wrong: float, disagreement: float) -> bool:
-    """Whether a student disagrees with many more labels than are taken for wrong: it has learned little yet."""
-    return disagreement - wrong > WEAK
+def agreement_beyond_chance(predicted: np.ndarray, given: np.ndarray, classes: int) -> float:
+    """Cohen's kappa of two labellings int [n]: (agreement - chance) / (1 - chance), at most 1; 1 where chance is 1."""
+    shares = [np.bincount(labels, minlength=classes) / len(labels) for labels in (predicted, given)]
+    chance = float(shares[0] @ shares[1])
+    return 1.0 if chance >= 1.0 else (float(np.mean(predicted == given)) - chance) / (1.0 - chance)
+
+
+def by_chance(wrong: float, examples: int) -> float:
+    """Two standard errors of a share of wrong labels among so many."""
+    return 2.0 * math.sqrt(wrong * (1.0 - wrong) / examples)
+
+
+def is_rough(wrong: float, disagreement: float, kappa: float = 1.0) -> bool:
+    """Whether a student has learned little yet: it disagrees with many more labels than are taken for wrong, or nearly
+    as often as guesses do.
+    """
+    return disagreement - wrong > WEAK or kappa < UNSURE
 
 
 def percentile(wrong: float) -> float:

@@ -100,6 +100,10 @@ class MethodProtocol:
         del data
         return dict(options)
 
+    def schedule_warning(self) -> str | None:
+        """What of the method does not fit into so short a training, in a sentence; None: all of it does."""
+        return None
+
     def next_stage(self, done: int) -> Stage | None:
         """The stage after ``done`` others, a function of that number alone; None at the end of the training."""
         return Stage(steps=self.max_steps) if done == 0 else None

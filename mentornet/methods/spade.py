@@ -7,6 +7,7 @@ or a frozen MentorNet), or one projected gradient step on v when the curriculum'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from mentornet.features import (
     moving_percentile,
     per_epoch_table,
     random_seed,
+    steps_to_settle,
 )
 from mentornet.inspection import StudentWithActivation, num_classes, student_outputs, with_auxiliary_loss
 from mentornet.methods.base import Batch, NoisyLabelMethod, Weighting
@@ -36,6 +38,8 @@ from mentornet.stages import Stage, TrainingSet
 from mentornet.task import per_sample_cross_entropy
 
 BURN_IN_MODES = ("bernoulli", "ones")
+UNSETTLED_SHARE = 0.05
+"""Share of a training in which the moving percentile may still lag behind without a warning."""
 
 
 class Spade(NoisyLabelMethod):
@@ -163,6 +167,24 @@ class Spade(NoisyLabelMethod):
         if past:
             unseen = tf.fill([self.num_examples, past, 2], float("nan"))
             self.loss_history = mirrored_variable(unseen, "loss_history")
+
+    def schedule_warning(self) -> str | None:
+        """Whether l_pt is still far below the losses when the curriculum, which then drops nearly all, begins."""
+        begins, needed = math.ceil(self._burn_in_epoch * self.max_steps / 100), steps_to_settle(self._decay)
+        if needed - begins <= UNSETTLED_SHARE * self.max_steps or not self._drops_beyond_the_percentile():
+            return None
+        return (
+            f"the moving percentile of the losses starts at 0 and needs about {needed} steps, but the curriculum "
+            f"decides from step {begins} of {self.max_steps:,} on, so that nearly all samples have no weight at first: "
+            "train for more epochs, or with smaller batches"
+        )
+
+    def _drops_beyond_the_percentile(self) -> bool:
+        """Whether the curriculum gives hardly any weight to a loss that lies far above the percentile."""
+        if self._explicit or self.keeps_values_per_sample or self._with_activation is not None:
+            return False  # v starts at its limit, or it can't be asked about a loss alone
+        large, label = tf.constant([2.0]), tf.constant([0])
+        return bool(self.curriculum(large, large, label, tf.constant(50))[0] < 0.1)
 
     def next_stage(self, done: int) -> Stage | None:
         """One stage, or one up to every update of the MentorNet."""

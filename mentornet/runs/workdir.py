@@ -37,7 +37,23 @@ from mentornet.runs.run_record import run_record
 
 __all__ = ["RunFolderError", "Workdir"]
 
-_SHOWN_DIFFERENCES = 6
+_SHOWN = 3
+# What a person looks at first where two runs differ; other settings often follow from these.
+_TELLING = (
+    "dataset_name",
+    "data_dir",
+    "image_size",
+    "method",
+    "curriculum",
+    "studentnet",
+    "noise_type",
+    "noise_fraction",
+    "num_epochs",
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "seed",
+)
 
 
 class Workdir:
@@ -69,6 +85,16 @@ class Workdir:
     def dump_file(self, percent: int) -> Path:
         """The losses of all training samples at a percent of the training."""
         return self.path / "dumps" / f"losses_{percent}.csv"
+
+    def check_place(self) -> None:
+        """Makes sure that the folder can be made and written into, and leaves everything as it is.
+
+        Raises:
+          RunFolderError: it can't, or it has content but is no run folder.
+        """
+        files.check_place(self.path, "create the run folder")
+        if self.path.is_dir() and not self.is_run_folder():
+            self._refuse_foreign_content()
 
     def claim(self, flags_text: str, identity: Mapping[str, Any]) -> bool:
         """Makes the folder this run's own, or finds that it already is.
@@ -110,15 +136,13 @@ class Workdir:
           RunFolderError: it belongs to another, or to none.
         """
         stored, given = files.plain(self.read_run()["identity"]), files.plain(identity)
-        differences = [
-            f"{name} was {_shown(stored, name)} and is now {_shown(given, name)}"
-            for name in sorted(set(stored) | set(given))
-            if _shown(stored, name) != _shown(given, name)
-        ]
-        if differences:
+        differing = [name for name in {**stored, **given} if _shown(stored, name) != _shown(given, name)]
+        if differing:
+            differing.sort(key=lambda name: (_TELLING.index(name) if name in _TELLING else len(_TELLING), name))
+            told = [f"{name} was {_shown(stored, name)} and is now {_shown(given, name)}" for name in differing]
             raise RunFolderError(
-                f"Folder {self.path} belongs to a run with other settings: {_some(differences, '; ')}; "
-                f"choose another folder, or start it with the settings in {self.flags_file}."
+                f"Folder {self.path} belongs to a run with other settings: {_some(told, '; ')}; choose another folder, "
+                f"or continue that run with --flagfile={self.flags_file}."
             )
 
     def is_run_folder(self) -> bool:
@@ -244,6 +268,6 @@ def _shown(settings: Mapping[str, Any], name: str) -> str:
 
 def _some(items: Sequence[str], separator: str = ", ") -> str:
     """The first few items in one string, and how many there are beyond."""
-    more = len(items) - _SHOWN_DIFFERENCES
-    shown = separator.join(items[:_SHOWN_DIFFERENCES])
+    more = len(items) - _SHOWN
+    shown = separator.join(items[:_SHOWN])
     return f"{shown}{separator}and {more} more" if more > 0 else shown

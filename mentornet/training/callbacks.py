@@ -15,7 +15,7 @@ from mentornet.features import epoch_percent
 from mentornet.methods.base import LARGEST_LOSS
 from mentornet.runs.workdir import Workdir
 from mentornet.stages import Stage
-from mentornet.training import tags
+from mentornet.training import signs, tags
 from mentornet.training.checkpoints import Checkpoints
 from mentornet.training.distribution.inputs import evaluation_batches
 from mentornet.training.distribution.strategy import Distribution
@@ -97,6 +97,7 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._saved = self._summarised = time.monotonic()
         self._resumed = 0.0
         self._compiling = True
+        self._warned = False
         self.checkpoint_due = False
         self.enter(Stage(), 0, settings.max_steps or 1, last=True, saves_at_end=True)
 
@@ -160,6 +161,19 @@ class IntervalRecorder(keras.callbacks.Callback):
         self._note_checkpoint(at_end, last)
         if self._progress is not None:
             self._show(self._step, row)
+            self._warn_of_loss(row)
+
+    def _warn_of_loss(self, row: dict[str, Any]) -> None:
+        """Says once if the first losses are far too large."""
+        of_labels = self.model.uses_labels and self._inputs.masks is None
+        if self._warned or not of_labels or self._heartbeat is None or self._progress is None:
+            return
+        classes, loss = len(self._inputs.class_names), row.get("raw_loss", math.nan)
+        sentence = signs.high_loss(loss, classes, self._step, self._settings.max_steps, row["learning_rate"])
+        if sentence is not None:
+            self._warned = True
+            self._progress.close()
+            self._heartbeat.say(f"warning: {sentence}")
 
     def _dump(self, percent: int) -> None:
         """Writes the losses that were asked for by now; before the checkpoint, so that a kill loses none."""

@@ -7,12 +7,12 @@ A module here has ``recipes()``, which gives (path, text) or (path, lines of the
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 from pathlib import Path
 from types import ModuleType
 
+from mentornet import spelling
 from scripts.tables import declarations
 from scripts.tables.declarations import Cell, Table
 
@@ -73,9 +73,7 @@ def cells(table: str, scale: str | None = None) -> list[Cell]:
     """
     known = tables()
     if table not in known:
-        close = difflib.get_close_matches(table, known, n=3, cutoff=0.6)
-        likely = f" (did you mean {' or '.join(close)}?)" if close else ""
-        raise ValueError(f"there is no table {table}{likely}; known are {', '.join(known)}")
+        raise ValueError(f"there is no table {table}{spelling.likely(table, known)}; known are {', '.join(known)}")
     if scale is not None and scale not in declarations.SCALES:
         raise ValueError(f"--scale={scale}: expected one of {', '.join(declarations.SCALES)}")
     found = [cell for cell in declarations.cells(known[table], recipes()) if scale in (None, cell.scale)]
