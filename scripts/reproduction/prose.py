@@ -33,6 +33,7 @@ FUNCTIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "min": min,
     "std": statistics.stdev,
     "count": len,
+    "sum": math.fsum,
 }
 _COMMENT = re.compile(r"<!-- numbers from (?P<file>[^\s:]+):\s+(?P<places>.*?)\s*-->", re.DOTALL)
 _FILE = re.compile(r"(\S+\.(?:csv|json)):(.*)", re.DOTALL)
