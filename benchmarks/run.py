@@ -4,8 +4,9 @@
 
 Without --students it measures all variants on ResNet-32, and L2RW and L2B on ResNet-32 and PreActResNet-18 with L2RW's
 100 noisy and 100 clean samples a step. Prints a table and writes a list of {student, batch, variant, seconds_per_step,
-ratio, peak_bytes}. Times are medians over rounds; in every round each variant takes the same number of steps, so a slow
-moment of the machine meets all of them. A peak is that of a process that runs this variant alone. The "data" rows are
+ratio, peak_bytes}. Some steps are measured compiled with XLA, too (``_xla``), as --jit_compile of a training compiles
+them. Times are medians over rounds; in every round each variant takes the same number of steps, so a slow moment of the
+machine meets all of them. A peak is that of a process that runs this variant alone. The "data" rows are
 the time a training loop waits for its next batch, as a share of the plain step. Behind them, without --students, come
 the rows of benchmarks/input_pipeline.py: {variant, images_per_second_per_core, ratio}, the ratio to decoding alone, and
 of benchmarks/overhead.py: {variant, seconds, plain_steps}, what a run costs beyond its steps, and those of
@@ -48,23 +49,28 @@ from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 
 Step = Callable[[dict[str, tf.Tensor]], Any]
 CLASSES, EXAMPLES = 10, 5_000
+XLA = "_xla"  # behind the name of a compiled variant
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured in turn: a student, samples a step, variants beside the plain one (none: all), how often."""
+    """What is measured in turn: a student, samples a step, variants beside the plain one (none: all), how often.
+
+    ``compiled`` names what is measured a second time, compiled with XLA.
+    """
 
     student: str
     batch: int
     variants: tuple[str, ...] = ()
     rounds: int = 9
     steps: int = 3
+    compiled: tuple[str, ...] = ()
 
 
 META = ("l2rw_forward", "l2rw_double", "l2b_forward", "l2b_double")
 VARIANTS = ("spade_mentornet_pd", "spade_learned", "small_loss", "co_teaching", *META, "l2b_views")
 CASES: tuple[Case, ...] = (
-    Case("resnet32", 128),
+    Case("resnet32", 128, compiled=("plain", "spade_mentornet_pd", "small_loss", "l2rw_forward", "l2b_forward")),
     Case("resnet32", 100, META),
     Case("preact_resnet18", 100, META, rounds=7, steps=1),  # seconds a step on a CPU
     Case("unet_small", 8, masks.VARIANTS, rounds=7, steps=1),  # every pixel of slices of 144 x 144
@@ -118,15 +124,16 @@ def batches(batch: int, clean: bool, student: str = "") -> Iterator[dict[str, tf
     return iter(MemoryStreams(sources, seed=0, augmentation=pipeline.AUGMENTATIONS["cifar"]).dataset(streams))
 
 
-def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
+def measure(case: Case) -> list[dict[str, Any]]:
     """One row a variant, plus the wait for data during the plain variant's steps."""
     student, batch, only = case.student, case.batch, case.variants
     chosen = {name: method for name, method in variants(student).items() if not only or name in {"plain", *only}}
+    chosen |= {name + XLA: method for name, method in variants(student).items() if name in case.compiled}
     sources = {
         clean: batches(batch, clean, student) for clean in {CLEAN_SET in method.NEEDS for method in chosen.values()}
     }
     read = {name: sources[CLEAN_SET in method.NEEDS] for name, method in chosen.items()}
-    compiled = {name: training_step(method, jit_compile) for name, method in chosen.items()}
+    compiled = {name: training_step(method, name.endswith(XLA)) for name, method in chosen.items()}
     for name, step in compiled.items():
         _wait(step(next(read[name])))
         _wait(step(next(read[name])))
@@ -147,16 +154,15 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
                     waits.append(got - asked)
             seconds[name].append(total / case.steps)
     plain = statistics.median(seconds["plain"])
-    suffix = "_xla" if jit_compile else ""
     rows = [
         {
             "student": student,
             "batch": batch,
-            "variant": name + suffix,
+            "variant": name,
             "seconds_per_step": statistics.median(times),
             # Paired by round, so that a drift of the machine cancels.
             "ratio": statistics.median(t / p for t, p in zip(times, seconds["plain"], strict=True)),
-            "peak_bytes": peak_alone(student, batch, name, jit_compile),
+            "peak_bytes": peak_alone(student, batch, name),
         }
         for name, times in seconds.items()
     ]
@@ -165,7 +171,7 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
         {
             "student": student,
             "batch": batch,
-            "variant": "data_wait" + suffix,
+            "variant": "data_wait",
             "seconds_per_step": waited,
             "ratio": waited / plain,
             "peak_bytes": 0,
@@ -174,15 +180,15 @@ def measure(case: Case, jit_compile: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def peak_alone(student: str, batch: int, name: str, jit_compile: bool) -> int:
+def peak_alone(student: str, batch: int, name: str) -> int:
     """Peak memory of a process that takes a few steps of one variant and does nothing else."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_peak_here, student, batch, name, jit_compile).result()
+        return pool.submit(_peak_here, student, batch, name).result()
 
 
-def _peak_here(student: str, batch: int, name: str, jit_compile: bool) -> int:
-    method = variants(student)[name]
-    step, read = training_step(method, jit_compile), batches(batch, CLEAN_SET in method.NEEDS, student)
+def _peak_here(student: str, batch: int, name: str) -> int:
+    method = variants(student)[name.removesuffix(XLA)]
+    step, read = training_step(method, name.endswith(XLA)), batches(batch, CLEAN_SET in method.NEEDS, student)
     for _ in range(3):
         _wait(step(next(read)))
     return memory.peak_bytes()
@@ -211,7 +217,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="with --students")
     parser.add_argument("--steps", type=int, default=3, help="with --students: steps a variant takes in each round")
     parser.add_argument("--variants", default="", help="with --students: comma-separated names beside plain")
-    parser.add_argument("--jit_compile", action="store_true", help="compile the steps with XLA")
+    parser.add_argument("--jit_compile", action="store_true", help="with --students: also compiled with XLA")
     parser.add_argument("--quick", action="store_true", help="resnet8, few rounds: does it run?")
     chosen = parser.parse_args()
     only = tuple(name for name in chosen.variants.split(",") if name)
@@ -224,12 +230,14 @@ def main() -> None:
     if chosen.quick:
         cases = (Case("resnet8", chosen.batch, only, rounds=3),)
     elif chosen.students:
+        again = (*only, "plain") if only else ("plain", *VARIANTS)
+        compiled = again if chosen.jit_compile else ()
         cases = tuple(
-            Case(name, chosen.batch, only, chosen.rounds, chosen.steps) for name in chosen.students.split(",")
+            Case(name, chosen.batch, only, chosen.rounds, chosen.steps, compiled) for name in chosen.students.split(",")
         )
     rows: list[dict[str, Any]] = []
     for case in cases:
-        rows += measure(case, chosen.jit_compile)
+        rows += measure(case)
     print(table(rows))
     if not chosen.students:
         images = input_pipeline.measure(rounds=1, batches=8) if chosen.quick else input_pipeline.measure()

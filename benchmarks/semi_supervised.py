@@ -39,6 +39,8 @@ from mentornet.training.optimizers import MomentumSGD  # noqa: E402
 CLASSES, EXAMPLES, LABELLED = 10, 2_000, 64
 IMAGES = 4 * LABELLED
 EVALUATED = (100, 500, 1000)
+COMPILED = ("plain", "dividemix")
+"""Measured a second time, compiled with XLA."""
 READ_AHEAD = 4
 """Steps after which what was read while others trained is used up."""
 
@@ -61,7 +63,7 @@ def variants(student: str) -> dict[str, methods.NoisyLabelMethod]:
     }
 
 
-def prepared(method: methods.NoisyLabelMethod) -> Callable[[], tuple[float, float]]:
+def prepared(method: methods.NoisyLabelMethod, jit_compile: bool = False) -> Callable[[], tuple[float, float]]:
     """Takes one step on the next batch, half of the labels being kept: seconds of the step, and of the wait before."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (EXAMPLES, 32, 32, 3), np.uint8)
@@ -79,7 +81,7 @@ def prepared(method: methods.NoisyLabelMethod) -> Callable[[], tuple[float, floa
             method.kept.assign(np.stack([half, half]))
         asked = dict(method.streams(stage))
     batches = iter(streams.dataset(asked))
-    step = tf.function(method.train_step, reduce_retracing=True)
+    step = tf.function(method.train_step, jit_compile=jit_compile, reduce_retracing=True)
 
     def take() -> tuple[float, float]:
         asked_for = time.perf_counter()
@@ -99,6 +101,8 @@ def measure(student: str = "resnet32", rounds: int = 5, only: tuple[str, ...] = 
     """
     made = {name: method for name, method in variants(student).items() if not only or name in ("plain", *only)}
     takes = {name: prepared(method) for name, method in made.items()}
+    again = {name: method for name, method in variants(student).items() if name in COMPILED and name in made}
+    takes |= {f"{name}_xla": prepared(method, jit_compile=True) for name, method in again.items()}
     for take in takes.values():
         take()
     seconds: dict[str, list[float]] = {name: [] for name in takes}
