@@ -73,6 +73,11 @@ def find(root: Path) -> Layout:
                 f"{root / part} has classes that {known} {'has' if divided else 'have'} not: "
                 f"{', '.join(unknown[:_SHOWN])}."
             )
+    if {"images", "masks"} <= {*names}:
+        raise ValueError(
+            f"{top} has images/ and masks/: for segmentation give --dataset_name=mask_folder; as the names of classes "
+            "they would be taken for labels."
+        )
     files = {"train": [_images(top / name) for name in names]}
     files |= {part: [_images(root / part / name) for name in names] for part in further}
     for name, own in zip(names, files["train"], strict=True):

@@ -59,10 +59,15 @@ def judge(run: RunData, truth: Path, corrections: Path | None, review: int) -> d
     if run.samples is None or "path" not in run.samples:
         raise files.RunFolderError(f"{run.path} has no samples.csv of a folder of images")
     with truth.open(newline="", encoding="utf-8") as stream:
-        known = {row["path"]: row["true"] for row in csv.DictReader(stream)}
+        table = csv.DictReader(stream)
+        if not {"path", "true"} <= {*(table.fieldnames or ())}:
+            raise ValueError(f"{truth} needs the columns path and true, as in the truth.csv that make writes")
+        known = {row["path"]: row["true"] for row in table}
     order = np.argsort(run.samples["suspect_rank"], kind="stable")
     paths = run.samples["path"][order].tolist()
     given = run.samples["given_name"][order].tolist()  # as trained on: a run may have had corrections
+    if unknown := [path for path in paths if path not in known]:
+        raise ValueError(f"{truth} does not know {unknown[0]}, nor {len(unknown) - 1} others")
     right = np.array([known[path] == label for path, label in zip(paths, given, strict=True)])
     if corrections is not None:
         rows = [("path", "action", "label")]
@@ -101,7 +106,7 @@ def main() -> int:
     making.add_argument("--count", type=int, default=2400)
     making.add_argument("--wrong", type=float, default=0.3)
     making.add_argument("--seed", type=int, default=0)
-    judging = tasks.add_parser("judge", help="judge a run's suspects")
+    judging = tasks.add_parser("judge", help="judge a run's suspects by a csv with the columns path and true")
     judging.add_argument("run", type=Path)
     judging.add_argument("--truth", type=Path, required=True)
     judging.add_argument("--corrections", type=Path, help="write a corrections file, as the review page does")

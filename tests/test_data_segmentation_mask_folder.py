@@ -107,6 +107,27 @@ def test_kinds_of_files(tmp_path):
     assert [int(mask.sum() > 0) for mask in data.train.masks] == [1, 1, 1, 0, 1]
 
 
+def test_masks_that_do_not_fit_the_others_are_named(tmp_path):
+    make(tmp_path, CASES, value=255)
+    made = len(list((tmp_path / "masks").iterdir()))
+    odd = tmp_path / "masks" / f"{CASES[-1]}.png"
+    put(odd, mask_of(0, 255) // np.arange(1, 1 + SIZE[0], dtype=np.uint8))  # fading to the right
+    with pytest.raises(
+        ValueError, match=rf"{made - 1} of {made} masks have 0 and 255 alone, but .*{odd.name} has .*smoothed"
+    ):
+        load(tmp_path)
+    put(odd, 7 * (mask_of(0, 255) > 0).astype(np.uint8))
+    with pytest.raises(
+        ValueError, match=rf"{odd.name} has 7: if they are classes, say so: --mask_values=0,7,255, else mend it"
+    ):
+        load(tmp_path)
+    for name in CASES:
+        put(tmp_path / "masks" / f"{name}.png", mask_of(0, 255))
+    put(tmp_path / "clean_masks" / f"{CASES[0]}.png", mask_of(0, 1))
+    with pytest.raises(ValueError, match=r"clean_masks has 0 and 1, .*masks has 0 and 255: write them alike"):
+        load(tmp_path)
+
+
 def test_values_of_classes(tmp_path):
     make(tmp_path, CASES)
     for number, name in enumerate(CASES):
@@ -116,7 +137,7 @@ def test_values_of_classes(tmp_path):
     assert set(np.unique(data.train.masks)) == {0, 1, 2}
 
     put(tmp_path / "masks" / "anna_2.png", mask_of(0, 128))
-    with pytest.raises(ValueError, match=r"values 0, 1, 2, 128, not 0 and 1, .*say so: --mask_values=0,1,2,128"):
+    with pytest.raises(ValueError, match=r"values 0, 1, 2, 128, not 0 and 1, .*say so: --mask_values=0,1,2,128\.$"):
         load(tmp_path)
     swapped = load(tmp_path, mask_values=[0, 128, 2, 1])
     assert swapped.class_names == ("background", "value_128", "value_2", "value_1")

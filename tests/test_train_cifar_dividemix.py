@@ -117,7 +117,10 @@ def parsed(*flags: str):
             "--clean_examples=5: add --meta, which does, or leave it out",
         ),
         (["--num_epochs=20", "--clip_norm=1"], "--clip_norm is of the step of --meta=l2b"),
-        (["--num_epochs=20", "--meta=l2b"], "needs samples with true labels"),
+        (
+            ["--num_epochs=20", "--meta=l2b"],
+            "--meta needs samples with true labels.*or --clean_source=labelled to take",
+        ),
         (["--num_epochs=20", "--meta=l2b", "--clean_source=mixture"], "belongs to --method=l2b, not to dividemix"),
         (["--num_epochs=20", "--meta=l2b", "--clean_source=labelled", "--clean_examples=9"], "leave --clean_examples"),
         (["--num_epochs=20", "--distribution_strategy=parameter_server"], "parameter_server"),

@@ -128,6 +128,38 @@ def all_of(files: Sequence[Path], read: Iterable[Read | str]) -> list[Read]:
     return [what for what in results if not isinstance(what, str)]
 
 
+def _advice(masks: Mapping[Path, MaskFile], found: list[int], seen: Mapping[int, Path]) -> str:
+    """What is probably wrong with masks whose values are no classes that can be guessed."""
+    held = {file: set(np.flatnonzero(read.present).tolist()) for file, read in masks.items()}
+    folders: dict[Path, set[int]] = {}
+    for file, values in held.items():
+        folders.setdefault(file.parent, set()).update(values)
+    if {255} < {max(values) for values in folders.values()} and all(
+        v <= {0, 255} or v <= {0, 1} for v in folders.values()
+    ):
+        scales = (
+            f"{folder} has {' and '.join(map(str, sorted(values)))}" for folder, values in sorted(folders.items())
+        )
+        return f"{', '.join(scales)}: write them alike"
+    for pair in ({0, 255}, {0, 1}):
+        odd = sorted(file for file, values in held.items() if not values <= pair)
+        if len(odd) <= len(held) / 2:
+            extra = sorted(set().union(*(held[file] for file in odd)) - pair)
+            named = f"{odd[0]} (and {len(odd) - 1} more)" if len(odd) > 1 else str(odd[0])
+            listed = ", ".join(map(str, extra[:3])) + (", ..." if len(extra) > 3 else "")
+            few = len(extra) <= 3 and len(found) <= MOST_CLASSES
+            what = f"{_if_classes(found)}, else mend it" if few else "was it smoothed, resized or compressed?"
+            most = f"{len(held) - len(odd)} of {len(held)} masks have 0 and {max(pair)} alone"
+            return f"{most}, but {named} has {listed}: {what}"
+    if len(found) > MOST_CLASSES:
+        return f"are masks smoothed or compressed? (value {found[1]} is in {seen[found[1]]})"
+    return _if_classes(found)
+
+
+def _if_classes(found: Sequence[int]) -> str:
+    return f"if they are classes, say so: --mask_values={','.join(map(str, found))}"
+
+
 def classes_of(
     masks: Mapping[Path, MaskFile], mask_values: Sequence[int] | None
 ) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
@@ -156,12 +188,10 @@ def classes_of(
         elif found == list(range(len(found))) and len(found) <= MOST_CLASSES:
             order = list(range(max(2, len(found))))
         else:
-            advice = (
-                f"are masks smoothed or compressed? (value {found[1]} is in {seen[found[1]]})"
-                if len(found) > MOST_CLASSES
-                else f"if they are classes, say so: --mask_values={','.join(map(str, found[:_SHOWN]))}"
+            raise ValueError(
+                f"The masks have the values {listed}, not 0 and 1, 0 and 255, or 0, 1, 2, ...; "
+                f"{_advice(masks, found, seen)}."
             )
-            raise ValueError(f"The masks have the values {listed}, not 0 and 1, 0 and 255, or 0, 1, 2, ...; {advice}.")
     else:
         order = [int(value) for value in mask_values]
         if len(set(order)) != len(order) or not 2 <= len(order) <= MOST_CLASSES or not all(0 <= v < 256 for v in order):

@@ -184,10 +184,13 @@ def clean_config(
         raise ValueError("--clean_examples and --clean_examples_per_class both size the clean set: give one, not both")
     # Whether a folder has checked images is seen when it is read.
     if source in ("set", "validation") and not labelled and dataset_name not in HAVE_CLEAN_SET and not masks:
-        needing = "--validation=clean_set" if validating else f"--method={method}"
+        of_meta = not validating and CLEAN_SET not in kind.NEEDS
+        needing = "--validation=clean_set" if validating else "--meta" if of_meta else f"--method={method}"
+        or_else = ", or --clean_source=labelled to take those that the method trusts" if of_meta else ""
         raise ValueError(
             f"{needing} needs samples with true labels: give --clean_examples (1000 in the papers) or "
             "--clean_examples_per_class to draw from the data set's own, or --clean_labels_file for ones you checked"
+            f"{or_else}"
         )
     return CleanConfig(
         clean_examples=_EXAMPLES.value,

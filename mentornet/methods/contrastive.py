@@ -82,7 +82,10 @@ def copy_features(network: keras.Model, pretrained: keras.Model) -> None:
     """
     own, first = (_features(model) for model in (network, pretrained))
     if [variable.shape for variable in own] != [variable.shape for variable in first]:
-        raise ValueError("the pre-trained student is another network than --studentnet, or for images of another kind")
+        names = [f"{model.name} for images of {model.input_shape[1:]}" for model in (pretrained, network)]
+        raise ValueError(
+            f"the pre-trained student is {names[0]}, and --studentnet makes {names[1]}: they have to agree"
+        )
     for variable, start in zip(own, first, strict=True):
         variable.assign(tf.convert_to_tensor(start))
 

@@ -7,10 +7,11 @@ A comment behind a paragraph names the file and says where every number of the p
 
 A place is a row and a column. A row is what stands in the first column of the file, or conditions as in
 ``method=standard,seed!=0,step>100``; a number of rows give their mean. Places, and plain numbers, may be added,
-subtracted and divided. A column that ends with ``*100`` is multiplied; one in brackets behind a function, ``max(...)``,
-``min(...)``, ``sum(...)``, ``std(...)`` or ``count(...)``, gives that of the rows. A place in another file than the comment's has the
-file before it, with a colon; files may be JSON, too, a list of rows. Numbers are compared with as many digits as they
-have in the text, words as whole numbers; with ``~`` in place of ``=`` the last zeros of 29,000 are no digits.
+subtracted and divided. A column that ends with ``*100`` is multiplied; one in brackets behind a function,
+``max(...)``, ``min(...)``, ``sum(...)``, ``std(...)`` or ``count(...)``, gives that of the rows. A place in another
+file than the comment's has the file before it, with a colon; files may be JSON, too, a list of rows. Numbers are
+compared with as many digits as they have in the text, words as whole numbers; with ``~`` in place of ``=`` the last
+zeros of 29,000 are no digits.
 """
 
 from __future__ import annotations
