@@ -46,6 +46,7 @@ def test_percentiles_leave_something_to_learn_and_something_to_doubt():
         ("standard", 50, 0.35, 0.5, "try:"),
         ("spade", 50, 0.35, 0.5, "this is a run of spade"),
         ("standard", 3000, 0.0, 0.02, "this run is 30 epochs long"),
+        ("standard", 49, 0.35, 0.5, "this run is 49 steps long, too few"),
     ],
 )
 def test_settings_follow_from_short_plain_runs_alone(tmp_path, method, step, wrong, disagreement, says):
@@ -119,6 +120,18 @@ def test_a_student_that_guesses_estimates_nothing(tmp_path):
     assert better.kappa == pytest.approx(cohen_kappa_score(right, given))
     assert not better.says_nothing
     assert noise_estimate.agreement_beyond_chance(np.zeros(5, int), np.zeros(5, int), 2) == 1.0
+
+
+def test_few_images_need_more_epochs_to_make_as_many_steps(tmp_path):
+    """320 images are two batches of 128 an epoch: 25 epochs make 50 steps, and 60 steps in thirty are too few."""
+    config = configuration.parse(["train_cifar.py", f"--train_log_dir={tmp_path}", "--max_number_of_steps=9"])
+    inputs, rng = SimpleNamespace(given=np.arange(320) % 3, clean=None), np.random.default_rng(0)
+    answers = rng.dirichlet(np.ones(3), 320)
+    found = noise_estimate.estimate(rng.exponential(1.0, 320), answers, inputs.given, 2)
+    told = estimating.tell(found, config, Workdir(tmp_path / "run", METRIC_COLUMNS), 10, inputs)
+    assert "this run is 10 steps long" in told
+    assert "--num_epochs=25, the same data flags" in told
+    assert 0.2 * found.steps > 59
 
 
 def test_few_images_leave_the_share_open_by_chance():

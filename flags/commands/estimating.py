@@ -7,6 +7,7 @@ of the run folder; it is continued after a kill like any other.
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +140,12 @@ def tell(found: NoiseEstimate, config: Config, workdir: Workdir, step: int, inpu
         inputs: the training data.
     """
     of_run = workdir.read_run()["identity"] if workdir.is_run_folder() else {}
-    epochs = step / config.steps_per_epoch(len(inputs.given)) if step > 2 * LEAST_STEPS else 0.0
+    epoch = config.steps_per_epoch(len(inputs.given))
+    epochs, enough = step / epoch if step > 2 * LEAST_STEPS else 0.0, max(EPOCHS, math.ceil(LEAST_STEPS / epoch))
     if of_run.get("method", methods.PLAIN) != methods.PLAIN:
         why = f"this is a run of {of_run['method']}, which treats wrong labels differently, and not a plain one"
+    elif step < LEAST_STEPS:
+        why = f"this run is {step} steps long, too few to learn what most labels agree on"
     elif epochs > 2 * EPOCHS:
         why = f"this run is {epochs:.0f} epochs long, and may have learned wrong labels, too"
     elif not of_run and 1 - found.disagreement > MEMORISED:
@@ -150,11 +154,18 @@ def tell(found: NoiseEstimate, config: Config, workdir: Workdir, step: int, inpu
         why = ""
     if of_run and not why:
         files.write_json(workdir.estimate_file, found.facts())
-    return report(found, config.student.name, inputs.clean, inputs.given, why)
+    return report(found, config.student.name, inputs.clean, inputs.given, why, enough)
 
 
-def report(estimate: NoiseEstimate, student: str, clean: np.ndarray | None, given: np.ndarray, why: str = "") -> str:
-    """The estimate, and what follows; ``why`` says why nothing does."""
+def report(
+    estimate: NoiseEstimate,
+    student: str,
+    clean: np.ndarray | None,
+    given: np.ndarray,
+    why: str = "",
+    epochs: int = EPOCHS,
+) -> str:
+    """The estimate, and what follows; ``why`` says why nothing does, and ``epochs`` how many would be right."""
     of = {"losses": estimate.wrong_by_losses, "transition matrix": estimate.wrong_by_matrix}
     of["surest predictions"] = estimate.wrong_by_confident
     lines = [
@@ -167,7 +178,7 @@ def report(estimate: NoiseEstimate, student: str, clean: np.ndarray | None, give
     if why:
         lines.append(
             f"warning: {why}: the figures above may be far off, and no settings follow from them. The estimate needs a "
-            f"short plain run: train with --method={methods.PLAIN} --num_epochs={EPOCHS}, the same data flags and "
+            f"short plain run: train with --method={methods.PLAIN} --num_epochs={epochs}, the same data flags and "
             "another --train_log_dir, and give that folder to --mode=estimate --checkpoint_dir; "
             "--loss_p_percentile=auto does both by itself"
         )

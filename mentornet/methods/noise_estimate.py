@@ -39,6 +39,8 @@ UNKNOWN = 0.75
 """The percentile then: the paper's."""
 FEW = 1000
 """Number of images below which chance alone moves the share of wrong labels by some points."""
+SHORTEST = 300
+"""Least length in steps that is suggested: a burn-in of a fifth has the 59 in which the moving percentile settles."""
 SUREST, LEAST_SURE = 0.05, 10
 """Share of the predictions of a class that count as confident, and how many at least."""
 BURN_IN = 20
@@ -115,7 +117,7 @@ def estimate(
         disagreement=float(np.mean(p.argmax(axis=1) != labels)),
         percentile=percentile(wrong) if beyond_chance >= GUESSING else UNKNOWN,
         burn_in_epoch=BURN_IN,
-        steps=EPOCHS * steps_per_epoch,
+        steps=max(SHORTEST, EPOCHS * steps_per_epoch),
         kappa=beyond_chance,
         examples=len(labels),
     )
