@@ -80,7 +80,9 @@ OPERATIONS = (
     *(operation(name, magnitude, side) for pair in SUB_POLICIES for name, _, magnitude in pair for side in (-1, 1)),
 )
 _PROBABILITIES = np.array([[probability for _, probability, _ in pair] for pair in SUB_POLICIES], np.float32)
-_apply = Operations(OPERATIONS)
+# Traced once a shape: an epoch of a network reads a data set of its own, and tracing all operations for each costs
+# more than a short epoch's steps.
+_apply = tf.function(Operations(OPERATIONS).__call__, autograph=False)
 
 
 class Draw(NamedTuple):
