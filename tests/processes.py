@@ -29,7 +29,7 @@ PATIENCE = 1800  # seconds until a process counts as hung; a shared machine can 
 LIBRARIES = ["tensorflow", "tf_keras", "sklearn.datasets", "sklearn.mixture", "matplotlib.backends.backend_agg"]
 
 _forkserver = multiprocessing.get_context("forkserver")
-_forkserver.set_forkserver_preload(LIBRARIES)
+_forkserver.set_forkserver_preload(["tests.preloaded", *LIBRARIES])
 
 
 def save_unrendered(figure: Any, file: Any, **options: Any) -> None:
