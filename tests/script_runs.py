@@ -106,8 +106,10 @@ def stopped_in(moment: str, monkeypatch: pytest.MonkeyPatch, *flags: str) -> Non
             train(*flags)
 
 
-def copied_in(moment: str, target: Path, monkeypatch: pytest.MonkeyPatch, *flags: str) -> dict[str, Any]:
-    """Trains to the end in this process, and copies the run folder at a moment; the content of result.json.
+def copied_in(
+    moment: str, target: Path, monkeypatch: pytest.MonkeyPatch, *flags: str, run: Callable[..., Any] = train
+) -> Any:
+    """Trains to the end in this process, and copies the run folder at a moment; what ``run`` returns.
 
     The copy is what SIGKILL leaves there: all that was written, nothing that was still to be, no cleaning up. A run
     that goes on in it can be compared with the one it was taken from, which saves the training of a third.
@@ -117,6 +119,7 @@ def copied_in(moment: str, target: Path, monkeypatch: pytest.MonkeyPatch, *flags
         target: the copy; it must not exist.
         monkeypatch: of the test.
         *flags: the last one names the run folder.
+        run: ``train``, or ``here`` with a script.
     """
     folder = flags[-1].removeprefix("--train_log_dir=")
     what, stage, count = moment.split(":")
@@ -130,7 +133,7 @@ def copied_in(moment: str, target: Path, monkeypatch: pytest.MonkeyPatch, *flags
             stop_after(int(count), patch, do=copy)
         else:
             killed_training.killing(what, int(stage), int(count), copy, patch.setattr)
-        result = train(*flags)
+        result = run(*flags)
     assert target.is_dir(), f"the training did not come to {moment}"
     assert not (target / "result.json").exists()
     return result
