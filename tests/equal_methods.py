@@ -1,6 +1,6 @@
 """A process of the tests of methods on several devices: trains every method on one device and on two, stores both.
 
-    python tests/equal_methods.py OUTPUT.npz [CASE...]
+    python tests/equal_methods.py [--one_device] OUTPUT.npz [CASE...]
 
 With TF_CONFIG in the environment it is one worker of a synchronous cluster instead, and stores what it holds.
 Run as a program of its own, because the CPU has to be divided before TensorFlow's first operation. The student has
@@ -115,10 +115,13 @@ def train(place: strategy.Distribution, case: str) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    output, *cases = sys.argv[1:]
+    one_device = "--one_device" in sys.argv
+    output, *cases = [argument for argument in sys.argv[1:] if argument != "--one_device"]
     places = {"process": strategy.create("multi_worker")} if "TF_CONFIG" in os.environ else places_here()
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(0)
+    if one_device:
+        del places["two"]
     held = {}
     for case in cases or CASES:
         for name, place in places.items():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,18 @@ class Stopped(Exception):
     """A run that is interrupted."""
 
 
-def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, kind: type = Checkpoints, name: str = "save") -> None:
-    """Lets the next training end with ``Stopped`` once its checkpoint of a step is written.
+def stop() -> None:
+    raise Stopped
+
+
+def stop_after(
+    step: int,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type = Checkpoints,
+    name: str = "save",
+    do: Callable[[], None] = stop,
+) -> None:
+    """Lets the next training end with ``Stopped``, or do something else, once its checkpoint of a step is written.
 
     Or after another method that gets the step as its last argument.
     """
@@ -40,7 +52,7 @@ def stop_after(step: int, monkeypatch: pytest.MonkeyPatch, kind: type = Checkpoi
     def stopping(self: Any, *arguments: Any) -> None:
         real(self, *arguments)
         if step == (arguments[-1] if arguments else int(self.method.step.numpy())):
-            raise Stopped
+            do()
 
     monkeypatch.setattr(kind, name, stopping)
 
@@ -85,25 +97,46 @@ def train(*flags: str) -> dict[str, Any]:
     return tasks.train(config)
 
 
-def stopped_at(step: int, monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
-    """Trains in this process and ends, as a killed one would, once the checkpoint of a step is written."""
-    with monkeypatch.context() as patch:
-        stop_after(step, patch)
-        with pytest.raises(Stopped):
-            train(*flags)
-
-
 def stopped_in(moment: str, monkeypatch: pytest.MonkeyPatch, *flags: str) -> None:
     """Trains in this process and ends at a moment, see tests/killed_training.py."""
-
-    def die() -> None:
-        raise Stopped
-
     what, stage, count = moment.split(":")
     with monkeypatch.context() as patch:
-        killed_training.killing(what, int(stage), int(count), die, patch.setattr)
+        killed_training.killing(what, int(stage), int(count), stop, patch.setattr)
         with pytest.raises(Stopped):
             train(*flags)
+
+
+def copied_in(
+    moment: str, target: Path, monkeypatch: pytest.MonkeyPatch, *flags: str, run: Callable[..., Any] = train
+) -> Any:
+    """Trains to the end in this process, and copies the run folder at a moment; what ``run`` returns.
+
+    The copy is what SIGKILL leaves there: all that was written, nothing that was still to be, no cleaning up. A run
+    that goes on in it can be compared with the one it was taken from, which saves the training of a third.
+
+    Args:
+        moment: see tests/killed_training.py, or "save:0:STEP": behind the checkpoint of a step.
+        target: the copy; it must not exist.
+        monkeypatch: of the test.
+        *flags: the last one names the run folder.
+        run: ``train``, or ``here`` with a script.
+    """
+    folder = flags[-1].removeprefix("--train_log_dir=")
+    what, stage, count = moment.split(":")
+
+    def copy() -> None:
+        if not target.exists():
+            shutil.copytree(folder, target)
+
+    with monkeypatch.context() as patch:
+        if what == "save":
+            stop_after(int(count), patch, do=copy)
+        else:
+            killed_training.killing(what, int(stage), int(count), copy, patch.setattr)
+        result = run(*flags)
+    assert target.is_dir(), f"the training did not come to {moment}"
+    assert not (target / "result.json").exists()
+    return result
 
 
 def killed_in(moment: str, *flags: str, script: str = "train_cifar.py") -> None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from scripts.local_cluster import LocalCluster, reached
 from tests import processes
+from tests.forked_cluster import ForkedCluster
 from tests.processes import PATIENCE
 
 DIGITS = [
@@ -32,7 +33,7 @@ def command(strategy: str, run: Path, *flags: str) -> list[str]:
 
 def train(command: list[str], tasks: dict[str, int], run: Path, kills: dict[int, str], delay: float) -> LocalCluster:
     """Runs a job; ``kills`` says who is killed, ``delay`` seconds after the run has written the row of a step."""
-    with LocalCluster(command, tasks, run.with_name("logs"), show_chief=False) as running:
+    with ForkedCluster(command, tasks, run.with_name("logs"), show_chief=False) as running:
         until, due = time.monotonic() + PATIENCE, sorted(kills)
         while (code := running.supervise()) is None:
             assert time.monotonic() < until, running.log(running.chief).read_text()[-2000:]

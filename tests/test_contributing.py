@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import PATIENCE, ROOT
+from tests import processes
+from tests.processes import ROOT
 
 PARTS = ("mentornet", "student_nets", "data", "flags", "train_cifar.py")
 
@@ -37,7 +38,7 @@ def checkout(tmp_path_factory) -> Path:
 
 def run(checkout: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "train_cifar.py", *flags]
-    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=PATIENCE)
+    return processes.run(command, root=checkout)
 
 
 DATA = ("--dataset_name=digits", "--noise_type=uniform", "--noise_fraction=0.4", "--studentnet=small_cnn")

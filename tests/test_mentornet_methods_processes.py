@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 from scripts.local_cluster import free_ports
-from tests.processes import PATIENCE, ROOT
+from tests import processes
 
 SELECTING = ("small_loss", "decoupling", "co_teaching", "co_teaching_plus")
 
@@ -30,12 +29,13 @@ def held(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     }
     started = {}
     for name, environment in environments.items():
-        command = [sys.executable, "tests/equal_methods.py", str(folder / f"{name}.npz"), *SELECTING]
-        log = open(folder / f"{name}.log", "wb")  # noqa: SIM115 (the process writes it)
-        started[name] = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
+        alone = ["--one_device"] if name == "alone" else []
+        command = [sys.executable, "tests/equal_methods.py", *alone, str(folder / f"{name}.npz"), *SELECTING]
+        log = str(folder / f"{name}.log")
+        started[name] = processes.started(command, log, log, environment=os.environ | environment)
     try:
         for name, process in started.items():
-            assert process.wait(PATIENCE) == 0, (folder / f"{name}.log").read_text()[-3000:]
+            assert processes.exit_code(process) == 0, (folder / f"{name}.log").read_text()[-3000:]
     finally:
         for process in started.values():
             process.kill()

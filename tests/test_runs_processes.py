@@ -131,13 +131,10 @@ def test_of_two_trainings_on_a_folder_one_wins(tmp_path):
     command = script_runs.command(
         "train_cifar.py", *TINY, "--max_number_of_steps=200", f"--train_log_dir={tmp_path / 'run'}"
     )
-    started = [
-        subprocess.Popen(command, cwd=processes.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    ends = [(process.communicate(timeout=processes.PATIENCE), process.returncode) for process in started]
-    codes = sorted(code for _, code in ends)
-    errors = "".join(error for (_, error), _ in ends)
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    started = [processes.started(command, errors=str(log)) for log in logs]
+    codes = sorted(processes.exit_code(process) for process in started)
+    errors = "".join(log.read_text("utf-8") for log in logs)
     assert "Traceback" not in errors
     assert Workdir(tmp_path / "run").finished()
     if codes != [0, 0]:  # both may end well if the first is done before the second asks

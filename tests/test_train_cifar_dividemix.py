@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mentornet.runs.metrics_table import MetricsTable
-from tests.script_runs import assert_same_training, killed_in, stopped_in, train
+from tests.script_runs import assert_same_training, copied_in, killed_in, stopped_in, train
 
 DATA = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=symmetric", "--noise_fraction=0.5"]
 SHORT = ["--method=dividemix", "--num_epochs=4", "--warmup_epochs=2", "--batch_size=40", "--train_examples=160"]
@@ -52,12 +52,7 @@ def test_killed_at_every_moment_it_ends_like_an_uninterrupted_run(whole, tmp_pat
 )
 def test_interrupted_with_l2bs_step_inside_it_ends_like_an_uninterrupted_run(moment, own, tmp_path, monkeypatch):
     flags = [*DATA, *SHORT[1:], *OTHERS, "--noshow_progress", "--meta=l2b", "--clean_batch_size=10", *own]
-    train(*flags, f"--train_log_dir={tmp_path / 'whole'}")
-    if own[0] == "--method=dividemix":
-        killed_in(moment, *flags, f"--train_log_dir={tmp_path / 'run'}")
-    else:
-        stopped_in(moment, monkeypatch, *flags, f"--train_log_dir={tmp_path / 'run'}")
-    assert not (tmp_path / "run" / "result.json").exists()
+    copied_in(moment, tmp_path / "run", monkeypatch, *flags, f"--train_log_dir={tmp_path / 'whole'}")
     train(*flags, f"--train_log_dir={tmp_path / 'run'}")
     assert_same_training(tmp_path / "run", tmp_path / "whole")
 

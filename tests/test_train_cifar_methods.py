@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 
 from mentornet.curricula import learned
 from tests.processes import ROOT
-from tests.script_runs import assert_same_training, killed_in, row_count, stopped_at, train
+from tests.script_runs import assert_same_training, copied_in, killed_in, row_count, train
 
 DATA = ["--dataset_name=digits", "--studentnet=small_cnn", "--noise_type=uniform", "--noise_fraction=0.4"]
 SHORT = ["--max_number_of_steps=12", "--eval_every_steps=4", "--batch_size=32", "--learning_rate=0.02"]
@@ -37,10 +38,12 @@ METHODS = {
     "decoupling": ["--agreement_steps=1"],
 }
 
-# One for each kind of state there is beside the student: a clean set's order, a mixture and its choice, a hold-out, and
-# several students with optimisers. These are processes that kill themselves at a moment, see tests/killed_training.py;
-# the others end in this process behind a checkpoint. scripts/soak.py kills all methods at random moments.
-KILLED = {"l2b": "step:0:5", "l2b from a mixture": "step:1:2", "reed": "step:0:5", "co_teaching_plus": "step:0:5"}
+# Runs go on in a copy of the folder, made behind the first checkpoint; or, one for each kind of state there is beside
+# the student, where no checkpoint is: a clean set's order, a mixture and its choice, a hold-out, and several students
+# with optimisers. One of these is a process that kills itself with SIGKILL at that moment, see
+# tests/killed_training.py; scripts/soak.py kills all methods at random moments.
+MOMENTS = {"l2b": "step:0:5", "l2b from a mixture": "step:1:2", "reed": "step:0:5", "co_teaching_plus": "step:0:5"}
+KILLED = "l2b"
 
 # Epochs of 4 steps, and the steps with which a second or third stage begins. Of each case: one checkpoint between two
 # stages, one within.
@@ -68,12 +71,12 @@ TABLES = {
 def test_a_method_interrupted_after_its_first_row_ends_like_an_uninterrupted_run(case, tmp_path, monkeypatch):
     flags = [*DATA, *SHORT, *REGULARISED, f"--method={case.split()[0]}", *METHODS[case]]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    result = train(*flags, f"--train_log_dir={whole}")
+    moment = MOMENTS.get(case, "save:0:4")
+    result = copied_in(moment, killed, monkeypatch, *flags, f"--train_log_dir={whole}")
     assert result["steps"] == 12
-    if case in KILLED:
-        killed_in(KILLED[case], *flags, f"--train_log_dir={killed}")
-    else:
-        stopped_at(4, monkeypatch, *flags, f"--train_log_dir={killed}")
+    if case == KILLED:
+        shutil.rmtree(killed)
+        killed_in(moment, *flags, f"--train_log_dir={killed}")
     assert row_count(killed) > 0
     assert not (killed / "result.json").exists()
     train(*flags, f"--train_log_dir={killed}")
@@ -87,24 +90,23 @@ def test_a_method_interrupted_after_its_first_row_ends_like_an_uninterrupted_run
 @pytest.mark.slow
 @pytest.mark.parametrize("case", STAGES)
 def test_a_run_interrupted_within_and_between_stages_ends_like_an_uninterrupted_one(case, tmp_path, monkeypatch):
-    """Interrupted once a checkpoint is there, continued, and interrupted again behind the next one."""
+    """From a copy behind a checkpoint to the end; and from a copy of that, behind the next one, once more."""
     own, steps = STAGES[case]
     flags = [*DATA, *REGULARISED, *own, "--max_number_of_steps=24", "--eval_every_steps=8", "--keep_checkpoints=20"]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(*flags, f"--train_log_dir={whole}")
-    there = {int(file.stem.removeprefix("ckpt-")) for file in (whole / "checkpoints").glob("*.index")}
-    assert set(steps) < there
-    for step in steps:
-        stopped_at(step, monkeypatch, *flags, f"--train_log_dir={killed}")
-        assert (killed / "checkpoints" / f"ckpt-{step}.index").exists()
-    train(*flags, f"--train_log_dir={killed}")
-    assert_same_training(killed, whole)
+    whole, *killed = [tmp_path / "whole", *(tmp_path / f"killed {step}" for step in steps)]
+    for run, copy, step in zip([whole, *killed], killed, steps, strict=False):
+        copied_in(f"save:0:{step}", copy, monkeypatch, *flags, f"--train_log_dir={run}")
+        assert (copy / "checkpoints" / f"ckpt-{step}.index").exists()
+    train(*flags, f"--train_log_dir={killed[-1]}")
+    for folder in killed:
+        assert_same_training(folder, whole)
     kept = sorted(path.relative_to(whole) for path in whole.glob("curricula/*"))
     assert bool(kept) == (case == "mentornet_dd")
     for path in kept:
-        one, two = (learned.load(folder / path).network.get_weights() for folder in (whole, killed))
-        for a, b in zip(one, two, strict=True):
-            np.testing.assert_array_equal(a, b)
+        expected, *found = (learned.load(folder / path).network.get_weights() for folder in (whole, *killed))
+        for weights in found:
+            for a, b in zip(weights, expected, strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.slow
@@ -112,8 +114,7 @@ def test_a_run_whose_newest_checkpoint_is_damaged_ends_like_an_uninterrupted_one
     """Its rows and those of the hold-out go back to the checkpoint before."""
     flags = [*DATA, *SHORT, *REGULARISED, "--method=reed", "--holdout_examples=100", "--max_number_of_steps=16"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train(*flags, f"--train_log_dir={whole}")
-    stopped_at(12, monkeypatch, *flags, f"--train_log_dir={killed}")
+    copied_in("save:0:12", killed, monkeypatch, *flags, f"--train_log_dir={whole}")
     assert row_count(killed) == 3
     os.truncate(killed / "checkpoints" / "ckpt-12.data-00000-of-00001", 1000)
     train(*flags, f"--train_log_dir={killed}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from mentornet.runs.run_data import RunData
 from mentornet.training.distribution.strategy import Distribution
 from mentornet.training.progress import ProgressLine
 from tests import processes
-from tests.script_runs import assert_same_training, command, killed_in, rows, student_weights, train
+from tests.script_runs import assert_same_training, command, copied_in, rows, student_weights, train
 
 DATA = ["--dataset_name=phantoms", "--image_size=16", "--num_cases=3,1,2", "--num_slices=4", "--mask_noise=l2"]
 SHORT = ["--studentnet=unet_small", "--batch_size=4", "--max_number_of_steps=6", "--eval_every_steps=3"]
@@ -40,8 +41,10 @@ def test_the_plan_speaks_of_slices_and_pixels():
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
+    """A run, and beside it, as "killed", what was there in its fifth step."""
     folder = tmp_path_factory.mktemp("whole") / "run"
-    train(*FLAGS, f"--train_log_dir={folder}")
+    with pytest.MonkeyPatch.context() as patch:
+        copied_in("step:0:5", folder.with_name("killed"), patch, *FLAGS, f"--train_log_dir={folder}")
     return folder
 
 
@@ -100,8 +103,7 @@ def test_an_evaluation_of_the_folder_alone_finds_what_the_run_found_at_its_end(w
 @pytest.mark.slow
 def test_killed_it_ends_like_an_uninterrupted_run(whole, tmp_path):
     folder = tmp_path / "run"
-    killed_in("step:0:5", *FLAGS, f"--train_log_dir={folder}")
-    assert not (folder / "result.json").exists()
+    shutil.copytree(whole.with_name("killed"), folder)
     train(*FLAGS, f"--train_log_dir={folder}")
     assert_same_training(folder, whole)
 

@@ -16,6 +16,7 @@ from flags.define import imagenet_flags
 from scripts import make_fake_imagenet as fake
 from scripts.local_cluster import LocalCluster
 from tests import processes, script_runs
+from tests.forked_cluster import ForkedCluster
 from tests.script_runs import ONE_STEP, rows
 
 MADE = fake.Made(classes=7, train=42, test=14, width=90, height=80)
@@ -99,15 +100,14 @@ def test_slim_records_with_noise_resume_after_a_kill_and_evaluate(data, tmp_path
         ["--method=l2b", "--clean_source=mixture", "--warmup_steps=4", "--clean_batch_size=8"],
     ],
 )
-def test_methods_that_look_at_the_training_set_between_stages_read_records(own, data, tmp_path):
+def test_methods_that_look_at_the_training_set_between_stages_read_records(own, data, tmp_path, monkeypatch):
     flags = [
         f"--data_dir={data['slim']}", f"--index_dir={data['index']}", *SMALL, "--max_number_of_steps=10",
         "--eval_every_steps=5", "--noise_type=uniform", "--noise_fraction=0.4", *own,
     ]  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    done = here(*flags, f"--train_log_dir={whole}")
+    done = script_runs.copied_in("step:1:3", killed, monkeypatch, *flags, f"--train_log_dir={whole}", run=here)
     assert done.returncode == 0, done.stderr
-    script_runs.killed_in("step:1:3", *flags, f"--train_log_dir={killed}", script=SCRIPT)
     assert (killed / "checkpoints" / "ckpt-4.index").exists()  # written behind the look
     again = here(*flags, f"--train_log_dir={killed}")
     assert again.returncode == 0, again.stderr
@@ -125,7 +125,8 @@ def test_a_cluster_trains_on_records(data, tmp_path, strategy, tasks):
         f"--distribution_strategy={strategy}", f"--train_log_dir={tmp_path / 'run'}",
     ]  # fmt: skip
     until = time.monotonic() + processes.PATIENCE
-    with LocalCluster(command(*flags), tasks, tmp_path / "logs", show_chief=False) as running:
+    kind = LocalCluster if strategy == "multi_worker" else ForkedCluster
+    with kind(command(*flags), tasks, tmp_path / "logs", show_chief=False) as running:
         while (code := running.supervise(most_restarts=0)) is None and time.monotonic() < until:
             time.sleep(0.1)
         assert code == 0, running.log(running.chief).read_text()[-2000:]

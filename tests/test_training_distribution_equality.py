@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,32 +12,24 @@ import pytest
 
 from scripts.local_cluster import free_ports
 from tests import processes
-from tests.processes import PATIENCE, ROOT
 
 SAME = ("percentile", "explicit", "history", "activation")
 Held = dict[str, np.ndarray]
 
 
-def start(strategy: str, output: Path, *variants: str, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "tests/equal_training.py", strategy, str(output), *variants]
-    with open(output.with_suffix(".log"), "wb") as log:
-        return subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log)
+def command(strategy: str, output: Path, *variants: str) -> list[str]:
+    return [sys.executable, "tests/equal_training.py", strategy, str(output), *variants]
 
 
-def finish(output: Path, process: subprocess.Popen) -> Held:
-    try:
-        assert process.wait(PATIENCE) == 0, output.with_suffix(".log").read_text()[-3000:]
-    finally:
-        process.kill()
+def held_in(output: Path) -> Held:
     with np.load(output, allow_pickle=False) as stored:
         return dict(stored)
 
 
 def forked(strategy: str, output: Path, *variants: str) -> Held:
-    ended = processes.run([sys.executable, "tests/equal_training.py", strategy, str(output), *variants])
+    ended = processes.run(command(strategy, output, *variants))
     assert ended.returncode == 0, ended.stderr[-3000:]
-    with np.load(output, allow_pickle=False) as stored:
-        return dict(stored)
+    return held_in(output)
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +46,20 @@ def two_devices(tmp_path_factory) -> Held:
 def two_processes(tmp_path_factory) -> list[Held]:
     folder = tmp_path_factory.mktemp("processes")
     workers = [f"localhost:{port}" for port in free_ports(2)]
-    started = []
+    started = {}
     for index in range(2):
         config = json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}})
-        output = folder / f"{index}.npz"
-        started.append((output, start("multi_worker", output, "percentile", TF_CONFIG=config)))
+        output, log = folder / f"{index}.npz", str(folder / f"{index}.log")
+        started[output] = processes.started(
+            command("multi_worker", output, "percentile"), log, log, environment=os.environ | {"TF_CONFIG": config}
+        )
     try:
-        return [finish(output, process) for output, process in started]
+        for output, process in started.items():
+            assert processes.exit_code(process) == 0, output.with_suffix(".log").read_text()[-3000:]
     finally:
-        for _, process in started:
+        for process in started.values():
             process.kill()
+    return [held_in(output) for output in started]
 
 
 def of(held: Held, variant: str, replica: int = 0) -> Held:
