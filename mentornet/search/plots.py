@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREEN, _GREY = "#1b6ca8", "#d9772b", "#2a8c5a", "#8a939b"
 _DRAWS = 400
 _GRID = 201
+MOST_INSIDE = 4  # lines whose legend fits among them
 
 
 def draw(
@@ -167,7 +168,9 @@ def finish(axes: Axes, xlabel: str, ylabel: str) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=9)
+        many = len(axes.get_legend_handles_labels()[0]) > MOST_INSIDE
+        beside: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if many else {}
+        axes.legend(frameon=False, fontsize=9, **beside)
 
 
 def save(figure: Figure, path: Path) -> None:
