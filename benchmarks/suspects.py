@@ -2,16 +2,18 @@
 
     python benchmarks/suspects.py --data cifar10_worst --data_dir=DATA --work runs/suspects [--output CSV]
 
-Data: digits with 25% or 40% uniform or 40% asymmetric noise, and 10,000 images of CIFAR-10 with 40% uniform noise
-or with CIFAR-10N's worst labels. Trainings are plain, MentorNet PD and Co-teaching; every ranking that can be read
-from one is judged against the true labels by AUROC, average precision, and precision among the first 100 and 1,000.
-cleanlab (Northcutt et al., JAIR 2021) ranks by out-of-sample probabilities: five folds, each a plain training.
-Trainings are kept in --work, so that a second call only judges. Needs the "bench" extra.
+Data: digits with 25% or 40% uniform or 40% asymmetric noise, 10,000 images of CIFAR-10 with 40% uniform noise or with
+CIFAR-10N's worst labels, and the folder of JPEGs that ``scripts/wrong_photos.py make`` writes (--data_dir). Trainings
+are plain, MentorNet PD and Co-teaching; every ranking that can be read from one is judged against the true labels by
+AUROC, average precision, and precision among the first 100 and 1,000. cleanlab (Northcutt et al., JAIR 2021) ranks by
+out-of-sample probabilities: five folds, each a plain training. Trainings are kept in --work, so that a second call
+only judges. Needs the "bench" extra.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import itertools
 import sys
 import time
@@ -49,6 +51,7 @@ DATA: dict[str, tuple[str, int, str, float, str, float, int, int, int]] = {
     "digits_uniform25": ("digits", 0, "uniform", 0.25, "small_cnn", 0.02, 64, 1000, 400),
     "digits_asymmetric": ("digits", 0, "asymmetric", 0.4, "small_cnn", 0.02, 64, 1000, 400),
     "cifar10_worst": ("cifar10", 10_000, "human:worse", 0.0, "resnet8", 0.1, 128, 2400, 1000),
+    "photos": ("folder", 0, "", 0.0, "resnet8", 0.1, 64, 1000, 400),
     "cifar10_uniform": ("cifar10", 10_000, "uniform", 0.4, "resnet8", 0.1, 128, 2400, 1000),
 }
 OURS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -81,6 +84,8 @@ class Recorder:
 def load(name: str, data_dir: str | None, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Images, given labels, true labels, number of classes."""
     dataset_name, count, noise, fraction, *_ = DATA[name]
+    if dataset_name == "folder":
+        return photos(data_dir)
     dataset = datasets.load(dataset_name, data_dir=data_dir)
     train = labels.subset(dataset.train, count, seed) if count else dataset.train
     noisy = labels.corrupt(
@@ -88,6 +93,19 @@ def load(name: str, data_dir: str | None, seed: int) -> tuple[np.ndarray, np.nda
     )
     assert noisy.clean is not None
     return train.images, noisy.given, noisy.clean.reveal(), dataset.num_classes
+
+
+def photos(data_dir: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """The same of what ``wrong_photos.py make`` wrote: photos/, but for the tenth that is held out, and truth.csv."""
+    if data_dir is None:
+        raise SystemExit("error: --data=photos needs --data_dir, the --output of scripts/wrong_photos.py make")
+    dataset = datasets.load("folder", data_dir=str(Path(data_dir) / "photos"), image_size=32)
+    with (Path(data_dir) / "truth.csv").open(newline="", encoding="utf-8") as stream:
+        known = {row["path"]: dataset.class_names.index(row["true"]) for row in csv.DictReader(stream)}
+    train = dataset.train
+    assert train.paths is not None
+    true = np.array([known[path] for path in train.paths], np.int32)
+    return train.images, np.asarray(train.labels, np.int32), true, dataset.num_classes
 
 
 def trained(name: str, kind: str, options: Mapping[str, Any], data: Any, steps: int, seed: int, records: bool) -> Any:

@@ -7,7 +7,7 @@
 ``curves`` writes OUTPUT.csv, a row a run with its test accuracies and its label precision, OUTPUT_curves.csv,
 a row an evaluation, and OUTPUT.png, figure 3 above figure 5. Of methods with two networks accuracies and precisions are
 the mean of both. ``searches`` compares finished searches, of samplers (figure 6) or of spaces (table 2): OUTPUT.csv, a
-row a search with the best score so far at each quarter of its trials, the mean scores, and what the best schedule came
+row a search with the best score at each quarter of its trainings, the mean scores, and what the best schedule came
 to when it was trained anew; OUTPUT.png has the best score against trainings, the mean of searches with one name.
 ``fit`` approximates schedules of Co-teaching within the paper's space by least squares, figure 10.
 """
@@ -129,7 +129,9 @@ def figure_6(output: Path, searches: Sequence[tuple[str, Path]], title: str) -> 
             raise ValueError(f"{folder} has {len(trials)} trials, fewer than four")
         best = np.array([float(row["best"]) for row in trials])
         scores = np.array([float(row["score"]) for row in trials if row["state"] == "complete"])
-        marks = {f"best_{quarter}": best[quarter * len(best) // 4 - 1] for quarter in (1, 2, 3, 4)}
+        spent = np.array([float(row["trainings"]) for row in trials])  # a trial that was stopped early is a part of one
+        ends = np.maximum(np.searchsorted(spent, spent[-1] * np.arange(1, 5) / 4, side="right") - 1, 0)
+        marks = {f"best_{quarter}": best[end] for quarter, end in enumerate(ends, start=1)}
         figures = {**marks, "mean": scores.mean(), "mean_last_quarter": scores[-(len(scores) // 4) :].mean()}
         anew = (result.get("test") or {}).get("accuracy_mean_last_10")
         rows.append({
@@ -138,13 +140,13 @@ def figure_6(output: Path, searches: Sequence[tuple[str, Path]], title: str) -> 
             **{key: _rounded(value) for key, value in figures.items()},
             "test_retrained": _rounded(np.nan if anew is None else anew),
         })  # fmt: skip
-        lines[name].append((np.array([float(row["trainings"]) for row in trials]), best))
+        lines[name].append((spent, best))
     csv_table.write(output.with_suffix(".csv"), rows)
     figure, axes = plots.canvas(title, 1, 1, (7.6, 4.4))
     for k, (name, found) in enumerate(lines.items()):
-        spent = max((trainings for trainings, _ in found), key=len)
-        best = np.mean([np.interp(spent, *line) for line in found], axis=0)
-        axes[0].step(spent, 100 * best, where="post", color=f"C{k}", lw=1.8, label=name)
+        grid = max((trainings for trainings, _ in found), key=len)
+        mean = np.mean([np.interp(grid, *line) for line in found], axis=0)
+        axes[0].step(grid, 100 * mean, where="post", color=f"C{k}", lw=1.8, label=name)
     plots.finish(axes[0], "trainings", "best validation accuracy so far, %")
     plots.save(figure, output.with_suffix(".png"))
 

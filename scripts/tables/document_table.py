@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
@@ -51,7 +52,10 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def read(file: str) -> list[Row]:
-    """The rows of a csv."""
+    """The rows of a csv, or of a JSON file that is a list of them."""
+    if file.endswith(".json"):
+        rows = json.loads((ROOT / file).read_text(encoding="utf-8"))
+        return [{name: str(value) for name, value in row.items()} for row in rows]
     with open(ROOT / file, newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 
-from scripts.tables import mask_tables, page_tables, suspect_tables, tuned_page
+from scripts.tables import cpu_other_data, mask_tables, page_tables, suspect_tables, tuned_page
 from scripts.tables.document_table import DocumentTable, Row, auc, by_recipe, figure, read, spread_of
 
 CPU, DD = "docs/results/cpu_cifar10_0.4.csv", "docs/results/cpu_mentornet_dd.csv"
 TABLE_2 = "docs/results/cpu_icml_table2.csv"
+OTHER = "docs/results/cpu_other_data.csv"
 APPENDIX_D = "docs/results/appendix_d_table1.csv"
 METHODS, SELECTION = "docs/results/cpu_methods.csv", "docs/results/cpu_methods_selection.csv"
 DIGITS, ICML = "docs/results/digits_selection.csv", "docs/papers/icml.csv"
@@ -43,6 +44,15 @@ def _of_readme() -> list[list[str]]:
         ]
         for label, name, paper in _FIRST
     ]
+
+
+def _of_other() -> list[list[str]]:
+    found = by_recipe(OTHER)
+    rows = []
+    for name, (title, _, _) in cpu_other_data.DATA.items():
+        plain, ours = (found.get(f"other_{name}_{method}") for method in cpu_other_data.METHODS)
+        rows.append([title, *(figure(row, "accuracy_last") for row in (plain, ours)), auc(ours)])
+    return rows
 
 
 def _of_dd() -> list[list[str]]:
@@ -229,6 +239,9 @@ TABLES = {
         ("method", "last step", "best step", "weights AUC", "data used", "the paper, last"),
         _of_readme,
         best=(1, 2, 3),
+    ),
+    "cpu_other_data": DocumentTable(
+        (OTHER,), ("", "plain, last", "MentorNet PD, last", "AUC of its weights"), _of_other
     ),
     "icml_table2_cpu": DocumentTable(
         (TABLE_2, DD, ICML),

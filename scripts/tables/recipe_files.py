@@ -31,6 +31,7 @@ SHOWN = {
     "cpu_semi_supervised.csv": "the tables in docs/semi_supervised.md (measured there)",
     "cpu_methods_selection.csv": "the tables of all methods in docs/methods.md (measured there, seed 0)",
     "cpu_tuned.csv": "the tables in docs/all_methods.md (measured there)",
+    "cpu_other_data.csv": "the table in docs/cpu_results.md (measured there, seed 0)",
     "cpu_segmentation.csv": "the tables in docs/segmentation.md (measured there)",
 }
 

@@ -36,8 +36,8 @@ _RANKINGS = {"mean probability of the given label": "mean probability of the giv
              "loss at the end": "loss at the end", "times forgotten": "times forgotten"}  # fmt: skip
 
 
-def _of_suspects(data: str, images: str, columns: Sequence[str]) -> list[list[str]]:
-    rows = [row for row in read(SUSPECTS) if (row["data"], row["images"]) == (data, images)]
+def _of_suspects(data: str, images: str | None, columns: Sequence[str]) -> list[list[str]]:
+    rows = [row for row in read(SUSPECTS) if row["data"] == data and images in (None, row["images"])]
     rows.sort(key=lambda row: -float(row["auroc"]))
     return [[_ranking(row["ranking"]), *(row[column] for column in columns)] for row in rows]
 
@@ -111,6 +111,9 @@ TABLES = {
         (SUSPECTS,),
         (*_SUSPECTS_HEAD, "at 1,000"),
         lambda: _of_suspects("cifar10_worst", "10000", (*_SUSPECTS, "precision_at_1000")),
+    ),
+    "suspects_photos": DocumentTable(
+        (SUSPECTS,), _SUSPECTS_HEAD, lambda: _of_suspects("photos", None, _SUSPECTS)
     ),
     "suspects_cleanlab": DocumentTable(
         (SUSPECTS,),
