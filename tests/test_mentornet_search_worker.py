@@ -227,6 +227,15 @@ def test_a_failed_training_says_why_and_is_tried_again_by_the_next_command(tmp_p
     assert sorted(results(made)) == [0, 1, 2, 6, 7, 8, 9, 10, 11]
 
 
+def test_a_search_that_was_stopped_ends_with_fewer_trials_than_it_had_begun(tmp_path):
+    made = plan(tmp_path, trials=4)
+    worker.work(plan(tmp_path, trials=3))
+    study = studies.open_study(made)
+    study.ask()  # a fourth, whose process was ended
+    assert worker.is_over(studies.grouped(study.get_trials()), plan(tmp_path, trials=3))
+    assert not worker.is_over(studies.grouped(study.get_trials()), made)
+
+
 def test_a_folder_of_another_search_is_not_taken_for_this_ones(tmp_path):
     worker.work(plan(tmp_path, trials=1))
     (tmp_path / "study.journal").unlink()

@@ -81,7 +81,7 @@ def recorded() -> dict[str, tuple[str, dict[str, str]]]:
     """Stem of a recipe -> csv in docs/results and its row there; the first csv of ``SHOWN`` that has it."""
     found: dict[str, tuple[str, dict[str, str]]] = {}
     others = sorted(file.name for file in RESULTS.glob("*.csv") if file.name not in SHOWN)
-    for name in (*SHOWN, *others):
+    for name in (*(name for name in SHOWN if (RESULTS / name).is_file()), *others):
         with open(RESULTS / name, newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(line for line in stream if not line.startswith("#")):
                 if row.get("recipe") and not row.get("changed"):

@@ -241,7 +241,7 @@ TABLES = {
         best=(1, 2, 3),
     ),
     "cpu_other_data": DocumentTable(
-        (OTHER,), ("", "plain, last", "MentorNet PD, last", "AUC of its weights"), _of_other
+        (OTHER,), ("", "`plain`, last", "`mentornet_pd`, last", "AUC of its weights"), _of_other
     ),
     "icml_table2_cpu": DocumentTable(
         (TABLE_2, DD, ICML),
