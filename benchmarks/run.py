@@ -70,9 +70,12 @@ class Case:
 META = ("l2rw_forward", "l2rw_double", "l2b_forward", "l2b_double")
 VARIANTS = ("spade_mentornet_pd", "spade_learned", "small_loss", "co_teaching", *META, "l2b_views")
 CASES: tuple[Case, ...] = (
-    Case("resnet32", 128, compiled=("plain", "spade_mentornet_pd", "small_loss", "l2rw_forward", "l2b_forward")),
+    Case("resnet32", 128),
     Case("resnet32", 100, META),
     Case("preact_resnet18", 100, META, rounds=7, steps=1),  # seconds a step on a CPU
+    Case(
+        "resnet8", 128, ("spade_mentornet_pd", "l2rw_forward"), compiled=("plain", "spade_mentornet_pd", "l2rw_forward")
+    ),
     Case("unet_small", 8, masks.VARIANTS, rounds=7, steps=1),  # every pixel of slices of 144 x 144
 )
 

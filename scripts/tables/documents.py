@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 
-from scripts.tables import cpu_other_data, mask_tables, page_tables, suspect_tables, tuned_page
+from scripts.tables import cpu_other_data, mask_tables, page_tables, speed_tables, suspect_tables, tuned_page
 from scripts.tables.document_table import DocumentTable, Row, auc, by_recipe, figure, read, spread_of
 
 CPU, DD = "docs/results/cpu_cifar10_0.4.csv", "docs/results/cpu_mentornet_dd.csv"
@@ -292,6 +292,7 @@ TABLES = {
     **page_tables.TABLES,
     **suspect_tables.TABLES,
     **mask_tables.TABLES,
+    **speed_tables.TABLES,
     **tuned_page.TABLES,
 }  # fmt: skip
 """By the names in the documents' markers."""

@@ -63,7 +63,7 @@ TABLES = {
     "steps_masks": DocumentTable((MASKS,), ("`unet_small`", "ratio to plain", "MiB"), _of_masks),
     "steps_compiled": DocumentTable(
         (COMPILED,),
-        ("`resnet32`, batch 128", "ratio to plain", "compiled with XLA", "MiB", "MiB, compiled"),
+        ("`resnet8`, batch 128", "ratio to plain", "compiled with XLA", "MiB", "MiB, compiled"),
         _of_compiled,
     ),
 }
