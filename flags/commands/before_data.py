@@ -29,6 +29,8 @@ def check(config: Config, workdir: Workdir) -> None:
     if config.clean.leave_out_suspects is not None:
         count, folder = suspects_of(config.clean.leave_out_suspects)
         first_run.suspects(folder, count, has_paths=False)
+    if workdir.is_run_folder():  # a run that goes on has kept what it took from another one, which may be gone
+        return
     for name in ("baseline_run", "pretrained_run"):
         run = config.method.options.get(name)
         if run and not str(run).endswith(".keras"):
