@@ -148,7 +148,7 @@ def test_a_refused_trial_leaves_the_process_own_flags_parsed():
     was = absl_flags.FLAGS.is_parsed()
     absl_flags.FLAGS.mark_as_parsed()
     try:
-        with pytest.raises(absl_flags.Error, match=r"--batch_size=0\.5"):
+        with pytest.raises(ValueError, match=r"--batch_size=0\.5"):
             parse(*DIGITS, "--space=grid:batch_size=0.5,1")
         assert absl_flags.FLAGS.is_parsed()
     finally:
