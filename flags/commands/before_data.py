@@ -8,8 +8,9 @@ from data import corrections, label_files
 from flags.build import first_run
 from flags.define.clean_flags import suspects_of
 from flags.settings import Config
-from mentornet.methods.c2d import FRESH
 from mentornet.runs.workdir import Workdir
+
+NO_RUN = "none"  # what an option takes in place of a run
 
 
 def check(config: Config, workdir: Workdir) -> None:
@@ -34,5 +35,5 @@ def check(config: Config, workdir: Workdir) -> None:
         return
     for name in ("baseline_run", "pretrained_run"):
         run = config.method.options.get(name)
-        if run and run != FRESH and not str(run).endswith(".keras"):
+        if run and run != NO_RUN and not str(run).endswith(".keras"):
             first_run.finished(run, name)

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from mentornet import methods
 from mentornet.runs.workdir import Workdir
 from mentornet.training import signs
 
@@ -24,12 +25,12 @@ def next_steps(workdir: Workdir, samples: int, *, masks: bool = False, labels: b
         workdir: of the finished run.
         samples: how many were trained on.
         masks: they are slices with masks, which are not corrected on a page.
-        labels: False: the method did not look at the labels (SimCLR), so that it has no suspects to show.
+        labels: False: the method did not look at the labels, so that it has no suspects to show.
     """
     folder = shlex.quote(str(workdir.path))
     sums_up = f"python -m mentornet.reports {folder} sums the run up"
     if not labels:
-        return f"next:     train_cifar.py --method=c2d --pretrained_run={folder} starts from it; {sums_up}"
+        return f"next:     --pretrained_run={folder} lets a method start from it; {sums_up}"
     suspects = (
         f"suspects: {workdir.suspects_file} shows the first, {workdir.samples_file} has all {samples:,} training "
         f"{'slices' if masks else 'images'}, most suspect first\n"
@@ -69,8 +70,8 @@ def figures(result: dict[str, Any]) -> str:
     if result.get("dice") is not None:
         return f"{result.get('steps') or 0:,} steps, Dice of test cases {result['dice']:.4f}"
     figure = "agreement with given labels" if result.get("judged_by") == "given labels" else "accuracy"
-    if result.get("method") == "simclr":
-        figure += " of the linear probe"
+    if (name := result.get("method")) in methods.names() and not methods.get(str(name)).uses_labels:
+        figure += " of a linear probe"
     shown = "not evaluated" if accuracy is None else f"{figure} {accuracy:.4f}"
     if result.get("top5_last") is not None:
         shown += f" (Hit@5 {result['top5_last']:.4f})"

@@ -84,7 +84,8 @@ def copy_features(network: keras.Model, pretrained: keras.Model) -> None:
     if [variable.shape for variable in own] != [variable.shape for variable in first]:
         names = [f"{model.name} for images of {model.input_shape[1:]}" for model in (pretrained, network)]
         raise ValueError(
-            f"the pre-trained student is {names[0]}, and --studentnet makes {names[1]}: they have to agree"
+            "the pre-trained student is another network than --studentnet, or of other images: "
+            f"{names[0]}, not {names[1]}"
         )
     for variable, start in zip(own, first, strict=True):
         variable.assign(tf.convert_to_tensor(start))
