@@ -131,7 +131,8 @@ def measure(case: Case) -> list[dict[str, Any]]:
     """One row a variant, plus the wait for data during the plain variant's steps."""
     student, batch, only = case.student, case.batch, case.variants
     chosen = {name: method for name, method in variants(student).items() if not only or name in {"plain", *only}}
-    chosen |= {name + XLA: method for name, method in variants(student).items() if name in case.compiled}
+    if case.compiled:
+        chosen |= {name + XLA: method for name, method in variants(student).items() if name in case.compiled}
     sources = {
         clean: batches(batch, clean, student) for clean in {CLEAN_SET in method.NEEDS for method in chosen.values()}
     }

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+NO_RUN = "none"
+"""The value of an option that names an earlier run, where there is to be none."""
+
 
 @dataclass(frozen=True)
 class Option:

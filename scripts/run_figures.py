@@ -3,7 +3,8 @@
     python scripts/run_figures.py RUN_FOLDER... --figures=accuracy_last,weights_auc --output=docs/results/demo.csv
 
 A row a run, named by its folder: what result.json says of each figure, else the last row of metrics.csv, or of a name
-such as raw_loss_at_100 the row of step 100. The whole csv is written anew.
+such as raw_loss_at_100 the row of step 100. The whole csv is written anew. The processor is this machine's: run it
+where the trainings ran.
 """
 
 from __future__ import annotations

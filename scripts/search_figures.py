@@ -147,6 +147,8 @@ def figure_6(output: Path, searches: Sequence[tuple[str, Path]], title: str) -> 
         grid = max((trainings for trainings, _ in found), key=len)
         mean = np.mean([np.interp(grid, *line) for line in found], axis=0)
         axes[0].step(grid, 100 * mean, where="post", color=f"C{k}", lw=1.8, label=name)
+    # The first draws lie far below all that is compared.
+    axes[0].set_ylim(bottom=100 * min(best[len(best) // 4] for found in lines.values() for _, best in found) - 1)
     plots.finish(axes[0], "trainings", "best validation accuracy so far, %")
     plots.save(figure, output.with_suffix(".png"))
 

@@ -3,7 +3,8 @@
     python scripts/segmentation_results.py RUN_FOLDER... --output=docs/results/cpu_segmentation.csv
 
 A row a run, by data set, noise, method and seed, with the names of the recipes in flags/recipes/cpu. Rows of other
-recipes and seeds that the csv has stay. Prints means over seeds.
+recipes and seeds that the csv has stay. Prints means over seeds. The processor in a row is this machine's: run
+it where the trainings ran.
 """
 
 from __future__ import annotations

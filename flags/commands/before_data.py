@@ -8,9 +8,8 @@ from data import corrections, label_files
 from flags.build import first_run
 from flags.define.clean_flags import suspects_of
 from flags.settings import Config
+from mentornet.options import NO_RUN
 from mentornet.runs.workdir import Workdir
-
-NO_RUN = "none"  # what an option takes in place of a run
 
 
 def check(config: Config, workdir: Workdir) -> None:

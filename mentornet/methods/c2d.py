@@ -19,12 +19,10 @@ import tf_keras as keras
 from mentornet.methods.contrastive import copy_features
 from mentornet.methods.dividemix import DivideMix
 from mentornet.methods.taking_turns import WARM
-from mentornet.options import Option, RunFacts
+from mentornet.options import NO_RUN, Option, RunFacts
 from mentornet.stages import Stage
 
 _DEFAULTS = {"warmup_epochs": 5, "split_threshold": 0.03}
-FRESH = "none"
-"""The value of --pretrained_run for a start without any."""
 
 
 class C2D(DivideMix):
@@ -52,7 +50,7 @@ class C2D(DivideMix):
             "pretrained_run",
             None,
             "the run folder of scripts/pretrain_simclr.py (or a .keras file of such a student) that both networks "
-            f"start from, or {FRESH}",
+            f"start from, or {NO_RUN}",
         ),
     )
     iterations = 200
@@ -79,14 +77,14 @@ class C2D(DivideMix):
         if options.get("pretrained_run") is None and run.num_epochs is not None:
             raise ValueError(
                 "--method=c2d starts from a student that learned without labels: make one with "
-                f"scripts/pretrain_simclr.py and give its folder as --pretrained_run, or --pretrained_run={FRESH}"
+                f"scripts/pretrain_simclr.py and give its folder as --pretrained_run, or --pretrained_run={NO_RUN}"
             )
 
     @classmethod
     def prepared(cls, options: Mapping[str, Any], data: Any) -> dict[str, Any]:
         made = super().prepared(options, data)
-        source = made.pop("pretrained_run", FRESH)
-        if source != FRESH and not data.continued:
+        source = made.pop("pretrained_run", NO_RUN)
+        if source != NO_RUN and not data.continued:
             made["pretrained"] = data.read_student(source)
         return made
 

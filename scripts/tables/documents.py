@@ -49,7 +49,7 @@ def _of_readme() -> list[list[str]]:
 def _of_other() -> list[list[str]]:
     found = by_recipe(OTHER)
     rows = []
-    for name, (title, _, _) in cpu_other_data.DATA.items():
+    for name, (title, _) in cpu_other_data.DATA.items():
         plain, ours = (found.get(f"other_{name}_{method}") for method in cpu_other_data.METHODS)
         rows.append([title, *(figure(row, "accuracy_last") for row in (plain, ours)), auc(ours)])
     return rows
